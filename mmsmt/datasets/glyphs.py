@@ -1,0 +1,92 @@
+"""From 8x8 ink to an opacity map of any height, with smooth outlines.
+
+The ink counts the black pixels of 4x4 blocks, so interpolating it and cutting
+at about half restores the outline of the pen stroke rather than a blurred one.
+"""
+
+import numpy as np
+from PIL import Image
+
+MARGIN = 3  # cells of empty paper on each side, so that a turned digit stays on it
+CUT = 0.5
+EDGE = 0.2  # ink over which opacity rises from 0 to 1
+
+MAX_ROTATION = 12.0
+MAX_SHEAR = 0.2
+MAX_STRETCH = 0.15
+
+
+def draw_glyph(
+    ink: np.ndarray,
+    height: int,
+    rotation: float = 0.0,
+    shear: float = 0.0,
+    stretch: float = 1.0,
+    max_width: int | None = None,
+) -> np.ndarray:
+    """Draw a digit of a given height, cropped to its ink.
+
+    Args:
+        ink: One digit, shape (8, 8), float32 in [0, 1].
+        height: Height of the inked part in pixels, at least 1.
+        rotation: Degrees, counter-clockwise. Default 0.
+        shear: Sideways shift per unit of height; positive leans to the right.
+            Default 0.
+        stretch: Factor on the width. Default 1.
+        max_width: Pixels; a digit that would be wider is drawn as wide, and
+            less high. Default None, no limit.
+
+    Returns:
+        Opacity, shape (height, width), float32 in [0, 1]; the digit itself is
+        where it exceeds 0.5.
+    """
+    cells = len(ink) + 2 * MARGIN
+    scale = height // len(ink) + 2  # px a cell: drawn a little too large, then reduced
+    extent = cells * scale
+    turn = np.deg2rad(rotation)
+    cos, sin = np.cos(turn), np.sin(turn)
+    forward = np.array([[cos, sin], [-sin, cos]]) @ np.array([[stretch, -shear], [0, 1]])
+    # PIL asks where each pixel of the drawing comes from: the inverse, about the centre.
+    backward = np.linalg.inv(forward * scale)
+    offset = cells / 2 - backward @ np.full(2, extent / 2)
+    paper = Image.fromarray(np.pad(ink, MARGIN)).transform(
+        (extent, extent),
+        Image.AFFINE,
+        np.column_stack([backward, offset]).ravel().tolist(),
+        Image.BICUBIC,
+    )
+    drawing = ((np.asarray(paper) - CUT) / EDGE + 0.5).clip(0, 1)
+    rows = np.flatnonzero((drawing > 0.5).any(axis=1))
+    columns = np.flatnonzero((drawing > 0.5).any(axis=0))
+    drawing = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    aspect = drawing.shape[1] / drawing.shape[0]
+    if max_width is not None:
+        height = min(height, int(max_width / aspect))
+    width = max(1, round(height * aspect))
+    resized = Image.fromarray(drawing).resize((width, height), Image.HAMMING)
+    return np.asarray(resized).clip(0, 1)
+
+
+def draw_random_glyph(
+    ink: np.ndarray, heights: tuple[int, int], max_width: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw a digit of random height with a small random affine distortion.
+
+    Args:
+        ink: One digit, shape (8, 8), float32 in [0, 1].
+        heights: Least and greatest height in pixels; every octave in between
+            is equally likely.
+        max_width: As for `draw_glyph`.
+        rng: Source of all random choices.
+
+    Returns:
+        As `draw_glyph`.
+    """
+    return draw_glyph(
+        ink,
+        round(float(np.exp(rng.uniform(*np.log(heights))))),
+        rotation=rng.uniform(-MAX_ROTATION, MAX_ROTATION),
+        shear=rng.uniform(-MAX_SHEAR, MAX_SHEAR),
+        stretch=rng.uniform(1 - MAX_STRETCH, 1 + MAX_STRETCH),
+        max_width=max_width,
+    )

@@ -1,0 +1,66 @@
+"""Putting a digit on a picture in a colour that a reader can tell from it."""
+
+import numpy as np
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+MIN_CONTRAST = 0.3
+OUTLIERS = 0.02  # share of darkest and of brightest pixels that contrast may ignore
+REACH = 3  # px around a digit that its colour is told from
+
+
+def pick_colour(surroundings: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Draw a colour clearly brighter or clearly darker than what it will lie on.
+
+    Args:
+        surroundings: Pixels under and around the digit, shape (H, W, 3),
+            float32 in [0, 1].
+        rng: Source of all random choices.
+
+    Returns:
+        RGB, shape (3,), float32 in [0, 1], its luma `MIN_CONTRAST` outside the
+        range of the surroundings, less `OUTLIERS` at both ends. None where no
+        luma is: the surroundings are both too dark and too bright.
+    """
+    dark, bright = np.quantile(surroundings @ LUMA, [OUTLIERS, 1 - OUTLIERS])
+    ranges = [(0.0, dark - MIN_CONTRAST), (bright + MIN_CONTRAST, 1.0)]
+    ranges = [(low, high) for low, high in ranges if low <= high]
+    if not ranges:
+        return None
+    luma = rng.uniform(*ranges[rng.integers(len(ranges))])
+    colour = rng.random(3, dtype=np.float32)
+    drawn = colour @ LUMA
+    if drawn > luma:
+        return colour * np.float32(luma / drawn)
+    return 1 - (1 - colour) * np.float32((1 - luma) / (1 - drawn))
+
+
+def paint(
+    picture: np.ndarray, opacity: np.ndarray, top: int, left: int, rng: np.random.Generator
+) -> bool:
+    """Paint a digit, in place, in a colour drawn by `pick_colour`.
+
+    Args:
+        picture: RGB, shape (H, W, 3), float32 in [0, 1]; changed in place.
+        opacity: The digit, shape (h, w), float32 in [0, 1].
+        top: Row of its upper edge; the digit must lie inside the picture.
+        left: Column of its left edge.
+        rng: Source of all random choices.
+
+    Returns:
+        Whether it was painted: False where no colour would be readable.
+    """
+    height, width = opacity.shape
+    surroundings = picture[
+        max(0, top - REACH) : top + height + REACH, max(0, left - REACH) : left + width + REACH
+    ]
+    colour = pick_colour(surroundings, rng)
+    if colour is None:
+        return False
+    patch = picture[top : top + height, left : left + width]
+    patch += opacity[..., None] * (colour - patch)
+    return True
+
+
+def to_uint8(picture: np.ndarray) -> np.ndarray:
+    """Round a picture in [0, 1] to 8-bit values, same shape."""
+    return np.rint(picture * 255).astype(np.uint8)

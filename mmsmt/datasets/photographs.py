@@ -1,0 +1,61 @@
+"""Backgrounds: random crops of the two photographs bundled with scikit-learn.
+
+Each photograph is cut in two by a vertical line; training takes its crops left
+of it, validation right of it, so the two share no pixel.
+"""
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+TRAIN_FRACTION = 0.6
+CROP_SIDES = (96, 256)  # px; 256 is the width of the narrower (validation) part
+CONTRAST = (0.35, 0.75)
+BRIGHTNESS = (0.3, 0.7)
+# Either bound leaves more than `painting.MIN_CONTRAST`: the first digit is readable anywhere.
+RANGES = ((0.0, 0.69), (0.31, 1.0))
+
+
+def load_photographs() -> dict[str, list[np.ndarray]]:
+    """Load the disjoint parts of both photographs.
+
+    Returns:
+        For 'train' and 'val' two arrays each, (H, W, 3), uint8, RGB.
+    """
+    parts = {'train': [], 'val': []}
+    for photograph in load_sample_images().images:
+        border = round(photograph.shape[1] * TRAIN_FRACTION)
+        parts['train'].append(photograph[:, :border])
+        parts['val'].append(photograph[:, border:])
+    return parts
+
+
+def crop_background(
+    photographs: list[np.ndarray], size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw a square crop at a random place and scale, perhaps flipped.
+
+    Contrast and brightness are drawn as well, so that a model cannot tell a
+    digit by absolute colour; whatever the crop, a digit brighter or one darker
+    than all of it is possible.
+
+    Args:
+        photographs: The parts to draw from, each (H, W, 3), uint8, RGB.
+        size: Side of the result in pixels.
+        rng: Source of all random choices.
+
+    Returns:
+        RGB, shape (size, size, 3), float32 in [0, 1].
+    """
+    photograph = photographs[rng.integers(len(photographs))]
+    side = rng.integers(CROP_SIDES[0], CROP_SIDES[1] + 1)
+    top, left = (rng.integers(extent - side + 1) for extent in photograph.shape[:2])
+    crop = photograph[top : top + side, left : left + side]
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    if rng.random() < 0.5:
+        crop = crop[::-1]
+    resized = Image.fromarray(np.ascontiguousarray(crop)).resize((size, size), Image.BICUBIC)
+    pixels = np.asarray(resized, dtype=np.float32) / 255
+    pixels = (pixels - pixels.mean()) * rng.uniform(*CONTRAST) + rng.uniform(*BRIGHTNESS)
+    return pixels.clip(*RANGES[rng.integers(len(RANGES))]).astype(np.float32)
