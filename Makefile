@@ -1,0 +1,34 @@
+# `make demo` takes a fresh machine to a result, `make test` to a verdict. Both set the environment
+# up first; where it already stands, that costs about a second.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup doctor demo lint test clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@echo "  PYTHON=python3.11 chooses the interpreter, VENV=folder the environment"
+
+setup: ## create the environment; the first time on a machine compiles mmcv (about 10 minutes)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mmsmt needs Python 3.10 or newer: try make setup PYTHON=python3.11")'
+	@$(PYTHON) tools/setup_env.py --venv $(VENV)
+
+doctor: ## say what is wrong with the environment and which command mends it
+	@$(PYTHON) tools/doctor.py --python $(BIN)/python
+
+demo: setup ## make data, train and evaluate all three tasks, show the results
+	@$(BIN)/python tools/demo.py
+
+lint: setup ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy mmsmt
+	$(BIN)/lint-imports
+
+test: setup lint ## lint, then all tests
+	$(BIN)/python -m pytest
+
+clean: ## remove what can be made again, except compiled wheels in the user's cache
+	rm -rf $(VENV) build dist *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,130 @@
+"""How set-up runs things: commands into a log, locks, and problems that are one line.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+TICK_S = 30
+GRACE_S = 10
+
+# What a failed pip or compiler run said, and the one line a person needs. First match counts.
+KNOWN = [
+    (
+        r'No space left on device',
+        'the disk is full: free about 12 GB, then run make setup again',
+    ),
+    (
+        r'name resolution|Name or service not known|Network is unreachable|Connection refused'
+        r'|Failed to establish a new connection|NewConnectionError|ReadTimeoutError|ProxyError'
+        r'|\(from versions: none\)|ConnectTimeoutError|nodename nor servname',
+        'no connection to the package index: connect to the network (or set PIP_INDEX_URL to a'
+        ' mirror), then run make setup again',
+    ),
+    (
+        r'Killed signal terminated program|cannot allocate memory|out of memory',
+        'the compiler ran out of memory: run MAX_JOBS=1 make setup',
+    ),
+]
+
+
+class Problem(Exception):
+    """What is missing and what to do, in one line."""
+
+
+def cache_folder() -> Path:
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'mmsmt'
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock file `path`; yields its descriptor, for children that must hold it as well.
+
+    The system drops the lock when its last holder ends, so a killed set-up leaves none behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print('  another set-up is at work here, waiting for it', flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def run(
+    command: list[str],
+    log: Path,
+    what: str,
+    env: dict[str, str] | None = None,
+    progress: Callable[[], str] | None = None,
+    lock: int | None = None,
+) -> None:
+    """Run a command with its output in `log`; a failure becomes a `Problem`.
+
+    The command gets a session of its own: if we are interrupted, its whole family is ended, and
+    ended politely, so that ninja removes half-written objects. `progress` is printed now and then.
+    """
+    with log.open('a') as out:
+        out.write(f'$ {" ".join(command)}\n')
+        out.flush()
+        begin = out.tell()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+            pass_fds=() if lock is None else (lock,),
+        )
+        try:
+            _wait(process, progress)
+        finally:
+            if process.poll() is None:
+                _end(process)
+    if process.returncode:
+        raise Problem(_explain(what, log, begin))
+
+
+def _wait(process: subprocess.Popen, progress: Callable[[], str] | None) -> None:
+    begin = time.monotonic()
+    while True:
+        try:
+            process.wait(timeout=TICK_S)
+            return
+        except subprocess.TimeoutExpired:
+            note = f', {progress()}' if progress else ''
+            print(f'    {time.monotonic() - begin:.0f} s{note}', flush=True)
+
+
+def _end(process: subprocess.Popen) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=GRACE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _explain(what: str, log: Path, begin: int) -> str:
+    """One line where the cause is known, else the end of the command's output."""
+    with log.open(errors='replace') as file:
+        file.seek(begin)
+        output = file.read()
+    for pattern, line in KNOWN:
+        if re.search(pattern, output):
+            return f'{what}: {line}'
+    tail = '\n'.join(output.splitlines()[-20:])
+    return f'{what} failed; all of its output is in {log}, its end is\n{tail}'
