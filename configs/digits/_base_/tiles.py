@@ -1,0 +1,31 @@
+# Classification: 64x64 tiles in an image folder, written by tools/prepare_digits.py.
+data_root = 'data/digits/cls/'
+data_preprocessor = dict(
+    num_classes=10, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Invert', prob=0.5),
+    dict(type='Rotate', angle=15.0, prob=0.5, random_negative_prob=0.5),
+    dict(type='Shear', magnitude=0.2, prob=0.5, random_negative_prob=0.5),
+    dict(type='ColorJitter', brightness=0.3, contrast=0.5, saturation=0.3),
+    dict(type='PackInputs'),
+]
+test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='CustomDataset', data_prefix=data_root + 'train', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=100,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='CustomDataset', data_prefix=data_root + 'val', pipeline=test_pipeline),
+)
+val_evaluator = dict(type='Accuracy', topk=(1,))
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator

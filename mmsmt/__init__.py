@@ -1,0 +1,12 @@
+"""mmsmt: one backbone layer (SMT and its relatives) for mmpretrain, mmdet and mmseg.
+
+Kept trivial on purpose: mmengine swallows an import error of a child registry's package
+and then only says that the type is not registered.
+"""
+
+from mmengine.config.utils import MODULE2PACKAGE
+
+__version__ = "0.1.0"
+
+# Lets `_base_ = 'mmsmt::...'` and `get_config('mmsmt::...')` find the installed configs.
+MODULE2PACKAGE.setdefault("mmsmt", "mmsmt")

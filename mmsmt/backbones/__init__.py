@@ -1,0 +1,6 @@
+"""Floor 3: the networks, registered once and used by all hosts as `mmsmt.<name>`."""
+
+from mmsmt.backbones.base import FeatureInfo, FourStageBackbone
+from mmsmt.backbones.smt import SMT
+
+__all__ = ["SMT", "FeatureInfo", "FourStageBackbone"]

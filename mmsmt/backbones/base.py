@@ -1,0 +1,248 @@
+"""What every four-stage network shares: the stage loop, its options, and its weights."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from mmsmt.checkpoints import Dialect, compare, load_checkpoint, split_state_dict
+
+
+class FeatureInfo(NamedTuple):
+    """Channels of one output and its stride in pixels of the image."""
+
+    channels: int
+    stride: int
+
+
+@contextmanager
+def _untouched_statistics(module: nn.Module) -> Iterator[None]:
+    """Let batch norms update throw-away buffers: a recomputation must not count twice."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    kept = [dict(norm._buffers) for norm in norms]
+    for norm in norms:
+        norm._buffers.update({k: b.clone() for k, b in norm._buffers.items() if b is not None})
+    try:
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            norm._buffers.update(buffers)
+
+
+class FourStageBackbone(BaseModule):
+    """Base of networks with four stages at strides 4, 8, 16 and 32.
+
+    A stage is a patch embedding, blocks and a norm, all on channels-last maps; its
+    normalised result is an output and the input of the next stage. A subclass builds
+    them and passes them on.
+
+    Args:
+        patch_embeds: One per stage, (B, H, W, C_in) to (B, H', W', C).
+        stages: Blocks of each stage, (B, H, W, C) to the same.
+        norms: One per stage.
+        embed_dims: Channels of each stage.
+        in_channels: Channels of the image.
+        out_indices: Stages whose maps are returned, in this order, from 0.
+        frozen_stages: Freeze patch embedding, blocks and norm of stages 1 to this number;
+            -1 or 0 for none. Frozen parts stay in evaluation mode.
+        norm_eval: Keep batch norms in evaluation mode while training.
+        with_cp: Recompute blocks in the backward pass to save memory.
+        init_cfg: As in mmengine. `dict(type='Pretrained', checkpoint=..., prefix=...,
+            allow=[...])` reads released files too and raises where the file does not fit;
+            `allow` names entries or modules that may differ.
+
+    Raises:
+        ValueError: If `out_indices` or `frozen_stages` is out of range.
+    """
+
+    strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
+    dialects: ClassVar[tuple[Dialect, ...]] = ()
+
+    def __init__(
+        self,
+        patch_embeds: Sequence[nn.Module],
+        stages: Sequence[Sequence[nn.Module]],
+        norms: Sequence[nn.Module],
+        embed_dims: Sequence[int],
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        out_indices = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
+        last = len(self.strides) - 1
+        if not out_indices or any(not 0 <= i <= last for i in out_indices):
+            raise ValueError(f"out_indices must be in 0 to {last}, at least one, got {out_indices}")
+        if not -1 <= frozen_stages <= last + 1:
+            raise ValueError(f"frozen_stages must be in -1 to {last + 1}, got {frozen_stages}")
+        self.patch_embeds = nn.ModuleList(patch_embeds)
+        self.stages = nn.ModuleList(nn.ModuleList(blocks) for blocks in stages)
+        self.norms = nn.ModuleList(norms)
+        self.embed_dims = tuple(embed_dims)
+        self.in_channels = in_channels
+        self.out_indices = out_indices
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.with_cp = with_cp
+        # Entries that a state dict may lack or hold otherwise, see `load_state_dict`.
+        self.allow_partial: tuple[str, ...] = ()
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
+        self.train()
+
+    @property
+    def feature_info(self) -> tuple[FeatureInfo, ...]:
+        """Channels and stride of every output, in the order of `out_indices`."""
+        return tuple(FeatureInfo(self.embed_dims[i], self.strides[i]) for i in self.out_indices)
+
+    # Forward ---------------------------------------------------------------------------
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map images (B, in_channels, H, W) to one (B, C_i, H_i, W_i) per output.
+
+        The outputs are views in `channels_last` memory format.
+
+        Raises:
+            ValueError: If the input has another shape or is too small for the stem.
+        """
+        self._check_input(x)
+        # A stem of one channel makes both formats look alike, hence the explicit permute.
+        x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        outputs = {}
+        for i in range(max(self.out_indices) + 1):
+            x = self.patch_embeds[i](x)
+            for block in self.stages[i]:
+                x = self._run_block(block, x)
+            x = self.norms[i](x)
+            if i in self.out_indices:
+                outputs[i] = x.permute(0, 3, 1, 2)
+        return tuple(outputs[i] for i in self.out_indices)
+
+    def _check_input(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f"expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}"
+            )
+        least = getattr(self.patch_embeds[0], "min_size", 1)
+        if min(x.shape[2:]) < least:
+            raise ValueError(
+                f"image of {x.shape[2]} x {x.shape[3]} is too small, the stem needs at least "
+                f"{least} x {least} pixels"
+            )
+
+    def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
+        if not (self.with_cp and torch.is_grad_enabled() and self.training):
+            return block(x)
+        if torch.compiler.is_compiling():  # there recomputation leaves buffers alone by itself
+            return checkpoint(block, x, use_reentrant=False)
+        return checkpoint(
+            block,
+            x,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), _untouched_statistics(block)),
+        )
+
+    # Freezing --------------------------------------------------------------------------
+
+    def _frozen_parts(self) -> Iterator[nn.Module]:
+        for i in range(max(self.frozen_stages, 0)):
+            yield from (self.patch_embeds[i], self.stages[i], self.norms[i])
+
+    def train(self, mode: bool = True) -> "FourStageBackbone":
+        """Set the mode; frozen stages, and batch norms under `norm_eval`, stay in evaluation."""
+        super().train(mode)
+        if mode:
+            for part in self._frozen_parts():
+                part.eval()
+            if self.norm_eval:
+                for module in self.modules():
+                    if isinstance(module, _BatchNorm):
+                        module.eval()
+        return self
+
+    # Weights ---------------------------------------------------------------------------
+
+    def init_weights(self) -> None:
+        """Apply `init_cfg`; layers have their initial weights since construction."""
+        if self.is_init:
+            return
+        configs = self.init_cfg or []
+        configs = [configs] if isinstance(configs, dict) else list(configs)
+        pretrained = [c for c in configs if str(c.get("type")).endswith("Pretrained")]
+        full, self.init_cfg = self.init_cfg, [c for c in configs if c not in pretrained]
+        super().init_weights()
+        self.init_cfg = full
+        for config in pretrained:
+            self.load_pretrained(**{k: v for k, v in config.items() if k != "type"})
+
+    def load_pretrained(
+        self,
+        checkpoint: str,
+        prefix: str | None = None,
+        map_location: Any = "cpu",
+        allow: Sequence[str] = (),
+    ) -> None:
+        """Load a file into this backbone.
+
+        Args:
+            checkpoint: A released file, a bare backbone or a host's model.
+            prefix: Take only entries below this name (`backbone`, say).
+            map_location: As in `torch.load`.
+            allow: Entries or modules of this backbone that may differ.
+
+        Raises:
+            CheckpointError: If the file cannot be read safely or does not fit.
+        """
+        state = load_checkpoint(checkpoint, map_location)
+        if prefix:
+            below = prefix.rstrip(".") + "."
+            state = {k.removeprefix(below): v for k, v in state.items() if k.startswith(below)}
+        before, self.allow_partial = self.allow_partial, tuple(allow)
+        try:
+            self.load_state_dict(state, strict=not allow)
+        finally:
+            self.allow_partial = before
+        print_log(f"{checkpoint}: loaded into {type(self).__name__}", logger="current")
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Translate and check this backbone's entries before they are copied.
+
+        Raises here, whatever the caller's `strict`: mmengine always loads with
+        `strict=False`, which is how half a network gets lost without a word.
+
+        Raises:
+            CheckpointError: If an entry is missing, unexpected or of another shape and
+                `allow_partial` does not name it.
+        """
+        names = [name for name in state_dict if name.startswith(prefix)]
+        parts = split_state_dict(
+            {name[len(prefix) :]: state_dict[name] for name in names}, self.dialects
+        )
+        left_out = [*(f"head.{name}" for name in parts.head), *parts.other]
+        own = nn.Module.state_dict(self)
+        report = compare(own, parts.backbone, left_out, parts.dialect)
+        source = f"weights for {type(self).__name__}"
+        report.require_fit(source, self.allow_partial, self._fit_hint(parts.backbone))
+        if report.left_out or report.fitting < report.total:
+            print_log(f"{source}: {report}", logger="current")
+        for name in names:
+            del state_dict[name]
+        state_dict.update(
+            {prefix + n: v for n, v in parts.backbone.items() if n not in report.mismatched}
+        )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _fit_hint(self, state: dict[str, Tensor]) -> str:
+        """What to tell about a file that does not fit; a subclass knows its variants."""
+        return ""

@@ -1,0 +1,26 @@
+"""Weights: reading files safely, naming dialects of released weights, reports.
+
+The way of a weight: `load_checkpoint` reads the file without running anything in it,
+`split_state_dict` finds the backbone's part and gives it our names, `compare` says what
+fits. A backbone's `load_state_dict` does the last two by itself.
+"""
+
+from mmsmt.checkpoints.dialects import Dialect, Parts, split_state_dict
+from mmsmt.checkpoints.errors import CheckpointError
+from mmsmt.checkpoints.reading import load_checkpoint, read_container
+from mmsmt.checkpoints.report import LoadReport, compare
+from mmsmt.checkpoints.writing import select_head_rows, to_host, write_checkpoint
+
+__all__ = [
+    "CheckpointError",
+    "Dialect",
+    "LoadReport",
+    "Parts",
+    "compare",
+    "load_checkpoint",
+    "read_container",
+    "select_head_rows",
+    "split_state_dict",
+    "to_host",
+    "write_checkpoint",
+]

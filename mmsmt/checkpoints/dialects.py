@@ -1,0 +1,83 @@
+"""Naming dialects: how released files call the entries that we call otherwise."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+Replacement = str | Callable[[re.Match[str]], str]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Names of one released code base, as rules towards ours.
+
+    Args:
+        name: For reports.
+        marker: Pattern that only this dialect's backbone entries match.
+        rules: Pairs of pattern and replacement (`re.sub`), applied in order.
+    """
+
+    name: str
+    marker: str
+    rules: tuple[tuple[str, Replacement], ...]
+
+    def speaks(self, names: Iterable[str]) -> bool:
+        """Whether any of the names is of this dialect."""
+        return any(re.match(self.marker, name) for name in names)
+
+    def translate(self, name: str) -> str:
+        """Our name of an entry; a name without a rule stays."""
+        for pattern, replacement in self.rules:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+
+@dataclass
+class Parts:
+    """A state dict, taken apart.
+
+    Args:
+        backbone: The backbone's entries under our names.
+        head: The classifier's entries (`weight`, `bias`).
+        other: Every further entry, under its name in the file.
+        dialect: Name of the dialect that was translated, None where it was ours.
+    """
+
+    backbone: dict[str, Tensor]
+    head: dict[str, Tensor] = field(default_factory=dict)
+    other: dict[str, Tensor] = field(default_factory=dict)
+    dialect: str | None = None
+
+
+def split_state_dict(state: Mapping[str, Tensor], dialects: Iterable[Dialect]) -> Parts:
+    """Find the backbone and the classifier in a state dict of any origin.
+
+    Accepts bare backbones, released classifiers (`head.*`) and models of the hosts
+    (`backbone.*`, `head.fc.*`), each also under a `module.` prefix.
+
+    Args:
+        state: Name to tensor.
+        dialects: The released dialects of the backbone in question.
+
+    Returns:
+        The parts; every entry of `state` is in exactly one of them.
+    """
+    state = {re.sub(r"^(module\.)+", "", name): value for name, value in state.items()}
+    wrapped = any(name.startswith("backbone.") for name in state)
+    parts = Parts(backbone={})
+    for name, value in state.items():
+        if head := re.fullmatch(r"head\.(?:fc\.)?(weight|bias)", name):
+            parts.head[head.group(1)] = value
+        elif wrapped and not name.startswith("backbone."):
+            parts.other[name] = value
+        else:
+            parts.backbone[name.removeprefix("backbone.")] = value
+    for dialect in dialects:
+        if dialect.speaks(parts.backbone):
+            parts.dialect = dialect.name
+            parts.backbone = {dialect.translate(k): v for k, v in parts.backbone.items()}
+            break
+    return parts

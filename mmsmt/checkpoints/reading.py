@@ -1,0 +1,132 @@
+"""Reading weight files without running anything in them.
+
+PyTorch files are read with `weights_only=True`, others as safetensors. Two harmless
+things that such files carry beside tensors are let through by name: the training state
+that mmengine writes (history buffers and numpy scalars), and the configuration objects
+that the authors of SMT and many others pickled, which become empty dictionaries of ours.
+Everything else that a file asks to import is refused.
+"""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.fileio import get_local_path
+from mmengine.logging import HistoryBuffer
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mmsmt.checkpoints.errors import CheckpointError
+
+# Keys under which training codes put the weights, in order of preference.
+_CONTAINERS = ("state_dict", "model", "module")
+
+
+class _SkippedConfig(dict):
+    """Stands in for a pickled configuration object; takes any state and does nothing."""
+
+
+def _safe_globals() -> list[Any]:
+    multiarray = np._core.multiarray  # type: ignore[attr-defined]
+    numpy_parts = [
+        (function, f"numpy.{core}.multiarray.{name}")
+        for core in ("core", "_core")
+        for name, function in (
+            ("scalar", multiarray.scalar),
+            ("_reconstruct", multiarray._reconstruct),
+        )
+    ]
+    number_dtypes = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
+    configs = [(_SkippedConfig, "yacs.config.CfgNode"), (_SkippedConfig, "argparse.Namespace")]
+    return [HistoryBuffer, np.ndarray, np.dtype, *number_dtypes, *numpy_parts, *configs]
+
+
+def _explain(path: str, error: Exception) -> CheckpointError:
+    """Turn whatever a reader raised into one line that says what to do."""
+    text = str(error)
+    unsafe = re.search(r"(?:GLOBAL|global:?|class) [`']?([\w.]+\.[\w]+)", text)
+    if isinstance(error, pickle.UnpicklingError) and unsafe:
+        return CheckpointError(
+            f"{path}: refused, because loading it would run or import `{unsafe.group(1)}`; "
+            "nothing was run. Where you trust the file, keep only its tensors: "
+            "torch.save({'state_dict': model.state_dict()}, 'clean.pth'), or safetensors."
+        )
+    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return CheckpointError(
+        f"{path}: not a readable checkpoint, it is truncated, damaged or of another format "
+        f"({first_line[:120]}). Expected a file of torch.save or safetensors."
+    )
+
+
+def read_container(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a whole checkpoint file: weights and whatever stands beside them.
+
+    Args:
+        path: A local path or any address that mmengine's file backends know.
+        map_location: Device for the tensors, as in `torch.load`.
+
+    Returns:
+        The dictionary in the file. For safetensors the tensors themselves.
+
+    Raises:
+        CheckpointError: If the file is missing, empty, unreadable, holds no dictionary, or
+            asks to import anything outside the list above. Nothing of it has then run.
+    """
+    name = str(path)
+    if "://" not in name:
+        if not Path(name).exists():
+            raise CheckpointError(f"{name}: no such checkpoint file")
+        if not Path(name).is_file():
+            raise CheckpointError(f"{name}: is not a file, expected a .pth or .safetensors file")
+        if Path(name).stat().st_size == 0:
+            raise CheckpointError(f"{name}: the checkpoint file is empty")
+    with get_local_path(name) as local:
+        try:
+            if name.endswith(".safetensors"):
+                device = map_location if isinstance(map_location, str) else "cpu"
+                content = load_file(local, device=device)
+            else:
+                with torch.serialization.safe_globals(_safe_globals()):
+                    content = torch.load(local, map_location=map_location, weights_only=True)
+        except SafetensorError as error:
+            raise _explain(name, error) from error
+        except Exception as error:  # damaged pickles raise nearly every exception there is
+            raise _explain(name, error) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{name}: holds a {type(content).__name__}, expected a dictionary of tensors"
+        )
+    return content
+
+
+def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Tensor]:
+    """Read the weights of a checkpoint file, under the names that the file gives them.
+
+    Args:
+        path: A local path or any address that mmengine's file backends know.
+        map_location: Device for the tensors, as in `torch.load`.
+
+    Returns:
+        Name to tensor; containers (`state_dict`, `model`) are unwrapped.
+
+    Raises:
+        CheckpointError: As `read_container`, or if the file holds no tensors.
+    """
+    return find_weights(read_container(path, map_location), str(path))
+
+
+def find_weights(container: dict[str, Any], name: str) -> dict[str, Tensor]:
+    """The dictionary of tensors in a container, or the container itself."""
+    for candidate in (*(container.get(key) for key in _CONTAINERS), container):
+        if isinstance(candidate, dict) and candidate:
+            tensors = {k: v for k, v in candidate.items() if isinstance(v, Tensor)}
+            if len(tensors) == len(candidate):
+                return tensors
+    raise CheckpointError(
+        f"{name}: no dictionary of tensors at the top or under {', '.join(_CONTAINERS)}; "
+        f"it holds: {', '.join(map(str, list(container)[:8])) or 'nothing'}"
+    )

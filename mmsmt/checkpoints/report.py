@@ -1,0 +1,137 @@
+"""What of a file fits a model, entry by entry."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from mmsmt.checkpoints.errors import CheckpointError
+
+_SHOWN = 4
+
+
+def _named(names: Collection[str], patterns: Collection[str]) -> list[str]:
+    """The names that no pattern covers; a pattern covers itself and what is below it."""
+    return [
+        name
+        for name in names
+        if not any(name == p or name.startswith(p.rstrip(".") + ".") for p in patterns)
+    ]
+
+
+def _shorten(names: Collection[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(list(names)[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass
+class LoadReport:
+    """Result of comparing a file with a model.
+
+    Args:
+        fitting: Number of the model's entries that the file provides in the right shape.
+        total: Number of the model's entries.
+        missing: The model's entries that the file lacks.
+        unexpected: The file's entries that the model lacks.
+        mismatched: Entries of another shape: name to (in the file, in the model).
+        left_out: Entries of the file that are none of the model's business (a head, say).
+        dialect: The released naming that was translated, if any.
+    """
+
+    fitting: int
+    total: int
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    dialect: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.fitting} of {self.total} entries fit"]
+        if self.dialect:
+            lines[0] += f" (names: {self.dialect})"
+        lines += [f"  missing in the file: {name}" for name in self.missing]
+        lines += [f"  unexpected in the file: {name}" for name in self.unexpected]
+        lines += [
+            f"  other shape: {name} is {list(theirs)} in the file, {list(ours)} in the model"
+            for name, (theirs, ours) in self.mismatched.items()
+        ]
+        lines += [f"  left out: {name}" for name in self.left_out]
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """The report in one line, long lists cut."""
+        shapes = [
+            f"{n} ({list(theirs)} in the file, {list(ours)} in the model)"
+            for n, (theirs, ours) in self.mismatched.items()
+        ]
+        kinds = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "other shape": shapes,
+            "left out": self.left_out,
+        }
+        found = [f"{kind}: {_shorten(names)}" for kind, names in kinds.items() if names]
+        return "; ".join([f"{self.fitting} of {self.total} entries fit", *found])
+
+    def require_fit(self, source: str, allow: Collection[str] = (), hint: str = "") -> None:
+        """Raise unless all fits, but for what is allowed by name.
+
+        Args:
+            source: What was loaded, for the message.
+            allow: Names of entries or of modules above them that may be missing,
+                unexpected or of another shape.
+            hint: What else to tell the user.
+
+        Raises:
+            CheckpointError: If anything outside `allow` does not fit, or nothing fits.
+        """
+        problems = _named([*self.missing, *self.unexpected, *self.mismatched], allow)
+        if problems or not self.fitting:
+            raise CheckpointError(
+                f"{source}: does not fit the model: {self.summary()}. {hint}".rstrip()
+                + (f" Allow by name what may differ: {_roots(problems)}." if self.fitting else "")
+            )
+
+
+def _roots(names: Collection[str]) -> str:
+    """The modules in which names lie, for a hint: at most three components each."""
+    roots = dict.fromkeys(".".join(name.split(".")[:-1][:3]) or name for name in names)
+    return _shorten(roots)
+
+
+def compare(
+    model: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    left_out: Collection[str] = (),
+    dialect: str | None = None,
+) -> LoadReport:
+    """Compare a file's entries with a model's by name and shape.
+
+    `num_batches_tracked`, a counter that files of early PyTorch lack, is never missed.
+
+    Args:
+        model: The model's state dict.
+        state: The file's entries under the model's names.
+        left_out: Names of entries that were set aside before.
+        dialect: Name of the dialect that was translated.
+
+    Returns:
+        The report.
+    """
+    mismatched = {
+        name: (tuple(state[name].shape), tuple(own.shape))
+        for name, own in model.items()
+        if name in state and state[name].shape != own.shape
+    }
+    return LoadReport(
+        fitting=sum(name in state for name in model) - len(mismatched),
+        total=len(model),
+        missing=[
+            n for n in model if n not in state and not n.endswith("num_batches_tracked")
+        ],
+        unexpected=[n for n in state if n not in model],
+        mismatched=mismatched,
+        left_out=list(left_out),
+        dialect=dialect,
+    )

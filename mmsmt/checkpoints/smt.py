@@ -1,0 +1,30 @@
+"""The released naming of SMT (https://arxiv.org/abs/2307.08579).
+
+The authors' classification copy calls the attention's depth-wise convolution `local_conv`,
+their detection and segmentation copies call it `dw_conv`.
+"""
+
+from mmsmt.checkpoints.dialects import Dialect
+
+SMT_RELEASED = Dialect(
+    name="released SMT",
+    marker=r"(patch_embed|block)[1-4]\.",
+    rules=(
+        (r"^patch_embed1\.conv\.0\.", "patch_embed1.conv1."),
+        (r"^patch_embed1\.conv\.1\.", "patch_embed1.bn."),
+        (r"^patch_embed1\.conv\.3\.", "patch_embed1.conv2."),
+        (r"\.attn\.v\.", ".mixer.value."),
+        (r"\.attn\.s\.", ".mixer.context."),
+        (r"\.attn\.local_conv_(\d+)\.", lambda m: f".mixer.head_convs.{int(m.group(1)) - 1}."),
+        (r"\.attn\.proj0\.", ".mixer.expand."),
+        (r"\.attn\.proj1\.", ".mixer.reduce."),
+        (r"\.attn\.(?:local|dw)_conv\.", ".mixer.dwconv."),
+        (r"\.attn\.", ".mixer."),
+        (r"\.mlp\.dwconv\.dwconv\.", ".ffn.dwconv."),
+        (r"\.mlp\.", ".ffn."),
+        (r"\.gamma_([12])$", r".scale\1.weight"),
+        (r"^patch_embed([1-4])\.", lambda m: f"patch_embeds.{int(m.group(1)) - 1}."),
+        (r"^block([1-4])\.", lambda m: f"stages.{int(m.group(1)) - 1}."),
+        (r"^norm([1-4])\.", lambda m: f"norms.{int(m.group(1)) - 1}."),
+    ),
+)

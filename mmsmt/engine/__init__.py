@@ -1,0 +1,15 @@
+"""Hooks and launching that mmengine lacks."""
+
+from mmsmt.engine.launch import UsageError, apply_test_options, apply_train_options, load_config
+from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
+from mmsmt.engine.progress import ProgressBarHook
+
+__all__ = [
+    "ProgressBarHook",
+    "StrictLoadHook",
+    "UsageError",
+    "apply_test_options",
+    "apply_train_options",
+    "install_safe_loading",
+    "load_config",
+]

@@ -1,0 +1,55 @@
+"""Several processes on machines without GPUs, which mmengine does not provide for."""
+
+import os
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from torch import distributed
+
+
+def prepare_cpu_processes(cfg: Config) -> None:
+    """Set a config up for distributed data parallelism over gloo, in place.
+
+    Does nothing where there is one process or a GPU. Otherwise opens the process group
+    (mmengine would ask CUDA for a device first), wraps the model without device ids, and
+    turns SyncBN, which PyTorch has for GPUs only, into BN.
+
+    Args:
+        cfg: The config of a run; `launcher` and `model` are read.
+
+    Raises:
+        ValueError: If the launcher is not torchrun's.
+    """
+    if cfg.launcher == "none" or torch.cuda.is_available():
+        return
+    if cfg.launcher != "pytorch":
+        raise ValueError(f"launcher {cfg.launcher!r} needs GPUs; without them use dist_train.sh")
+    if not distributed.is_initialized():
+        distributed.init_process_group("gloo")
+    # One process per core group: without this every process takes all cores.
+    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_processes))
+    cfg.model_wrapper_cfg = dict(
+        type="MMDistributedDataParallel",
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get("find_unused_parameters", False),
+    )
+    if _replace_sync_bn(cfg.model):
+        print_log("SyncBN runs on GPUs only: replaced by BN", logger="current")
+
+
+def _replace_sync_bn(node: Any) -> bool:
+    """Replace every `type='SyncBN'` below a config node; tell whether there was any."""
+    found = False
+    if isinstance(node, dict):
+        if node.get("type") == "SyncBN":
+            node["type"], found = "BN", True
+        children = list(node.values())
+    else:
+        children = list(node) if isinstance(node, list | tuple) else []
+    for child in children:
+        found = _replace_sync_bn(child) or found
+    return found

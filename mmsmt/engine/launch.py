@@ -1,0 +1,160 @@
+"""From a tool's arguments to a config, the same for the three hosts."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.evaluator import DumpResults
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmsmt.checkpoints import CheckpointError
+from mmsmt.engine.distributed import prepare_cpu_processes
+from mmsmt.engine.loading import install_safe_loading
+
+
+class UsageError(Exception):
+    """What the user asked for cannot be done; the message says why and what can."""
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that training and testing share, as in the hosts' own tools."""
+    parser.add_argument("--work-dir", help="folder of logs and checkpoints")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        help="override config entries: key=value, lists as key='[a,b]'",
+    )
+    parser.add_argument(
+        "--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none"
+    )
+    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config of a tool and apply the common arguments.
+
+    Args:
+        args: `config`, `work_dir`, `cfg_options`, `launcher`, `local_rank`.
+
+    Returns:
+        The config, with `work_dir` and `launcher` set.
+
+    Raises:
+        UsageError: If the config is missing or cannot be parsed.
+    """
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    if not Path(args.config).is_file():
+        raise UsageError(f"{args.config}: no such config file")
+    try:
+        cfg = Config.fromfile(args.config)
+    except (SyntaxError, KeyError, FileNotFoundError, AssertionError, TypeError) as error:
+        raise UsageError(f"{args.config}: cannot be read as a config: {error}") from error
+    cfg.launcher = args.launcher
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    return cfg
+
+
+def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Apply `--resume`, `--amp`, `--auto-scale-lr` and `--no-validate` to a config, in place."""
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == "auto" else args.resume
+    if args.amp:
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if args.auto_scale_lr:
+        if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
+            raise UsageError("--auto-scale-lr needs `auto_scale_lr.base_batch_size` in the config")
+        cfg.auto_scale_lr.enable = True
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+
+
+def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Apply the checkpoint, `--tta`, `--show-dir` and `--out` to a config, in place.
+
+    Raises:
+        UsageError: If the config lacks what an option needs.
+    """
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    # The file to be evaluated holds the backbone; what it was trained from may be gone.
+    cfg.model.backbone.pop("init_cfg", None)
+    if args.tta:
+        if "tta_model" not in cfg or "tta_pipeline" not in cfg:
+            raise UsageError("--tta needs `tta_model` and `tta_pipeline` in the config")
+        dataset = cfg.test_dataloader.dataset
+        while "dataset" in dataset:
+            dataset = dataset.dataset
+        dataset.pipeline = deepcopy(cfg.tta_pipeline)
+        cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    if args.show_dir:
+        _draw_predictions(cfg, args.show_dir)
+    if args.out:
+        if not args.out.endswith((".pkl", ".pickle")):
+            raise UsageError(f"--out {args.out}: the name must end in .pkl or .pickle")
+        evaluators = cfg.test_evaluator
+        evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+        cfg.test_evaluator = [*evaluators, dict(type=DumpResults, out_file_path=args.out)]
+
+
+def _draw_predictions(cfg: Config, folder: str) -> None:
+    """Switch the host's visualization hook on; each spells its options in its own way."""
+    hook = cfg.default_hooks.get("visualization")
+    if hook is None:
+        raise UsageError("--show-dir needs `default_hooks.visualization` in the config")
+    if hook.type == "DetVisualizationHook":
+        hook.update(draw=True, test_out_dir=str(Path(folder).absolute()))
+    elif hook.type == "SegVisualizationHook":
+        hook.update(draw=True, interval=1)
+        cfg.visualizer.save_dir = folder
+    else:
+        hook.update(enable=True, interval=1, out_dir=folder)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the config's runner with safe loading and, without GPUs, gloo in place."""
+    install_safe_loading()
+    prepare_cpu_processes(cfg)
+    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+
+
+@contextmanager
+def _one_line_errors(kinds: tuple[type[Exception], ...]) -> Iterator[None]:
+    try:
+        yield
+    except kinds as error:
+        if os.environ.get("MMSMT_TRACEBACK"):
+            raise
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {text}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def run_tool(prepare: Callable[[], Runner], run: Callable[[Runner], Any]) -> None:
+    """Run a tool; bad input ends in one line on stderr and exit status 1.
+
+    While the runner is built from the user's config, any value, key or file error is the
+    input's; while it runs, only errors of checkpoints and files are. Set the environment
+    variable MMSMT_TRACEBACK to see where such an error came from.
+
+    Args:
+        prepare: Builds the runner.
+        run: Trains or tests with it.
+    """
+    user_errors = (UsageError, CheckpointError, FileNotFoundError)
+    with _one_line_errors((*user_errors, ValueError, KeyError, TypeError, AssertionError)):
+        runner = prepare()
+    with _one_line_errors(user_errors):
+        run(runner)

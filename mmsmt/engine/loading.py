@@ -1,0 +1,78 @@
+"""`load_from`, `--resume` and test checkpoints: read safely, translated, checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+from mmsmt.backbones import FourStageBackbone
+from mmsmt.checkpoints import compare, read_container, split_state_dict
+from mmsmt.checkpoints.reading import find_weights
+from mmsmt.registry import HOOKS
+
+
+def install_safe_loading() -> None:
+    """Make mmengine read local and web checkpoints with `read_container`.
+
+    Without it, mmengine 0.10.7 cannot resume its own checkpoints under torch >= 2.6,
+    cannot read safetensors, and unpickles what comes from the web.
+    """
+    CheckpointLoader.register_scheme(
+        ("", "http://", "https://"), loader=read_container, force=True
+    )
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+@HOOKS.register_module()
+class StrictLoadHook(Hook):
+    """Let a run start only from a checkpoint that fits the whole model.
+
+    Takes released files of this suite's backbones as well (any of their naming dialects,
+    their head as that of an mmpretrain classifier). mmengine alone loads with
+    `strict=False` and merely logs what did not fit.
+
+    Args:
+        allow: Entries or modules of the model that may be missing, superfluous or of
+            another shape in the file: a new head, say.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, allow: Sequence[str] = ()) -> None:
+        install_safe_loading()
+        self.allow = (allow,) if isinstance(allow, str) else tuple(allow)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Replace the checkpoint's weights by translated ones that fit.
+
+        Raises:
+            CheckpointError: If anything outside `allow` does not fit, or nothing fits.
+        """
+        model = _unwrap(runner.model)
+        source = str(getattr(runner, "_load_from", None) or "checkpoint")
+        state = find_weights(checkpoint, source)
+        backbone = getattr(model, "backbone", None)
+        dialect = None
+        if isinstance(backbone, FourStageBackbone):
+            parts = split_state_dict(state, backbone.dialects)
+            dialect = parts.dialect
+            state = {
+                **{f"backbone.{name}": value for name, value in parts.backbone.items()},
+                **{f"head.fc.{name}": value for name, value in parts.head.items()},
+                **parts.other,
+            }
+            backbone.allow_partial = tuple(
+                name.removeprefix("backbone.") for name in self.allow if "backbone." in name
+            )
+        report = compare(model.state_dict(), state, dialect=dialect)
+        report.require_fit(source, self.allow)
+        runner.logger.info(f"{source}: {report}")
+        checkpoint["state_dict"] = state

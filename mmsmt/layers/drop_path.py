@@ -1,0 +1,48 @@
+"""Stochastic depth, per sample (https://arxiv.org/abs/1603.09382)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def linear_drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
+    """Spread a drop-path rate linearly over all blocks of a network.
+
+    Args:
+        rate: Rate of the last block; the first block has 0.
+        depths: Number of blocks of each stage.
+
+    Returns:
+        For each stage, the rates of its blocks.
+    """
+    total = sum(depths)
+    rates = iter(torch.linspace(0, rate, total).tolist())
+    return [[next(rates) for _ in range(depth)] for depth in depths]
+
+
+class DropPath(nn.Module):
+    """Drop a residual branch for whole samples and rescale the kept ones.
+
+    Args:
+        drop_prob: Probability that a sample loses the branch, in [0, 1).
+
+    Raises:
+        ValueError: If `drop_prob` is outside [0, 1).
+    """
+
+    def __init__(self, drop_prob: float = 0.0) -> None:
+        super().__init__()
+        if not 0.0 <= drop_prob < 1.0:
+            raise ValueError(f"drop_prob must be in [0, 1), got {drop_prob}")
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.drop_prob == 0.0:
+            return x
+        keep = 1.0 - self.drop_prob
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        return x * (mask / keep)
+
+    def extra_repr(self) -> str:
+        return f"drop_prob={self.drop_prob:.3f}"

@@ -1,0 +1,31 @@
+"""Feed-forward network with a depth-wise convolution, shared by SMT and SG-Former.
+
+Paper: https://arxiv.org/abs/2307.08579. As in the released code, the identity is
+added to the convolution's output before the activation.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.layers.conv import conv_channels_last
+
+
+class ConvFFN(nn.Module):
+    """Linear, depth-wise 3x3 with identity, GELU (erf), Linear.
+
+    Args:
+        dim: Number of channels C of input and output.
+        mlp_ratio: Width of the hidden layer as a multiple of `dim`.
+    """
+
+    def __init__(self, dim: int, mlp_ratio: float = 4.0) -> None:
+        super().__init__()
+        hidden = int(dim * mlp_ratio)
+        self.fc1 = nn.Linear(dim, hidden)
+        self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        x = self.fc1(x)
+        return self.fc2(F.gelu(x + conv_channels_last(self.dwconv, x)))

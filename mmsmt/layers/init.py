@@ -1,0 +1,27 @@
+"""Initial weights, the rule that SMT and SG-Former share (released behaviour)."""
+
+import math
+
+from torch import nn
+
+
+def init_layer(module: nn.Module) -> None:
+    """Initialise one layer in place; use as `network.apply(init_layer)`.
+
+    Linear: truncated normal with std 0.02, zero bias. Convolution: normal with
+    std sqrt(2 / (k_h * k_w * C_out / groups)), zero bias. Norms: 1 and 0.
+
+    Args:
+        module: Any module; others than the above are left alone.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    elif isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2.0 / fan_out))
+    elif isinstance(module, nn.LayerNorm | nn.GroupNorm | nn.BatchNorm2d):
+        nn.init.ones_(module.weight)
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,49 @@
+"""Floor 2: spatial token mixers, one a file; modules on maps (B, H, W, C) -> (B, H, W, C)."""
+
+from typing import Any
+
+from torch import nn
+
+from mmsmt.mixers.msa import MultiHeadSelfAttention
+from mmsmt.mixers.sam import ScaleAwareModulation
+
+MIXERS: dict[str, type[nn.Module]] = {
+    "sam": ScaleAwareModulation,
+    "msa": MultiHeadSelfAttention,
+}
+
+MixerSpec = str | type[nn.Module] | dict[str, Any]
+
+
+def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) -> nn.Module:
+    """Build the mixer of one block.
+
+    Args:
+        spec: A name of `MIXERS`, a module class whose first argument is the number of
+            channels, or a dict of `type` (either) and further arguments.
+        dim: Number of channels C.
+        defaults: Arguments that the network gives to a mixer of a name (heads of the
+            stage, say); those in `spec` win.
+
+    Returns:
+        A module on (B, H, W, C).
+
+    Raises:
+        ValueError: If the name is unknown; it lists the known ones.
+    """
+    options = dict(spec) if isinstance(spec, dict) else {"type": spec}
+    kind = options.pop("type", None)
+    if isinstance(kind, type):
+        return kind(dim, **options)
+    if kind not in MIXERS:
+        raise ValueError(f"unknown mixer {kind!r}; known: {', '.join(sorted(MIXERS))}")
+    return MIXERS[kind](dim, **{**defaults.get(kind, {}), **options})
+
+
+__all__ = [
+    "MIXERS",
+    "MixerSpec",
+    "MultiHeadSelfAttention",
+    "ScaleAwareModulation",
+    "build_mixer",
+]

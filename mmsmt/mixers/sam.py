@@ -1,0 +1,63 @@
+"""Scale-aware modulation (SAM), the convolutional token mixer of SMT.
+
+Every head filters its slice of channels with a kernel of its own (3, 5, 7, 9); an
+aggregation then mixes channel g of all heads, and the result multiplies the value
+branch. There is no softmax, so cost grows linearly with the number of pixels.
+
+The aggregation is group-major: its input channel n*g + h holds channel g of head h.
+Head-major order has the same shapes and loads the same weights, but computes another
+function; the golden test's control tells them apart.
+
+Paper: https://arxiv.org/abs/2307.08579, section 3.1; layout as in the released code.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.layers import conv_channels_last
+
+
+class ScaleAwareModulation(nn.Module):
+    """Multi-head mixed convolution, scale-aware aggregation, modulation.
+
+    Args:
+        dim: Number of channels C.
+        num_heads: Number n of heads; head h has kernel 3 + 2h.
+        expansion: Width of the aggregation as a multiple of C.
+
+    Raises:
+        ValueError: If `dim` is not a multiple of `num_heads`.
+    """
+
+    def __init__(self, dim: int, num_heads: int = 4, expansion: int = 2) -> None:
+        super().__init__()
+        if num_heads < 1 or dim % num_heads:
+            raise ValueError(f"SAM: dim {dim} is not a multiple of num_heads {num_heads}")
+        self.num_heads = num_heads
+        width = dim // num_heads
+        self.value = nn.Linear(dim, dim)
+        self.context = nn.Linear(dim, dim)
+        self.head_convs = nn.ModuleList(
+            nn.Conv2d(width, width, 3 + 2 * head, padding=1 + head, groups=width)
+            for head in range(num_heads)
+        )
+        self.expand = nn.Conv2d(dim, expansion * dim, 1, groups=width)
+        self.bn = nn.BatchNorm2d(expansion * dim)
+        self.reduce = nn.Conv2d(expansion * dim, dim, 1)
+        self.proj = nn.Linear(dim, dim)
+
+    def modulator(self, x: Tensor) -> Tensor:
+        """The modulation map M of a normalised map, both (B, H, W, C)."""
+        heads = self.context(x).chunk(self.num_heads, dim=-1)
+        filtered = [
+            conv_channels_last(conv, head)
+            for conv, head in zip(self.head_convs, heads, strict=True)
+        ]
+        groups = torch.stack(filtered, dim=-1).flatten(-2)
+        hidden = conv_channels_last(self.bn, conv_channels_last(self.expand, groups))
+        return conv_channels_last(self.reduce, F.gelu(hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        return self.proj(self.modulator(x) * self.value(x))
