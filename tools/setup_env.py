@@ -49,7 +49,7 @@ class Environment:
         """
         told = [str(doctor.ROOT)]
         sources = [*(doctor.ROOT / 'requirements').glob('*.txt'), doctor.ROOT / 'setup.py']
-        told += [path.read_text() for path in sorted([*sources, doctor.ROOT / 'pyproject.toml'])]
+        told += [path.read_text() for path in sorted(sources)]
         told += sorted(
             path.name for path in self.folder.glob('lib/python*/site-packages/*.dist-info')
         )

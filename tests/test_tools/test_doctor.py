@@ -46,11 +46,8 @@ HEALTHY = {
     'mmcv': "__version__ = '2.1.0'",
     'mmcv.ops': NMS + 'nms = lambda *_: Kept([0, 2])',
     'mmdet': "__version__ = '3.3.0'",
-    'mmdet.models': '',
     'mmseg': "__version__ = '1.2.2'",
-    'mmseg.models': '',
     'mmpretrain': "__version__ = '1.2.0'",
-    'mmpretrain.models': '',
     'mmsmt': "__version__ = '0.1.0'",
     'mmsmt.backbones': '',
 }
@@ -133,11 +130,11 @@ def test_mmcv(tmp_path: Path, broken: dict[str, str], says: str) -> None:
 
 
 def test_missing_host(tmp_path: Path) -> None:
-    _, _, rows = see_doctor(tmp_path, {'mmdet': missing('mmdet'), 'mmseg': missing('ftfy')})
+    _, _, rows = see_doctor(tmp_path, {'mmdet': missing('mmdet'), 'mmseg': missing('prettytable')})
     pip = f'{sys.executable} -m pip install'
     assert failed(rows) == {
         'mmdet': f'{pip} mmdet=={PINS["mmdet"]}',
-        'mmseg': f'{pip} ftfy=={PINS["ftfy"]}',
+        'mmseg': f'{pip} prettytable',
     }
 
 
