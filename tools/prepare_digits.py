@@ -5,7 +5,6 @@ again with equal arguments, it does nothing.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -56,17 +55,20 @@ def main() -> None:
         if is_prepared(args.out, parameters, args.force):
             print(f'{args.out} is up to date: nothing to do')
             return
-        with Progress(console=Console(stderr=True)) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task('drawing digits')
             counts = prepare_digits(
                 args.out,
                 parameters,
                 lambda done, total: progress.update(task, completed=done, total=total),
             )
-    except (TargetError, FolderBusyError, OSError) as error:
+    except (TargetError, FolderBusyError) as error:
         parser.exit(1, f'{parser.prog}: error: {error}\n')
+    except OSError as error:
+        parser.exit(1, f'{parser.prog}: error: cannot write {args.out}: {error}\n')
     except KeyboardInterrupt:
-        sys.exit(130)
+        parser.exit(130, f'{parser.prog}: interrupted, nothing written\n')
     print(f'{args.out}: ' + ', '.join(f'{count} in {name}' for name, count in counts.items()))
 
 

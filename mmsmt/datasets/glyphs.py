@@ -51,9 +51,9 @@ def draw_glyph(
     offset = cells / 2 - backward @ np.full(2, extent / 2)
     paper = Image.fromarray(np.pad(ink, MARGIN)).transform(
         (extent, extent),
-        Image.AFFINE,
+        Image.Transform.AFFINE,
         np.column_stack([backward, offset]).ravel().tolist(),
-        Image.BICUBIC,
+        Image.Resampling.BICUBIC,
     )
     drawing = ((np.asarray(paper) - CUT) / EDGE + 0.5).clip(0, 1)
     rows = np.flatnonzero((drawing > 0.5).any(axis=1))
@@ -63,7 +63,7 @@ def draw_glyph(
     if max_width is not None:
         height = min(height, int(max_width / aspect))
     width = max(1, round(height * aspect))
-    resized = Image.fromarray(drawing).resize((width, height), Image.HAMMING)
+    resized = Image.fromarray(drawing).resize((width, height), Image.Resampling.HAMMING)
     return np.asarray(resized).clip(0, 1)
 
 

@@ -22,7 +22,7 @@ def load_photographs() -> dict[str, list[np.ndarray]]:
     Returns:
         For 'train' and 'val' two arrays each, (H, W, 3), uint8, RGB.
     """
-    parts = {'train': [], 'val': []}
+    parts: dict[str, list[np.ndarray]] = {'train': [], 'val': []}
     for photograph in load_sample_images().images:
         border = round(photograph.shape[1] * TRAIN_FRACTION)
         parts['train'].append(photograph[:, :border])
@@ -55,7 +55,9 @@ def crop_background(
         crop = crop[:, ::-1]
     if rng.random() < 0.5:
         crop = crop[::-1]
-    resized = Image.fromarray(np.ascontiguousarray(crop)).resize((size, size), Image.BICUBIC)
+    resized = Image.fromarray(np.ascontiguousarray(crop)).resize(
+        (size, size), Image.Resampling.BICUBIC
+    )
     pixels = np.asarray(resized, dtype=np.float32) / 255
     pixels = (pixels - pixels.mean()) * rng.uniform(*CONTRAST) + rng.uniform(*BRIGHTNESS)
     return pixels.clip(*RANGES[rng.integers(len(RANGES))]).astype(np.float32)

@@ -71,7 +71,7 @@ def read_parameters(out: Path) -> dict | None:
     if not (out / MANIFEST).is_file():
         raise TargetError(f'{out} exists and holds no {MANIFEST}: choose another folder')
     try:
-        return json.loads((out / MANIFEST).read_text(encoding='ascii'))['parameters']
+        return dict(json.loads((out / MANIFEST).read_text(encoding='ascii'))['parameters'])
     except (ValueError, KeyError, TypeError) as error:
         raise TargetError(f'{out / MANIFEST} is damaged: remove {out} and run again') from error
 

@@ -30,6 +30,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
         FolderBusyError: If another process is building this target.
         OSError: If the parent cannot be made or written.
     """
+    target = target.resolve()  # '.' has no name to derive siblings from
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f'.{target.name}.partial')
     replaced = target.with_name(f'.{target.name}.replaced')

@@ -24,7 +24,9 @@ def plain_tile(ink: np.ndarray) -> np.ndarray:
     Returns:
         RGB, shape (64, 64, 3), uint8.
     """
-    grey = np.asarray(Image.fromarray(ink).resize((TILE, TILE), Image.BICUBIC)).clip(0, 1)
+    grey = np.asarray(Image.fromarray(ink).resize((TILE, TILE), Image.Resampling.BICUBIC)).clip(
+        0, 1
+    )
     return np.repeat(to_uint8(grey)[..., None], 3, axis=2)
 
 

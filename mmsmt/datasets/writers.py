@@ -82,7 +82,8 @@ def write_scenes(
     image_folder, label_folder = folder / 'images' / split, folder / 'labels' / split
     for target in (image_folder, label_folder, folder / 'annotations'):
         target.mkdir(parents=True, exist_ok=True)
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for number in range(count):
         rng = np.random.default_rng([seed, SCENE_STREAM[split], number])
         scene = compose_scene(digits, photographs, size, rng)
