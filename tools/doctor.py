@@ -29,7 +29,6 @@ TIMEOUT_S = 120
 DISTRIBUTIONS = {
     'PIL': 'pillow',
     'mmseg': 'mmsegmentation',
-    'pkg_resources': 'setuptools',
     'sklearn': 'scikit-learn',
     'yaml': 'pyyaml',
 }
@@ -165,16 +164,17 @@ def mend(probe: Probe, results: dict[str, Result], python: str) -> str:
     if library and library.group(1) in SYSTEM_PACKAGES:
         return system_install(SYSTEM_PACKAGES[library.group(1)])
     missing = re.search(r"No module named '(\w+)", found)
-    if missing and missing.group(1) != probe.name:
-        by_name = {other.name: other for other in probes()}
-        module = {'cv2': 'opencv', 'pkg_resources': 'setuptools'}.get(missing.group(1))
-        owner = by_name.get(module or missing.group(1))
-        if owner is not None:
-            return f'mend {owner.name} first'
-        return install(DISTRIBUTIONS.get(missing.group(1), missing.group(1)))(python)
+    if missing:
+        module = missing.group(1)
+        name = {'cv2': 'opencv', 'pkg_resources': 'setuptools'}.get(module, module)
+        if name == probe.name:
+            return probe.fix(python)
+        if name in results:
+            return f'{name} first'
+        return install(DISTRIBUTIONS.get(module, module))(python)
     for name in probe.after:
         if results[name].status == 'FAIL':
-            return f'mend {name} first'
+            return f'{name} first'
     return probe.fix(python)
 
 

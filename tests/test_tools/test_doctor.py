@@ -138,11 +138,22 @@ def test_missing_host(tmp_path: Path) -> None:
     }
 
 
+def test_nothing_installed(tmp_path: Path) -> None:
+    """What is missing gets its own line; what stumbles over it says what comes first."""
+    _, _, rows = see_doctor(tmp_path, {name: missing(name) for name in ('torch', 'cv2', 'mmcv')})
+    pip = f'{sys.executable} -m pip install'
+    pair = f'{pip} torch=={PINS["torch"]} torchvision=={PINS["torchvision"]}'
+    assert failed(rows)['torch'] == pair
+    assert failed(rows)['torchvision'] == 'torch first'
+    assert failed(rows)['opencv'] == f'{pip} opencv-python=={PINS["opencv-python"]}'
+    assert 'first' not in failed(rows)['mmcv']
+
+
 def test_host_that_refuses_mmcv(tmp_path: Path) -> None:
     """mmdet and mmseg raise AssertionError; the cause is mended, not the host."""
     refusal = "raise AssertionError('MMCV==2.2.0 is used but incompatible')"
     _, _, rows = see_doctor(tmp_path, {'mmcv': "__version__ = '2.2.0'", 'mmdet': refusal})
-    assert failed(rows)['mmdet'] == 'mend mmcv first'
+    assert failed(rows)['mmdet'] == 'mmcv first'
 
 
 def test_crash_hides_nothing(tmp_path: Path) -> None:
