@@ -6,7 +6,7 @@ and then only says that the type is not registered.
 
 from mmengine.config.utils import MODULE2PACKAGE
 
-__version__ = "0.1.0"
+__version__ = '0.1.0'
 
 # Lets `_base_ = 'mmsmt::...'` and `get_config('mmsmt::...')` find the installed configs.
-MODULE2PACKAGE.setdefault("mmsmt", "mmsmt")
+MODULE2PACKAGE.setdefault('mmsmt', 'mmsmt')

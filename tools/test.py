@@ -11,11 +11,11 @@ from mmsmt.engine.launch import add_common_arguments, build_runner, run_tool
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="config file")
-    parser.add_argument("checkpoint", help="checkpoint file (.pth or .safetensors)")
-    parser.add_argument("--tta", action="store_true", help="test-time augmentation")
-    parser.add_argument("--out", help="write the predictions to this .pkl file")
-    parser.add_argument("--show-dir", help="draw predictions into this folder")
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file (.pth or .safetensors)')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument('--out', help='write the predictions to this .pkl file')
+    parser.add_argument('--show-dir', help='draw predictions into this folder')
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -32,5 +32,5 @@ def main() -> None:
     run_tool(prepare, Runner.test)
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main()

@@ -11,20 +11,20 @@ from mmsmt.engine.launch import add_common_arguments, build_runner, run_tool
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="config file")
+    parser.add_argument('config', help='config file')
     parser.add_argument(
-        "--resume",
-        nargs="?",
-        const="auto",
-        help="go on from this checkpoint, or from the latest in the work dir",
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from this checkpoint, or from the latest in the work dir',
     )
-    parser.add_argument("--amp", action="store_true", help="train in mixed precision")
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument(
-        "--auto-scale-lr",
-        action="store_true",
-        help="scale the rate by actual over base batch size",
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the rate by actual over base batch size',
     )
-    parser.add_argument("--no-validate", action="store_true", help="train without validation")
+    parser.add_argument('--no-validate', action='store_true', help='train without validation')
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -41,5 +41,5 @@ def main() -> None:
     run_tool(prepare, Runner.train)
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main()

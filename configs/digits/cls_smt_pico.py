@@ -25,7 +25,9 @@ auto_scale_lr = dict(base_batch_size=64, enable=False)
 max_epochs = 8
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=100),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, begin=0, end=max_epochs, convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR', eta_min=1e-6, begin=0, end=max_epochs, convert_to_iter_based=True
+    ),
 ]
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 val_cfg = dict()

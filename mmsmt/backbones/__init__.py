@@ -3,4 +3,4 @@
 from mmsmt.backbones.base import FeatureInfo, FourStageBackbone
 from mmsmt.backbones.smt import SMT
 
-__all__ = ["SMT", "FeatureInfo", "FourStageBackbone"]
+__all__ = ['SMT', 'FeatureInfo', 'FourStageBackbone']

@@ -1,8 +1,9 @@
 """What every four-stage network shares: the stage loop, its options, and its weights."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from mmengine.logging import print_log
@@ -77,15 +78,16 @@ class FourStageBackbone(BaseModule):
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__()
+        self.init_cfg: dict | list[dict] | None = copy.deepcopy(init_cfg)
         out_indices = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
         last = len(self.strides) - 1
         if not out_indices or any(not 0 <= i <= last for i in out_indices):
-            raise ValueError(f"out_indices must be in 0 to {last}, at least one, got {out_indices}")
+            raise ValueError(f'out_indices must be in 0 to {last}, at least one, got {out_indices}')
         if not -1 <= frozen_stages <= last + 1:
-            raise ValueError(f"frozen_stages must be in -1 to {last + 1}, got {frozen_stages}")
+            raise ValueError(f'frozen_stages must be in -1 to {last + 1}, got {frozen_stages}')
         self.patch_embeds = nn.ModuleList(patch_embeds)
-        self.stages = nn.ModuleList(nn.ModuleList(blocks) for blocks in stages)
+        self.stages = nn.ModuleList([nn.ModuleList(blocks) for blocks in stages])
         self.norms = nn.ModuleList(norms)
         self.embed_dims = tuple(embed_dims)
         self.in_channels = in_channels
@@ -120,7 +122,7 @@ class FourStageBackbone(BaseModule):
         outputs = {}
         for i in range(max(self.out_indices) + 1):
             x = self.patch_embeds[i](x)
-            for block in self.stages[i]:
+            for block in cast(nn.ModuleList, self.stages[i]):
                 x = self._run_block(block, x)
             x = self.norms[i](x)
             if i in self.out_indices:
@@ -129,14 +131,12 @@ class FourStageBackbone(BaseModule):
 
     def _check_input(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f"expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}"
-            )
-        least = getattr(self.patch_embeds[0], "min_size", 1)
+            raise ValueError(f'expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}')
+        least = getattr(self.patch_embeds[0], 'min_size', 1)
         if min(x.shape[2:]) < least:
             raise ValueError(
-                f"image of {x.shape[2]} x {x.shape[3]} is too small, the stem needs at least "
-                f"{least} x {least} pixels"
+                f'image of {x.shape[2]} x {x.shape[3]} is too small, the stem needs at least '
+                f'{least} x {least} pixels'
             )
 
     def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class FourStageBackbone(BaseModule):
         for i in range(max(self.frozen_stages, 0)):
             yield from (self.patch_embeds[i], self.stages[i], self.norms[i])
 
-    def train(self, mode: bool = True) -> "FourStageBackbone":
+    def train(self, mode: bool = True) -> 'FourStageBackbone':
         """Set the mode; frozen stages, and batch norms under `norm_eval`, stay in evaluation."""
         super().train(mode)
         if mode:
@@ -177,18 +177,18 @@ class FourStageBackbone(BaseModule):
             return
         configs = self.init_cfg or []
         configs = [configs] if isinstance(configs, dict) else list(configs)
-        pretrained = [c for c in configs if str(c.get("type")).endswith("Pretrained")]
+        pretrained = [c for c in configs if str(c.get('type')).endswith('Pretrained')]
         full, self.init_cfg = self.init_cfg, [c for c in configs if c not in pretrained]
         super().init_weights()
         self.init_cfg = full
         for config in pretrained:
-            self.load_pretrained(**{k: v for k, v in config.items() if k != "type"})
+            self.load_pretrained(**{k: v for k, v in config.items() if k != 'type'})
 
     def load_pretrained(
         self,
         checkpoint: str,
         prefix: str | None = None,
-        map_location: Any = "cpu",
+        map_location: Any = 'cpu',
         allow: Sequence[str] = (),
     ) -> None:
         """Load a file into this backbone.
@@ -204,14 +204,14 @@ class FourStageBackbone(BaseModule):
         """
         state = load_checkpoint(checkpoint, map_location)
         if prefix:
-            below = prefix.rstrip(".") + "."
+            below = prefix.rstrip('.') + '.'
             state = {k.removeprefix(below): v for k, v in state.items() if k.startswith(below)}
         before, self.allow_partial = self.allow_partial, tuple(allow)
         try:
             self.load_state_dict(state, strict=not allow)
         finally:
             self.allow_partial = before
-        print_log(f"{checkpoint}: loaded into {type(self).__name__}", logger="current")
+        print_log(f'{checkpoint}: loaded into {type(self).__name__}', logger='current')
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
@@ -229,13 +229,13 @@ class FourStageBackbone(BaseModule):
         parts = split_state_dict(
             {name[len(prefix) :]: state_dict[name] for name in names}, self.dialects
         )
-        left_out = [*(f"head.{name}" for name in parts.head), *parts.other]
+        left_out = [*(f'head.{name}' for name in parts.head), *parts.other]
         own = nn.Module.state_dict(self)
         report = compare(own, parts.backbone, left_out, parts.dialect)
-        source = f"weights for {type(self).__name__}"
+        source = f'weights for {type(self).__name__}'
         report.require_fit(source, self.allow_partial, self._fit_hint(parts.backbone))
         if report.left_out or report.fitting < report.total:
-            print_log(f"{source}: {report}", logger="current")
+            print_log(f'{source}: {report}', logger='current')
         for name in names:
             del state_dict[name]
         state_dict.update(
@@ -245,4 +245,4 @@ class FourStageBackbone(BaseModule):
 
     def _fit_hint(self, state: dict[str, Tensor]) -> str:
         """What to tell about a file that does not fit; a subclass knows its variants."""
-        return ""
+        return ''

@@ -23,7 +23,7 @@ from mmsmt.layers import (
 from mmsmt.mixers import MixerSpec, build_mixer
 from mmsmt.registry import MODELS
 
-STACKINGS = ("alternate", "halves")
+STACKINGS = ('alternate', 'halves')
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class SMTArch:
     sam_heads: Sequence[int] = (4, 4, 4, 4)
     sam_expansion: int = 2
     msa_heads: Sequence[int] = (2, 4, 8, 16)
-    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = ("sam", "sam", ("sam", "msa"), "msa")
-    stacking: str = "alternate"
+    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = ('sam', 'sam', ('sam', 'msa'), 'msa')
+    stacking: str = 'alternate'
 
 
 # Paper, table 1, and the released configurations; drop path is that of ImageNet-1K, for
@@ -64,13 +64,13 @@ class SMTArch:
 # of depths (3, 4, 18, 1), published FLOPs and the checkpoint those of (3, 4, 18, 2).
 # `pico` is ours: for digits of 64 pixels and scenes of 256, 1.4 M parameters.
 ARCHS = {
-    "pico": SMTArch((32, 64, 128, 256), (1, 1, 2, 1), (4, 4, 4, 2), msa_heads=(1, 2, 4, 8)),
-    "tiny": SMTArch((64, 128, 256, 512), (2, 2, 8, 1), (4, 4, 4, 2), drop_path_rate=0.1),
-    "small": SMTArch((64, 128, 256, 512), (3, 4, 18, 2), (4, 4, 4, 2), drop_path_rate=0.2),
-    "base": SMTArch(
+    'pico': SMTArch((32, 64, 128, 256), (1, 1, 2, 1), (4, 4, 4, 2), msa_heads=(1, 2, 4, 8)),
+    'tiny': SMTArch((64, 128, 256, 512), (2, 2, 8, 1), (4, 4, 4, 2), drop_path_rate=0.1),
+    'small': SMTArch((64, 128, 256, 512), (3, 4, 18, 2), (4, 4, 4, 2), drop_path_rate=0.2),
+    'base': SMTArch(
         (64, 128, 256, 512), (4, 6, 28, 2), (8, 6, 4, 2), stem_kernel=7, drop_path_rate=0.3
     ),
-    "large": SMTArch(
+    'large': SMTArch(
         (96, 192, 384, 768),
         (4, 6, 28, 4),
         (8, 6, 4, 2),
@@ -95,32 +95,30 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
         ValueError: If the name, a field or a length is wrong; it lists what is right.
     """
     known = {f.name for f in fields(SMTArch)}
-    required = {"embed_dims", "depths", "mlp_ratios"}
+    required = {'embed_dims', 'depths', 'mlp_ratios'}
     if isinstance(arch, str):
         if arch not in ARCHS:
-            raise ValueError(f"unknown arch {arch!r}; known: {', '.join(ARCHS)}")
+            raise ValueError(f'unknown arch {arch!r}; known: {", ".join(ARCHS)}')
         resolved = ARCHS[arch]
     elif (given := set(arch)) - known or required - given:
         raise ValueError(
-            f"arch needs {sorted(required)} and may have {sorted(known - required)}, "
-            f"got {sorted(given)}"
+            f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
+            f'got {sorted(given)}'
         )
     else:
         resolved = SMTArch(**arch)
     resolved = replace(resolved, **{k: v for k, v in overrides.items() if v is not None})
     for name, value in asdict(resolved).items():
-        if name in ("embed_dims", "depths", "mlp_ratios", "sam_heads", "msa_heads", "mixers") and (
+        if name in ('embed_dims', 'depths', 'mlp_ratios', 'sam_heads', 'msa_heads', 'mixers') and (
             isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4
         ):
-            raise ValueError(f"{name} needs one entry for each of the 4 stages, got {value!r}")
+            raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
     if min(resolved.depths) < 1:
-        raise ValueError(f"depths must be at least 1, got {tuple(resolved.depths)}")
+        raise ValueError(f'depths must be at least 1, got {tuple(resolved.depths)}')
     if resolved.stem_kernel < 1 or resolved.stem_kernel % 2 == 0:
-        raise ValueError(f"stem_kernel must be odd, got {resolved.stem_kernel}")
+        raise ValueError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
     if resolved.stacking not in STACKINGS:
-        raise ValueError(
-            f"unknown stacking {resolved.stacking!r}; known: {', '.join(STACKINGS)}"
-        )
+        raise ValueError(f'unknown stacking {resolved.stacking!r}; known: {", ".join(STACKINGS)}')
     return resolved
 
 
@@ -128,8 +126,8 @@ def stack_mixers(
     mixers: MixerSpec | Sequence[MixerSpec], depth: int, stacking: str
 ) -> list[MixerSpec]:
     """Distribute a stage's mixers over its blocks; a list of `depth` stays as it is."""
-    choices = list(mixers) if isinstance(mixers, list | tuple) else [mixers]
-    if stacking == "halves":
+    choices: list[Any] = list(mixers) if isinstance(mixers, list | tuple) else [mixers]
+    if stacking == 'halves':
         return [choices[block * len(choices) // depth] for block in range(depth)]
     return [choices[block % len(choices)] for block in range(depth)]
 
@@ -162,7 +160,7 @@ class SMT(FourStageBackbone):
 
     def __init__(
         self,
-        arch: str | dict[str, Any] = "tiny",
+        arch: str | dict[str, Any] = 'tiny',
         in_channels: int = 3,
         drop_path_rate: float | None = None,
         embed_dims: Sequence[int] | None = None,
@@ -221,8 +219,8 @@ class SMT(FourStageBackbone):
         """The blocks of stage i."""
         dim, depth = spec.embed_dims[i], spec.depths[i]
         options: dict[str, dict[str, Any]] = {
-            "sam": dict(num_heads=spec.sam_heads[i], expansion=spec.sam_expansion),
-            "msa": dict(num_heads=spec.msa_heads[i]),
+            'sam': dict(num_heads=spec.sam_heads[i], expansion=spec.sam_expansion),
+            'msa': dict(num_heads=spec.msa_heads[i]),
         }
         rates = linear_drop_path_rates(spec.drop_path_rate, spec.depths)[i]
         return [
@@ -241,11 +239,14 @@ class SMT(FourStageBackbone):
     def _fit_hint(self, state: dict[str, Tensor]) -> str:
         found = infer_arch(state)
         if found is None:
-            return "The file holds no SMT backbone."
-        if all(found[key] == list(getattr(self.arch, key)) for key in ("embed_dims", "depths", "mlp_ratios")):
-            return ""
-        names = [name for name, spec in ARCHS.items() if list(spec.depths) == found["depths"] and list(spec.embed_dims) == found["embed_dims"]]
-        return f"The file holds SMT {'/'.join(names) or 'of another variant'}, {found}."
+            return 'The file holds no SMT backbone.'
+        shape = {key: found[key] for key in ('embed_dims', 'depths', 'mlp_ratios')}
+        names = [
+            name
+            for name, spec in ARCHS.items()
+            if all(list(getattr(spec, key)) == value for key, value in shape.items())
+        ]
+        return f'The file holds SMT {", ".join(names) or "of no named variant"}: {found}.'
 
 
 def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
@@ -259,17 +260,17 @@ def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
         where the entries are no complete SMT.
     """
     depths = [
-        len({n.split(".")[2] for n in state if n.startswith(f"stages.{i}.")}) for i in range(4)
+        len({n.split('.')[2] for n in state if n.startswith(f'stages.{i}.')}) for i in range(4)
     ]
     try:
-        widths = [state[f"stages.{i}.0.ffn.fc1.weight"].shape for i in range(4)]
-        stem = state["patch_embeds.0.conv1.weight"].shape[-1]
+        widths = [state[f'stages.{i}.0.ffn.fc1.weight'].shape for i in range(4)]
+        stem = state['patch_embeds.0.conv1.weight'].shape[-1]
     except KeyError:
         return None
     return {
-        "embed_dims": [dim for _, dim in widths],
-        "depths": depths,
-        "mlp_ratios": [hidden // dim for hidden, dim in widths],
-        "stem_kernel": stem,
-        "layer_scale": "stages.0.0.scale1.weight" in state,
+        'embed_dims': [dim for _, dim in widths],
+        'depths': depths,
+        'mlp_ratios': [hidden // dim for hidden, dim in widths],
+        'stem_kernel': stem,
+        'layer_scale': 'stages.0.0.scale1.weight' in state,
     }

@@ -12,15 +12,15 @@ from mmsmt.checkpoints.report import LoadReport, compare
 from mmsmt.checkpoints.writing import select_head_rows, to_host, write_checkpoint
 
 __all__ = [
-    "CheckpointError",
-    "Dialect",
-    "LoadReport",
-    "Parts",
-    "compare",
-    "load_checkpoint",
-    "read_container",
-    "select_head_rows",
-    "split_state_dict",
-    "to_host",
-    "write_checkpoint",
+    'CheckpointError',
+    'Dialect',
+    'LoadReport',
+    'Parts',
+    'compare',
+    'load_checkpoint',
+    'read_container',
+    'select_head_rows',
+    'split_state_dict',
+    'to_host',
+    'write_checkpoint',
 ]

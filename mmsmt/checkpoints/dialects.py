@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-
 Replacement = str | Callable[[re.Match[str]], str]
 
 
@@ -65,16 +64,16 @@ def split_state_dict(state: Mapping[str, Tensor], dialects: Iterable[Dialect]) -
     Returns:
         The parts; every entry of `state` is in exactly one of them.
     """
-    state = {re.sub(r"^(module\.)+", "", name): value for name, value in state.items()}
-    wrapped = any(name.startswith("backbone.") for name in state)
+    state = {re.sub(r'^(module\.)+', '', name): value for name, value in state.items()}
+    wrapped = any(name.startswith('backbone.') for name in state)
     parts = Parts(backbone={})
     for name, value in state.items():
-        if head := re.fullmatch(r"head\.(?:fc\.)?(weight|bias)", name):
+        if head := re.fullmatch(r'head\.(?:fc\.)?(weight|bias)', name):
             parts.head[head.group(1)] = value
-        elif wrapped and not name.startswith("backbone."):
+        elif wrapped and not name.startswith('backbone.'):
             parts.other[name] = value
         else:
-            parts.backbone[name.removeprefix("backbone.")] = value
+            parts.backbone[name.removeprefix('backbone.')] = value
     for dialect in dialects:
         if dialect.speaks(parts.backbone):
             parts.dialect = dialect.name

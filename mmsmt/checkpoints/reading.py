@@ -23,7 +23,7 @@ from torch import Tensor
 from mmsmt.checkpoints.errors import CheckpointError
 
 # Keys under which training codes put the weights, in order of preference.
-_CONTAINERS = ("state_dict", "model", "module")
+_CONTAINERS = ('state_dict', 'model', 'module')
 
 
 class _SkippedConfig(dict):
@@ -33,15 +33,15 @@ class _SkippedConfig(dict):
 def _safe_globals() -> list[Any]:
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
     numpy_parts = [
-        (function, f"numpy.{core}.multiarray.{name}")
-        for core in ("core", "_core")
+        (function, f'numpy.{core}.multiarray.{name}')
+        for core in ('core', '_core')
         for name, function in (
-            ("scalar", multiarray.scalar),
-            ("_reconstruct", multiarray._reconstruct),
+            ('scalar', multiarray.scalar),
+            ('_reconstruct', multiarray._reconstruct),
         )
     ]
-    number_dtypes = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
-    configs = [(_SkippedConfig, "yacs.config.CfgNode"), (_SkippedConfig, "argparse.Namespace")]
+    number_dtypes = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd']
+    configs = [(_SkippedConfig, 'yacs.config.CfgNode'), (_SkippedConfig, 'argparse.Namespace')]
     return [HistoryBuffer, np.ndarray, np.dtype, *number_dtypes, *numpy_parts, *configs]
 
 
@@ -51,18 +51,18 @@ def _explain(path: str, error: Exception) -> CheckpointError:
     unsafe = re.search(r"(?:GLOBAL|global:?|class) [`']?([\w.]+\.[\w]+)", text)
     if isinstance(error, pickle.UnpicklingError) and unsafe:
         return CheckpointError(
-            f"{path}: refused, because loading it would run or import `{unsafe.group(1)}`; "
-            "nothing was run. Where you trust the file, keep only its tensors: "
+            f'{path}: refused, because loading it would run or import `{unsafe.group(1)}`; '
+            'nothing was run. Where you trust the file, keep only its tensors: '
             "torch.save({'state_dict': model.state_dict()}, 'clean.pth'), or safetensors."
         )
     first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
     return CheckpointError(
-        f"{path}: not a readable checkpoint, it is truncated, damaged or of another format "
-        f"({first_line[:120]}). Expected a file of torch.save or safetensors."
+        f'{path}: not a readable checkpoint, it is truncated, damaged or of another format '
+        f'({first_line[:120]}). Expected a file of torch.save or safetensors.'
     )
 
 
-def read_container(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a whole checkpoint file: weights and whatever stands beside them.
 
     Args:
@@ -77,17 +77,17 @@ def read_container(path: str | Path, map_location: Any = "cpu") -> dict[str, Any
             asks to import anything outside the list above. Nothing of it has then run.
     """
     name = str(path)
-    if "://" not in name:
+    if '://' not in name:
         if not Path(name).exists():
-            raise CheckpointError(f"{name}: no such checkpoint file")
+            raise CheckpointError(f'{name}: no such checkpoint file')
         if not Path(name).is_file():
-            raise CheckpointError(f"{name}: is not a file, expected a .pth or .safetensors file")
+            raise CheckpointError(f'{name}: is not a file, expected a .pth or .safetensors file')
         if Path(name).stat().st_size == 0:
-            raise CheckpointError(f"{name}: the checkpoint file is empty")
+            raise CheckpointError(f'{name}: the checkpoint file is empty')
     with get_local_path(name) as local:
         try:
-            if name.endswith(".safetensors"):
-                device = map_location if isinstance(map_location, str) else "cpu"
+            if name.endswith('.safetensors'):
+                device = map_location if isinstance(map_location, str) else 'cpu'
                 content = load_file(local, device=device)
             else:
                 with torch.serialization.safe_globals(_safe_globals()):
@@ -98,12 +98,12 @@ def read_container(path: str | Path, map_location: Any = "cpu") -> dict[str, Any
             raise _explain(name, error) from error
     if not isinstance(content, dict):
         raise CheckpointError(
-            f"{name}: holds a {type(content).__name__}, expected a dictionary of tensors"
+            f'{name}: holds a {type(content).__name__}, expected a dictionary of tensors'
         )
     return content
 
 
-def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Tensor]:
+def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Tensor]:
     """Read the weights of a checkpoint file, under the names that the file gives them.
 
     Args:
@@ -127,6 +127,6 @@ def find_weights(container: dict[str, Any], name: str) -> dict[str, Tensor]:
             if len(tensors) == len(candidate):
                 return tensors
     raise CheckpointError(
-        f"{name}: no dictionary of tensors at the top or under {', '.join(_CONTAINERS)}; "
-        f"it holds: {', '.join(map(str, list(container)[:8])) or 'nothing'}"
+        f'{name}: no dictionary of tensors at the top or under {", ".join(_CONTAINERS)}; '
+        f'it holds: {", ".join(map(str, list(container)[:8])) or "nothing"}'
     )

@@ -15,13 +15,13 @@ def _named(names: Collection[str], patterns: Collection[str]) -> list[str]:
     return [
         name
         for name in names
-        if not any(name == p or name.startswith(p.rstrip(".") + ".") for p in patterns)
+        if not any(name == p or name.startswith(p.rstrip('.') + '.') for p in patterns)
     ]
 
 
 def _shorten(names: Collection[str]) -> str:
     more = len(names) - _SHOWN
-    return ", ".join(list(names)[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return ', '.join(list(names)[:_SHOWN]) + (f' and {more} more' if more > 0 else '')
 
 
 @dataclass
@@ -47,34 +47,34 @@ class LoadReport:
     dialect: str | None = None
 
     def __str__(self) -> str:
-        lines = [f"{self.fitting} of {self.total} entries fit"]
+        lines = [f'{self.fitting} of {self.total} entries fit']
         if self.dialect:
-            lines[0] += f" (names: {self.dialect})"
-        lines += [f"  missing in the file: {name}" for name in self.missing]
-        lines += [f"  unexpected in the file: {name}" for name in self.unexpected]
+            lines[0] += f' (names: {self.dialect})'
+        lines += [f'  missing in the file: {name}' for name in self.missing]
+        lines += [f'  unexpected in the file: {name}' for name in self.unexpected]
         lines += [
-            f"  other shape: {name} is {list(theirs)} in the file, {list(ours)} in the model"
+            f'  other shape: {name} is {list(theirs)} in the file, {list(ours)} in the model'
             for name, (theirs, ours) in self.mismatched.items()
         ]
-        lines += [f"  left out: {name}" for name in self.left_out]
-        return "\n".join(lines)
+        lines += [f'  left out: {name}' for name in self.left_out]
+        return '\n'.join(lines)
 
     def summary(self) -> str:
         """The report in one line, long lists cut."""
         shapes = [
-            f"{n} ({list(theirs)} in the file, {list(ours)} in the model)"
+            f'{n} ({list(theirs)} in the file, {list(ours)} in the model)'
             for n, (theirs, ours) in self.mismatched.items()
         ]
         kinds = {
-            "missing": self.missing,
-            "unexpected": self.unexpected,
-            "other shape": shapes,
-            "left out": self.left_out,
+            'missing': self.missing,
+            'unexpected': self.unexpected,
+            'other shape': shapes,
+            'left out': self.left_out,
         }
-        found = [f"{kind}: {_shorten(names)}" for kind, names in kinds.items() if names]
-        return "; ".join([f"{self.fitting} of {self.total} entries fit", *found])
+        found = [f'{kind}: {_shorten(names)}' for kind, names in kinds.items() if names]
+        return '; '.join([f'{self.fitting} of {self.total} entries fit', *found])
 
-    def require_fit(self, source: str, allow: Collection[str] = (), hint: str = "") -> None:
+    def require_fit(self, source: str, allow: Collection[str] = (), hint: str = '') -> None:
         """Raise unless all fits, but for what is allowed by name.
 
         Args:
@@ -89,14 +89,14 @@ class LoadReport:
         problems = _named([*self.missing, *self.unexpected, *self.mismatched], allow)
         if problems or not self.fitting:
             raise CheckpointError(
-                f"{source}: does not fit the model: {self.summary()}. {hint}".rstrip()
-                + (f" Allow by name what may differ: {_roots(problems)}." if self.fitting else "")
+                f'{source}: does not fit the model: {self.summary()}. {hint}'.rstrip()
+                + (f' Allow by name what may differ: {_roots(problems)}.' if self.fitting else '')
             )
 
 
 def _roots(names: Collection[str]) -> str:
     """The modules in which names lie, for a hint: at most three components each."""
-    roots = dict.fromkeys(".".join(name.split(".")[:-1][:3]) or name for name in names)
+    roots = dict.fromkeys('.'.join(name.split('.')[:-1][:3]) or name for name in names)
     return _shorten(roots)
 
 
@@ -127,9 +127,7 @@ def compare(
     return LoadReport(
         fitting=sum(name in state for name in model) - len(mismatched),
         total=len(model),
-        missing=[
-            n for n in model if n not in state and not n.endswith("num_batches_tracked")
-        ],
+        missing=[n for n in model if n not in state and not n.endswith('num_batches_tracked')],
         unexpected=[n for n in state if n not in model],
         mismatched=mismatched,
         left_out=list(left_out),

@@ -13,8 +13,8 @@ from torch import Tensor
 from mmsmt.checkpoints.dialects import Parts
 from mmsmt.checkpoints.errors import CheckpointError
 
-TARGETS = ("classifier", "detector", "segmenter")
-FORMATS = (".pth", ".safetensors")
+TARGETS = ('classifier', 'detector', 'segmenter')
+FORMATS = ('.pth', '.safetensors')
 
 
 def to_host(parts: Parts, target: str) -> dict[str, Tensor]:
@@ -32,10 +32,10 @@ def to_host(parts: Parts, target: str) -> dict[str, Tensor]:
         ValueError: If the target is unknown.
     """
     if target not in TARGETS:
-        raise ValueError(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
-    state = {f"backbone.{name}": value for name, value in parts.backbone.items()}
-    if target == "classifier":
-        state |= {f"head.fc.{name}": value for name, value in parts.head.items()}
+        raise ValueError(f'unknown target {target!r}; known: {", ".join(TARGETS)}')
+    state = {f'backbone.{name}': value for name, value in parts.backbone.items()}
+    if target == 'classifier':
+        state |= {f'head.fc.{name}': value for name, value in parts.head.items()}
     return state
 
 
@@ -52,19 +52,19 @@ def select_head_rows(parts: Parts, mapping: str | Path) -> None:
             or the file has no head.
     """
     if not parts.head:
-        raise CheckpointError(f"{mapping}: the checkpoint has no classifier head to select from")
+        raise CheckpointError(f'{mapping}: the checkpoint has no classifier head to select from')
     try:
         lines = Path(mapping).read_text().split()
     except OSError as error:
-        raise CheckpointError(f"{mapping}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(f'{mapping}: cannot be read ({error.strerror})') from error
     classes = len(next(iter(parts.head.values())))
     for number, line in enumerate(lines, start=1):
         if not line.isdecimal() or int(line) >= classes:
             raise CheckpointError(
-                f"{mapping}, entry {number}: {line!r} is not a class of the head (0 to {classes - 1})"
+                f'{mapping}, entry {number}: {line!r} is no class of the head (0 to {classes - 1})'
             )
     if not lines:
-        raise CheckpointError(f"{mapping}: is empty, expected one class index per line")
+        raise CheckpointError(f'{mapping}: is empty, expected one class index per line')
     rows = torch.tensor([int(line) for line in lines])
     parts.head = {name: value[rows] for name, value in parts.head.items()}
 
@@ -85,24 +85,24 @@ def write_checkpoint(state: dict[str, Tensor], path: str | Path, meta: dict[str,
     """
     path = Path(path)
     if path.suffix not in FORMATS:
-        raise CheckpointError(f"{path}: unknown format, the name must end in {' or '.join(FORMATS)}")
+        raise CheckpointError(f'{path}: the name must end in {" or ".join(FORMATS)}')
     state = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     facts = {key: str(value) for key, value in meta.items()}
-    temporary = ""
+    temporary = ''
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix='.writing-')
         os.close(handle)
-        if path.suffix == ".safetensors":
+        if path.suffix == '.safetensors':
             save_file(state, temporary, metadata=facts)
         else:
-            torch.save({"meta": facts, "state_dict": state}, temporary)
+            torch.save({'meta': facts, 'state_dict': state}, temporary)
         digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()[:8]
-        final = path.with_name(f"{path.stem}-{digest}{path.suffix}")
+        final = path.with_name(f'{path.stem}-{digest}{path.suffix}')
         os.chmod(temporary, 0o644)
         os.replace(temporary, final)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from error
+        raise CheckpointError(f'{path}: cannot be written ({error.strerror})') from error
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)

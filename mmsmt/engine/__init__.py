@@ -5,11 +5,11 @@ from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
 from mmsmt.engine.progress import ProgressBarHook
 
 __all__ = [
-    "ProgressBarHook",
-    "StrictLoadHook",
-    "UsageError",
-    "apply_test_options",
-    "apply_train_options",
-    "install_safe_loading",
-    "load_config",
+    'ProgressBarHook',
+    'StrictLoadHook',
+    'UsageError',
+    'apply_test_options',
+    'apply_train_options',
+    'install_safe_loading',
+    'load_config',
 ]

@@ -22,31 +22,31 @@ def prepare_cpu_processes(cfg: Config) -> None:
     Raises:
         ValueError: If the launcher is not torchrun's.
     """
-    if cfg.launcher == "none" or torch.cuda.is_available():
+    if cfg.launcher == 'none' or torch.cuda.is_available():
         return
-    if cfg.launcher != "pytorch":
-        raise ValueError(f"launcher {cfg.launcher!r} needs GPUs; without them use dist_train.sh")
+    if cfg.launcher != 'pytorch':
+        raise ValueError(f'launcher {cfg.launcher!r} needs GPUs; without them use dist_train.sh')
     if not distributed.is_initialized():
-        distributed.init_process_group("gloo")
+        distributed.init_process_group('gloo')
     # One process per core group: without this every process takes all cores.
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    local_processes = int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_processes))
     cfg.model_wrapper_cfg = dict(
-        type="MMDistributedDataParallel",
+        type='MMDistributedDataParallel',
         device_ids=None,
         broadcast_buffers=False,
-        find_unused_parameters=cfg.get("find_unused_parameters", False),
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
     if _replace_sync_bn(cfg.model):
-        print_log("SyncBN runs on GPUs only: replaced by BN", logger="current")
+        print_log('SyncBN runs on GPUs only: replaced by BN', logger='current')
 
 
 def _replace_sync_bn(node: Any) -> bool:
     """Replace every `type='SyncBN'` below a config node; tell whether there was any."""
     found = False
     if isinstance(node, dict):
-        if node.get("type") == "SyncBN":
-            node["type"], found = "BN", True
+        if node.get('type') == 'SyncBN':
+            node['type'], found = 'BN', True
         children = list(node.values())
     else:
         children = list(node) if isinstance(node, list | tuple) else []

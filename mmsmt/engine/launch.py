@@ -25,18 +25,16 @@ class UsageError(Exception):
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that training and testing share, as in the hosts' own tools."""
-    parser.add_argument("--work-dir", help="folder of logs and checkpoints")
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
     parser.add_argument(
-        "--cfg-options",
-        nargs="+",
+        '--cfg-options',
+        nargs='+',
         action=DictAction,
         help="override config entries: key=value, lists as key='[a,b]'",
     )
-    parser.add_argument(
-        "--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none"
-    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead.
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -51,17 +49,17 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         UsageError: If the config is missing or cannot be parsed.
     """
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not Path(args.config).is_file():
-        raise UsageError(f"{args.config}: no such config file")
+        raise UsageError(f'{args.config}: no such config file')
     try:
         cfg = Config.fromfile(args.config)
     except (SyntaxError, KeyError, FileNotFoundError, AssertionError, TypeError) as error:
-        raise UsageError(f"{args.config}: cannot be read as a config: {error}") from error
+        raise UsageError(f'{args.config}: cannot be read as a config: {error}') from error
     cfg.launcher = args.launcher
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
-    cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     return cfg
 
 
@@ -69,13 +67,13 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
     """Apply `--resume`, `--amp`, `--auto-scale-lr` and `--no-validate` to a config, in place."""
     if args.resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == "auto" else args.resume
+        cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.amp:
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
-        if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
-            raise UsageError("--auto-scale-lr needs `auto_scale_lr.base_batch_size` in the config")
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise UsageError('--auto-scale-lr needs `auto_scale_lr.base_batch_size` in the config')
         cfg.auto_scale_lr.enable = True
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -90,20 +88,20 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
     cfg.load_from = args.checkpoint
     cfg.resume = False
     # The file to be evaluated holds the backbone; what it was trained from may be gone.
-    cfg.model.backbone.pop("init_cfg", None)
+    cfg.model.backbone.pop('init_cfg', None)
     if args.tta:
-        if "tta_model" not in cfg or "tta_pipeline" not in cfg:
-            raise UsageError("--tta needs `tta_model` and `tta_pipeline` in the config")
+        if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+            raise UsageError('--tta needs `tta_model` and `tta_pipeline` in the config')
         dataset = cfg.test_dataloader.dataset
-        while "dataset" in dataset:
+        while 'dataset' in dataset:
             dataset = dataset.dataset
         dataset.pipeline = deepcopy(cfg.tta_pipeline)
         cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     if args.show_dir:
         _draw_predictions(cfg, args.show_dir)
     if args.out:
-        if not args.out.endswith((".pkl", ".pickle")):
-            raise UsageError(f"--out {args.out}: the name must end in .pkl or .pickle")
+        if not args.out.endswith(('.pkl', '.pickle')):
+            raise UsageError(f'--out {args.out}: the name must end in .pkl or .pickle')
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
         cfg.test_evaluator = [*evaluators, dict(type=DumpResults, out_file_path=args.out)]
@@ -111,12 +109,12 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
 
 def _draw_predictions(cfg: Config, folder: str) -> None:
     """Switch the host's visualization hook on; each spells its options in its own way."""
-    hook = cfg.default_hooks.get("visualization")
+    hook = cfg.default_hooks.get('visualization')
     if hook is None:
-        raise UsageError("--show-dir needs `default_hooks.visualization` in the config")
-    if hook.type == "DetVisualizationHook":
+        raise UsageError('--show-dir needs `default_hooks.visualization` in the config')
+    if hook.type == 'DetVisualizationHook':
         hook.update(draw=True, test_out_dir=str(Path(folder).absolute()))
-    elif hook.type == "SegVisualizationHook":
+    elif hook.type == 'SegVisualizationHook':
         hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = folder
     else:
@@ -127,7 +125,7 @@ def build_runner(cfg: Config) -> Runner:
     """Build the config's runner with safe loading and, without GPUs, gloo in place."""
     install_safe_loading()
     prepare_cpu_processes(cfg)
-    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 @contextmanager
@@ -135,10 +133,10 @@ def _one_line_errors(kinds: tuple[type[Exception], ...]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        if os.environ.get("MMSMT_TRACEBACK"):
+        if os.environ.get('MMSMT_TRACEBACK'):
             raise
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {text}", file=sys.stderr)
+        print(f'error: {text}', file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -20,15 +20,14 @@ def install_safe_loading() -> None:
     Without it, mmengine 0.10.7 cannot resume its own checkpoints under torch >= 2.6,
     cannot read safetensors, and unpickles what comes from the web.
     """
-    CheckpointLoader.register_scheme(
-        ("", "http://", "https://"), loader=read_container, force=True
-    )
+    CheckpointLoader.register_scheme(('', 'http://', 'https://'), loader=read_container, force=True)
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    return model
+    inner: Any = model
+    while is_model_wrapper(inner) or isinstance(inner, BaseTTAModel):
+        inner = inner.module
+    return inner
 
 
 @HOOKS.register_module()
@@ -44,7 +43,7 @@ class StrictLoadHook(Hook):
             another shape in the file: a new head, say.
     """
 
-    priority = "VERY_HIGH"
+    priority = 'VERY_HIGH'
 
     def __init__(self, allow: Sequence[str] = ()) -> None:
         install_safe_loading()
@@ -57,22 +56,22 @@ class StrictLoadHook(Hook):
             CheckpointError: If anything outside `allow` does not fit, or nothing fits.
         """
         model = _unwrap(runner.model)
-        source = str(getattr(runner, "_load_from", None) or "checkpoint")
+        source = str(getattr(runner, '_load_from', None) or 'checkpoint')
         state = find_weights(checkpoint, source)
-        backbone = getattr(model, "backbone", None)
+        backbone = getattr(model, 'backbone', None)
         dialect = None
         if isinstance(backbone, FourStageBackbone):
             parts = split_state_dict(state, backbone.dialects)
             dialect = parts.dialect
             state = {
-                **{f"backbone.{name}": value for name, value in parts.backbone.items()},
-                **{f"head.fc.{name}": value for name, value in parts.head.items()},
+                **{f'backbone.{name}': value for name, value in parts.backbone.items()},
+                **{f'head.fc.{name}': value for name, value in parts.head.items()},
                 **parts.other,
             }
             backbone.allow_partial = tuple(
-                name.removeprefix("backbone.") for name in self.allow if "backbone." in name
+                name.removeprefix('backbone.') for name in self.allow if 'backbone.' in name
             )
         report = compare(model.state_dict(), state, dialect=dialect)
         report.require_fit(source, self.allow)
-        runner.logger.info(f"{source}: {report}")
-        checkpoint["state_dict"] = state
+        runner.logger.info(f'{source}: {report}')
+        checkpoint['state_dict'] = state

@@ -25,13 +25,13 @@ class ProgressBarHook(Hook):
     `LoggerHook`, which carry an ETA too, are enough.
     """
 
-    priority = "VERY_LOW"
+    priority = 'VERY_LOW'
 
     def __init__(self) -> None:
         console = Console(stderr=True)
         self.enabled = console.is_terminal and is_main_process()
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn('{task.description}'),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -57,7 +57,7 @@ class ProgressBarHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Open the bar of the whole training, from where it goes on."""
-        self._start("train", runner.max_iters, runner.iter)
+        self._start('train', runner.max_iters, runner.iter)
 
     def after_train_iter(self, runner: Any, batch_idx: int, *args: Any, **kwargs: Any) -> None:
         """Advance by one iteration."""
@@ -69,7 +69,7 @@ class ProgressBarHook(Hook):
 
     def before_val_epoch(self, runner: Any) -> None:
         """Open the bar of a validation."""
-        self._start("val", len(runner.val_dataloader))
+        self._start('val', len(runner.val_dataloader))
 
     def after_val_iter(self, runner: Any, batch_idx: int, *args: Any, **kwargs: Any) -> None:
         """Advance by one batch."""
@@ -81,7 +81,7 @@ class ProgressBarHook(Hook):
 
     def before_test_epoch(self, runner: Any) -> None:
         """Open the bar of a test."""
-        self._start("test", len(runner.test_dataloader))
+        self._start('test', len(runner.test_dataloader))
 
     def after_test_iter(self, runner: Any, batch_idx: int, *args: Any, **kwargs: Any) -> None:
         """Advance by one batch."""

@@ -9,13 +9,13 @@ from mmsmt.layers.layer_scale import LayerScale
 from mmsmt.layers.patch_embed import ConvStem, PatchEmbed
 
 __all__ = [
-    "ConvFFN",
-    "ConvStem",
-    "DropPath",
-    "LayerScale",
-    "PatchEmbed",
-    "ResidualBlock",
-    "conv_channels_last",
-    "init_layer",
-    "linear_drop_path_rates",
+    'ConvFFN',
+    'ConvStem',
+    'DropPath',
+    'LayerScale',
+    'PatchEmbed',
+    'ResidualBlock',
+    'conv_channels_last',
+    'init_layer',
+    'linear_drop_path_rates',
 ]

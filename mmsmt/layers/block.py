@@ -30,7 +30,9 @@ class ResidualBlock(nn.Module):
         super().__init__()
 
         def scale() -> nn.Module:
-            return LayerScale(dim, layer_scale_init_value) if layer_scale_init_value else nn.Identity()
+            return (
+                LayerScale(dim, layer_scale_init_value) if layer_scale_init_value else nn.Identity()
+            )
 
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
         self.mixer = mixer

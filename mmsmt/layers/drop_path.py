@@ -34,7 +34,7 @@ class DropPath(nn.Module):
     def __init__(self, drop_prob: float = 0.0) -> None:
         super().__init__()
         if not 0.0 <= drop_prob < 1.0:
-            raise ValueError(f"drop_prob must be in [0, 1), got {drop_prob}")
+            raise ValueError(f'drop_prob must be in [0, 1), got {drop_prob}')
         self.drop_prob = drop_prob
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,4 +45,4 @@ class DropPath(nn.Module):
         return x * (mask / keep)
 
     def extra_repr(self) -> str:
-        return f"drop_prob={self.drop_prob:.3f}"
+        return f'drop_prob={self.drop_prob:.3f}'

@@ -8,8 +8,8 @@ from mmsmt.mixers.msa import MultiHeadSelfAttention
 from mmsmt.mixers.sam import ScaleAwareModulation
 
 MIXERS: dict[str, type[nn.Module]] = {
-    "sam": ScaleAwareModulation,
-    "msa": MultiHeadSelfAttention,
+    'sam': ScaleAwareModulation,
+    'msa': MultiHeadSelfAttention,
 }
 
 MixerSpec = str | type[nn.Module] | dict[str, Any]
@@ -31,19 +31,19 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
     Raises:
         ValueError: If the name is unknown; it lists the known ones.
     """
-    options = dict(spec) if isinstance(spec, dict) else {"type": spec}
-    kind = options.pop("type", None)
+    options = dict(spec) if isinstance(spec, dict) else {'type': spec}
+    kind = options.pop('type', None)
     if isinstance(kind, type):
         return kind(dim, **options)
     if kind not in MIXERS:
-        raise ValueError(f"unknown mixer {kind!r}; known: {', '.join(sorted(MIXERS))}")
+        raise ValueError(f'unknown mixer {kind!r}; known: {", ".join(sorted(MIXERS))}')
     return MIXERS[kind](dim, **{**defaults.get(kind, {}), **options})
 
 
 __all__ = [
-    "MIXERS",
-    "MixerSpec",
-    "MultiHeadSelfAttention",
-    "ScaleAwareModulation",
-    "build_mixer",
+    'MIXERS',
+    'MixerSpec',
+    'MultiHeadSelfAttention',
+    'ScaleAwareModulation',
+    'build_mixer',
 ]

@@ -26,7 +26,7 @@ class MultiHeadSelfAttention(nn.Module):
     def __init__(self, dim: int, num_heads: int = 8, qkv_bias: bool = True) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(f"MSA: dim {dim} is not a multiple of num_heads {num_heads}")
+            raise ValueError(f'MSA: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
         self.q = nn.Linear(dim, dim, bias=qkv_bias)
         self.kv = nn.Linear(dim, 2 * dim, bias=qkv_bias)

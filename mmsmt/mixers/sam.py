@@ -33,7 +33,7 @@ class ScaleAwareModulation(nn.Module):
     def __init__(self, dim: int, num_heads: int = 4, expansion: int = 2) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(f"SAM: dim {dim} is not a multiple of num_heads {num_heads}")
+            raise ValueError(f'SAM: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
         width = dim // num_heads
         self.value = nn.Linear(dim, dim)

@@ -1,0 +1,6 @@
+"""Looking at runs and networks: curves and contact sheets."""
+
+from mmsmt.analysis.curves import plot_curves, read_scalars
+from mmsmt.analysis.pictures import contact_sheet
+
+__all__ = ['contact_sheet', 'plot_curves', 'read_scalars']
