@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 
@@ -17,7 +16,7 @@ def linear_drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[floa
         For each stage, the rates of its blocks.
     """
     total = sum(depths)
-    rates = iter(torch.linspace(0, rate, total).tolist())
+    rates = (rate * block / max(total - 1, 1) for block in range(total))
     return [[next(rates) for _ in range(depth)] for depth in depths]
 
 
