@@ -1,0 +1,82 @@
+"""Released names, rebuilt released weights and recorded numbers; no file of the authors.
+
+`golden/<family>/keys_<arch>.json` lists names and shapes of a released checkpoint, and
+`golden_*.npz` what the released code computes with the weights that `released_state`
+rebuilds.
+"""
+
+import json
+import zlib
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+GOLDEN = Path(__file__).parent / 'golden'
+COUNTER = 'num_batches_tracked'
+
+
+def rebuilt_entry(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The value of one floating-point entry, a function of its released name and shape."""
+    seed = zlib.crc32(name.encode()) & 0x7FFFFFFF
+    z = np.random.RandomState(seed).standard_normal(shape)
+    if len(shape) >= 2:
+        return z / np.sqrt(prod(shape[1:]))
+    if name.endswith('running_var'):
+        return 1 + 0.2 * abs(z)
+    return 1 + 0.1 * z if name.endswith('.weight') else 0.1 * z
+
+
+@pytest.fixture(scope='session')
+def released_keys() -> Callable[..., dict[str, tuple[int, ...]]]:
+    """Name to shape of every entry of a released checkpoint."""
+
+    def read(arch: str, family: str = 'smt') -> dict[str, tuple[int, ...]]:
+        entries = json.loads((GOLDEN / family / f'keys_{arch}.json').read_text())
+        return {name: tuple(shape) for name, shape in entries}
+
+    return read
+
+
+@pytest.fixture(scope='session')
+def released_state(released_keys: Callable) -> Callable[..., dict[str, Tensor]]:
+    """A state dict under the released names, with the weights of the recorded numbers."""
+    made: dict[tuple[str, str], dict[str, Tensor]] = {}
+
+    def rebuild(arch: str, family: str = 'smt') -> dict[str, Tensor]:
+        if (arch, family) not in made:
+            made[arch, family] = {
+                name: torch.tensor(0)
+                if name.endswith(COUNTER)
+                else torch.from_numpy(rebuilt_entry(name, shape)).float()
+                for name, shape in released_keys(arch, family).items()
+            }
+        return dict(made[arch, family])
+
+    return rebuild
+
+
+@pytest.fixture(scope='session')
+def golden() -> Callable[..., dict[str, np.ndarray]]:
+    """Numbers that the released code computed."""
+
+    def read(name: str, family: str = 'smt') -> dict[str, np.ndarray]:
+        with np.load(GOLDEN / family / f'{name}.npz') as file:
+            return dict(file)
+
+    return read
+
+
+@pytest.fixture(scope='session')
+def golden_images() -> Callable[[int, int, int], Tensor]:
+    """The images of the recorded numbers."""
+
+    def make(batch: int, height: int, width: int) -> Tensor:
+        pixels = np.random.RandomState(0).standard_normal((batch, 3, height, width))
+        return torch.from_numpy(pixels).float()
+
+    return make
