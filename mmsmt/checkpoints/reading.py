@@ -3,12 +3,14 @@
 PyTorch files are read with `weights_only=True`, others as safetensors. Two harmless
 things that such files carry beside tensors are let through by name: the training state
 that mmengine writes (history buffers and numpy scalars), and the configuration objects
-that the authors of SMT and many others pickled, which become empty dictionaries of ours.
+that the authors of SMT and many others pickled, which become plain ordered dictionaries.
 Everything else that a file asks to import is refused.
 """
 
 import pickle
 import re
+import warnings
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ import numpy as np
 import torch
 from mmengine.fileio import get_local_path
 from mmengine.logging import HistoryBuffer
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -26,8 +27,18 @@ from mmsmt.checkpoints.errors import CheckpointError
 _CONTAINERS = ('state_dict', 'model', 'module')
 
 
-class _SkippedConfig(dict):
-    """Stands in for a pickled configuration object; takes any state and does nothing."""
+def _history_method(owner: Any, name: str) -> Any:
+    """Stands in for `getattr`, which mmengine's history buffers use for their methods."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'GLOBAL getattr of {name!r}')
+    return getattr(owner, name)
+
+
+def _statistic(owner: Any, name: str) -> Any:
+    """Stands in for `getattr`, by which history buffers name their four own methods."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'GLOBAL getattr of {owner} and {name}')
+    return getattr(owner, name)
 
 
 def _safe_globals() -> list[Any]:
@@ -41,24 +52,35 @@ def _safe_globals() -> list[Any]:
         )
     ]
     number_dtypes = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd']
-    configs = [(_SkippedConfig, 'yacs.config.CfgNode'), (_SkippedConfig, 'argparse.Namespace')]
-    return [HistoryBuffer, np.ndarray, np.dtype, *number_dtypes, *numpy_parts, *configs]
+    # PyTorch fills items of exact dictionary types only, so a class of ours would not do.
+    configs = [(OrderedDict, name) for name in ('yacs.config.CfgNode', 'argparse.Namespace')]
+    methods = (_history_method, 'builtins.getattr')
+    return [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        methods,
+        *number_dtypes,
+        *numpy_parts,
+        *configs,
+    ]
 
 
 def _explain(path: str, error: Exception) -> CheckpointError:
     """Turn whatever a reader raised into one line that says what to do."""
-    text = str(error)
-    unsafe = re.search(r"(?:GLOBAL|global:?|class) [`']?([\w.]+\.[\w]+)", text)
+    # PyTorch wraps its reason in advice to switch the protection off.
+    text = str(error).split('WeightsUnpickler error:')[-1].strip()
+    unsafe = re.search(r'GLOBAL ([\w.]+)', text)
     if isinstance(error, pickle.UnpicklingError) and unsafe:
         return CheckpointError(
             f'{path}: refused, because loading it would run or import `{unsafe.group(1)}`; '
             'nothing was run. Where you trust the file, keep only its tensors: '
             "torch.save({'state_dict': model.state_dict()}, 'clean.pth'), or safetensors."
         )
-    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    reason = f'{type(error).__name__}: {text}'.splitlines()[0]
     return CheckpointError(
         f'{path}: not a readable checkpoint, it is truncated, damaged or of another format '
-        f'({first_line[:120]}). Expected a file of torch.save or safetensors.'
+        f'({reason[:120]}). Expected a file of torch.save (in its default protocol) or safetensors.'
     )
 
 
@@ -90,10 +112,10 @@ def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any
                 device = map_location if isinstance(map_location, str) else 'cpu'
                 content = load_file(local, device=device)
             else:
-                with torch.serialization.safe_globals(_safe_globals()):
+                with torch.serialization.safe_globals(_safe_globals()), warnings.catch_warnings():
+                    # What another pickle protocol leads to is an error of its own.
+                    warnings.filterwarnings('ignore', 'Detected pickle protocol')
                     content = torch.load(local, map_location=map_location, weights_only=True)
-        except SafetensorError as error:
-            raise _explain(name, error) from error
         except Exception as error:  # damaged pickles raise nearly every exception there is
             raise _explain(name, error) from error
     if not isinstance(content, dict):

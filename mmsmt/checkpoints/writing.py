@@ -1,13 +1,14 @@
 """Writing weights for the hosts: our names, one file, its hash in its name."""
 
 import hashlib
+import io
+import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mmsmt.checkpoints.dialects import Parts
@@ -44,8 +45,8 @@ def select_head_rows(parts: Parts, mapping: str | Path) -> None:
 
     Args:
         parts: The state dict, taken apart.
-        mapping: Text file, one class index of the file's head per line; line i names
-            the row that becomes class i.
+        mapping: Text file, one class index of the file's head per line, blank
+            lines skipped; the i-th names the row that becomes class i.
 
     Raises:
         CheckpointError: If the mapping is missing or malformed, an index is out of range,
@@ -54,18 +55,24 @@ def select_head_rows(parts: Parts, mapping: str | Path) -> None:
     if not parts.head:
         raise CheckpointError(f'{mapping}: the checkpoint has no classifier head to select from')
     try:
-        lines = Path(mapping).read_text().split()
+        lines = Path(mapping).read_text(encoding='utf-8').splitlines()
     except OSError as error:
         raise CheckpointError(f'{mapping}: cannot be read ({error.strerror})') from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f'{mapping}: is no text file') from error
     classes = len(next(iter(parts.head.values())))
-    for number, line in enumerate(lines, start=1):
+    chosen = []
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line:
+            continue
         if not line.isdecimal() or int(line) >= classes:
             raise CheckpointError(
-                f'{mapping}, entry {number}: {line!r} is no class of the head (0 to {classes - 1})'
+                f'{mapping}, line {number}: {line!r} is no class of the head (0 to {classes - 1})'
             )
-    if not lines:
+        chosen.append(int(line))
+    if not chosen:
         raise CheckpointError(f'{mapping}: is empty, expected one class index per line')
-    rows = torch.tensor([int(line) for line in lines])
+    rows = torch.tensor(chosen)
     parts.head = {name: value[rows] for name, value in parts.head.items()}
 
 
@@ -88,22 +95,24 @@ def write_checkpoint(state: dict[str, Tensor], path: str | Path, meta: dict[str,
         raise CheckpointError(f'{path}: the name must end in {" or ".join(FORMATS)}')
     state = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     facts = {key: str(value) for key, value in meta.items()}
-    temporary = ''
+    # Made in memory: equal weights must give equal bytes, whatever the file is called.
+    if path.suffix == '.safetensors':
+        # One key: safetensors writes several in an order that changes from run to run.
+        content = save(state, {'mmsmt': json.dumps(facts)})
+    else:
+        buffer = io.BytesIO()
+        torch.save({'meta': facts, 'state_dict': state}, buffer)
+        content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    final = path.with_name(f'{path.stem}-{digest}{path.suffix}')
+    temporary = final.with_name(f'.{final.name}.{os.getpid()}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix='.writing-')
-        os.close(handle)
-        if path.suffix == '.safetensors':
-            save_file(state, temporary, metadata=facts)
-        else:
-            torch.save({'meta': facts, 'state_dict': state}, temporary)
-        digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()[:8]
-        final = path.with_name(f'{path.stem}-{digest}{path.suffix}')
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, final)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise CheckpointError(f'{path}: cannot be written ({error.strerror})') from error
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+        raise CheckpointError(f'{final}: cannot be written ({error.strerror})') from error
     return final
