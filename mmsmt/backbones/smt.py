@@ -5,13 +5,14 @@ Behaviour and weights are those of the authors' released classification code (MI
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from mmsmt.backbones.base import FourStageBackbone
-from mmsmt.checkpoints.smt import SMT_RELEASED
+from mmsmt.backbones.smt_archs import SMTArch, infer_arch, infer_fields, name_arch, resolve_arch
+from mmsmt.checkpoints import CheckpointError
+from mmsmt.checkpoints.smt import SMT_RELEASED, SMT_RELEASED_DENSE
 from mmsmt.layers import (
     ConvFFN,
     ConvStem,
@@ -22,104 +23,6 @@ from mmsmt.layers import (
 )
 from mmsmt.mixers import MixerSpec, build_mixer
 from mmsmt.registry import MODELS
-
-STACKINGS = ('alternate', 'halves')
-
-
-@dataclass(frozen=True)
-class SMTArch:
-    """The fields of a variant; sequences have one entry per stage.
-
-    Args:
-        embed_dims: Channels.
-        depths: Number of blocks.
-        mlp_ratios: Hidden width of the feed-forward as a multiple of the channels.
-        stem_kernel: Kernel of the first convolution.
-        layer_scale_init_value: Initial layer scale, 0 for none.
-        drop_path_rate: Stochastic-depth rate of the last block.
-        sam_heads: Heads of SAM blocks.
-        sam_expansion: Width of SAM's aggregation.
-        msa_heads: Heads of attention blocks. Stages 1 and 2 have none in the paper; the
-            table's entries keep the width of a head.
-        mixers: Mixer of a stage, or several that `stacking` distributes.
-        stacking: `alternate` repeats a stage's mixers in turn (the paper's choice),
-            `halves` gives each a run of blocks (the paper's ablation).
-    """
-
-    embed_dims: Sequence[int]
-    depths: Sequence[int]
-    mlp_ratios: Sequence[float]
-    stem_kernel: int = 3
-    layer_scale_init_value: float = 0.0
-    drop_path_rate: float = 0.0
-    sam_heads: Sequence[int] = (4, 4, 4, 4)
-    sam_expansion: int = 2
-    msa_heads: Sequence[int] = (2, 4, 8, 16)
-    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = ('sam', 'sam', ('sam', 'msa'), 'msa')
-    stacking: str = 'alternate'
-
-
-# Paper, table 1, and the released configurations; drop path is that of ImageNet-1K, for
-# large of ImageNet-22K. `small` is the released one: published parameter counts are those
-# of depths (3, 4, 18, 1), published FLOPs and the checkpoint those of (3, 4, 18, 2).
-# `pico` is ours: for digits of 64 pixels and scenes of 256, 1.4 M parameters.
-ARCHS = {
-    'pico': SMTArch((32, 64, 128, 256), (1, 1, 2, 1), (4, 4, 4, 2), msa_heads=(1, 2, 4, 8)),
-    'tiny': SMTArch((64, 128, 256, 512), (2, 2, 8, 1), (4, 4, 4, 2), drop_path_rate=0.1),
-    'small': SMTArch((64, 128, 256, 512), (3, 4, 18, 2), (4, 4, 4, 2), drop_path_rate=0.2),
-    'base': SMTArch(
-        (64, 128, 256, 512), (4, 6, 28, 2), (8, 6, 4, 2), stem_kernel=7, drop_path_rate=0.3
-    ),
-    'large': SMTArch(
-        (96, 192, 384, 768),
-        (4, 6, 28, 4),
-        (8, 6, 4, 2),
-        stem_kernel=7,
-        layer_scale_init_value=1e-4,
-        drop_path_rate=0.1,
-    ),
-}
-
-
-def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTArch:
-    """The fields of a variant with some of them replaced.
-
-    Args:
-        arch: A name of `ARCHS`, or a dict of the fields of `SMTArch`.
-        overrides: Fields to replace; None keeps the variant's.
-
-    Returns:
-        The complete fields.
-
-    Raises:
-        ValueError: If the name, a field or a length is wrong; it lists what is right.
-    """
-    known = {f.name for f in fields(SMTArch)}
-    required = {'embed_dims', 'depths', 'mlp_ratios'}
-    if isinstance(arch, str):
-        if arch not in ARCHS:
-            raise ValueError(f'unknown arch {arch!r}; known: {", ".join(ARCHS)}')
-        resolved = ARCHS[arch]
-    elif (given := set(arch)) - known or required - given:
-        raise ValueError(
-            f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
-            f'got {sorted(given)}'
-        )
-    else:
-        resolved = SMTArch(**arch)
-    resolved = replace(resolved, **{k: v for k, v in overrides.items() if v is not None})
-    for name, value in asdict(resolved).items():
-        if name in ('embed_dims', 'depths', 'mlp_ratios', 'sam_heads', 'msa_heads', 'mixers') and (
-            isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4
-        ):
-            raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
-    if min(resolved.depths) < 1:
-        raise ValueError(f'depths must be at least 1, got {tuple(resolved.depths)}')
-    if resolved.stem_kernel < 1 or resolved.stem_kernel % 2 == 0:
-        raise ValueError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
-    if resolved.stacking not in STACKINGS:
-        raise ValueError(f'unknown stacking {resolved.stacking!r}; known: {", ".join(STACKINGS)}')
-    return resolved
 
 
 def stack_mixers(
@@ -156,7 +59,7 @@ class SMT(FourStageBackbone):
         [(1, 64, 16, 16), (1, 128, 8, 8), (1, 256, 4, 4), (1, 512, 2, 2)]
     """
 
-    dialects = (SMT_RELEASED,)
+    dialects = (SMT_RELEASED_DENSE, SMT_RELEASED)
 
     def __init__(
         self,
@@ -240,37 +143,22 @@ class SMT(FourStageBackbone):
         found = infer_arch(state)
         if found is None:
             return 'The file holds no SMT backbone.'
-        shape = {key: found[key] for key in ('embed_dims', 'depths', 'mlp_ratios')}
-        names = [
-            name
-            for name, spec in ARCHS.items()
-            if all(list(getattr(spec, key)) == value for key, value in shape.items())
-        ]
-        return f'The file holds SMT {", ".join(names) or "of no named variant"}: {found}.'
+        return f'The file holds SMT {name_arch(found)}: {found}.'
 
+    @classmethod
+    def of_state_dict(cls, state: dict[str, Tensor]) -> 'SMT':
+        """Build the network whose weights a state dict holds, as far as shapes tell.
 
-def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
-    """Read the variant's shape off a state dict.
+        The number of attention heads has no trace in a file: that of a named variant is
+        taken, else one. No weight is copied.
 
-    Args:
-        state: Entries under our names, complete or not.
+        Args:
+            state: Entries under our names.
 
-    Returns:
-        `embed_dims`, `depths`, `mlp_ratios` as lists, `stem_kernel`, `layer_scale`; None
-        where the entries are no complete SMT.
-    """
-    depths = [
-        len({n.split('.')[2] for n in state if n.startswith(f'stages.{i}.')}) for i in range(4)
-    ]
-    try:
-        widths = [state[f'stages.{i}.0.ffn.fc1.weight'].shape for i in range(4)]
-        stem = state['patch_embeds.0.conv1.weight'].shape[-1]
-    except KeyError:
-        return None
-    return {
-        'embed_dims': [dim for _, dim in widths],
-        'depths': depths,
-        'mlp_ratios': [hidden // dim for hidden, dim in widths],
-        'stem_kernel': stem,
-        'layer_scale': 'stages.0.0.scale1.weight' in state,
-    }
+        Raises:
+            CheckpointError: If the entries do not show the shape of an SMT.
+        """
+        arch, found = infer_fields(state), infer_arch(state)
+        if arch is None or found is None:
+            raise CheckpointError('no complete SMT backbone inside')
+        return cls(arch=arch, in_channels=found['in_channels'])

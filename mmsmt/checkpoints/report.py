@@ -11,11 +11,11 @@ _SHOWN = 4
 
 
 def _named(names: Collection[str], patterns: Collection[str]) -> list[str]:
-    """The names that no pattern covers; a pattern covers itself and what is below it."""
+    """The names that no pattern covers; it covers itself and what is below, '' covers all."""
     return [
         name
         for name in names
-        if not any(name == p or name.startswith(p.rstrip('.') + '.') for p in patterns)
+        if not any(p in ('', name) or name.startswith(p.rstrip('.') + '.') for p in patterns)
     ]
 
 

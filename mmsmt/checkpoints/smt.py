@@ -4,6 +4,8 @@ The authors' classification copy calls the attention's depth-wise convolution `l
 their detection and segmentation copies call it `dw_conv`.
 """
 
+from dataclasses import replace
+
 from mmsmt.checkpoints.dialects import Dialect
 
 SMT_RELEASED = Dialect(
@@ -27,4 +29,8 @@ SMT_RELEASED = Dialect(
         (r'^block([1-4])\.', lambda m: f'stages.{int(m.group(1)) - 1}.'),
         (r'^norm([1-4])\.', lambda m: f'norms.{int(m.group(1)) - 1}.'),
     ),
+)
+# Told apart for reports only: the rules above know both names.
+SMT_RELEASED_DENSE = replace(
+    SMT_RELEASED, name='released SMT, dw_conv', marker=r'block[1-4]\.\d+\.attn\.dw_conv\.'
 )

@@ -1,0 +1,205 @@
+"""The variants of SMT: their fields, and which of them a file holds.
+
+Paper: https://arxiv.org/abs/2307.08579, table 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from torch import Tensor
+
+from mmsmt.mixers import MixerSpec
+
+STACKINGS = ('alternate', 'halves')
+
+
+@dataclass(frozen=True)
+class SMTArch:
+    """The fields of a variant; sequences have one entry per stage.
+
+    Args:
+        embed_dims: Channels.
+        depths: Number of blocks.
+        mlp_ratios: Hidden width of the feed-forward as a multiple of the channels.
+        stem_kernel: Kernel of the first convolution.
+        layer_scale_init_value: Initial layer scale, 0 for none.
+        drop_path_rate: Stochastic-depth rate of the last block.
+        sam_heads: Heads of SAM blocks.
+        sam_expansion: Width of SAM's aggregation.
+        msa_heads: Heads of attention blocks. Stages 1 and 2 have none in the paper; the
+            table's entries keep the width of a head.
+        mixers: Mixer of a stage, or several that `stacking` distributes.
+        stacking: `alternate` repeats a stage's mixers in turn (the paper's choice),
+            `halves` gives each a run of blocks (the paper's ablation).
+    """
+
+    embed_dims: Sequence[int]
+    depths: Sequence[int]
+    mlp_ratios: Sequence[float]
+    stem_kernel: int = 3
+    layer_scale_init_value: float = 0.0
+    drop_path_rate: float = 0.0
+    sam_heads: Sequence[int] = (4, 4, 4, 4)
+    sam_expansion: int = 2
+    msa_heads: Sequence[int] = (2, 4, 8, 16)
+    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = ('sam', 'sam', ('sam', 'msa'), 'msa')
+    stacking: str = 'alternate'
+
+
+# Paper, table 1, and the released configurations; drop path is that of ImageNet-1K, for
+# large of ImageNet-22K. `small` is the released one: published parameter counts are those
+# of depths (3, 4, 18, 1), published FLOPs and the checkpoint those of (3, 4, 18, 2).
+# `pico` is ours: for digits of 64 pixels and scenes of 256, 1.4 M parameters.
+ARCHS = {
+    'pico': SMTArch((32, 64, 128, 256), (1, 1, 2, 1), (4, 4, 4, 2), msa_heads=(1, 2, 4, 8)),
+    'tiny': SMTArch((64, 128, 256, 512), (2, 2, 8, 1), (4, 4, 4, 2), drop_path_rate=0.1),
+    'small': SMTArch((64, 128, 256, 512), (3, 4, 18, 2), (4, 4, 4, 2), drop_path_rate=0.2),
+    'base': SMTArch(
+        (64, 128, 256, 512), (4, 6, 28, 2), (8, 6, 4, 2), stem_kernel=7, drop_path_rate=0.3
+    ),
+    'large': SMTArch(
+        (96, 192, 384, 768),
+        (4, 6, 28, 4),
+        (8, 6, 4, 2),
+        stem_kernel=7,
+        layer_scale_init_value=1e-4,
+        drop_path_rate=0.1,
+    ),
+}
+
+
+def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTArch:
+    """The fields of a variant with some of them replaced.
+
+    Args:
+        arch: A name of `ARCHS`, or a dict of the fields of `SMTArch`.
+        overrides: Fields to replace; None keeps the variant's.
+
+    Returns:
+        The complete fields.
+
+    Raises:
+        ValueError: If the name, a field or a length is wrong; it lists what is right.
+    """
+    known = {f.name for f in fields(SMTArch)}
+    required = {'embed_dims', 'depths', 'mlp_ratios'}
+    if isinstance(arch, str):
+        if arch not in ARCHS:
+            raise ValueError(f'unknown arch {arch!r}; known: {", ".join(ARCHS)}')
+        resolved = ARCHS[arch]
+    elif (given := set(arch)) - known or required - given:
+        raise ValueError(
+            f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
+            f'got {sorted(given)}'
+        )
+    else:
+        resolved = SMTArch(**arch)
+    resolved = replace(resolved, **{k: v for k, v in overrides.items() if v is not None})
+    for name, value in asdict(resolved).items():
+        if name in ('embed_dims', 'depths', 'mlp_ratios', 'sam_heads', 'msa_heads', 'mixers') and (
+            isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4
+        ):
+            raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
+    if min(resolved.depths) < 1:
+        raise ValueError(f'depths must be at least 1, got {tuple(resolved.depths)}')
+    if resolved.stem_kernel < 1 or resolved.stem_kernel % 2 == 0:
+        raise ValueError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
+    if resolved.stacking not in STACKINGS:
+        raise ValueError(f'unknown stacking {resolved.stacking!r}; known: {", ".join(STACKINGS)}')
+    return resolved
+
+
+def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
+    """Read the variant's shape off a state dict.
+
+    Args:
+        state: Entries under our names, complete or not.
+
+    Returns:
+        `embed_dims`, `depths`, `mlp_ratios` as lists, `stem_kernel`, `layer_scale`,
+        `in_channels`; None where the entries are no complete SMT.
+    """
+    depths = [
+        len({n.split('.')[2] for n in state if n.startswith(f'stages.{i}.')}) for i in range(4)
+    ]
+    try:
+        widths = [tuple(state[f'stages.{i}.0.ffn.fc1.weight'].shape) for i in range(4)]
+        _, in_channels, _, stem_kernel = state['patch_embeds.0.conv1.weight'].shape
+        ratios = [hidden / dim if hidden % dim else hidden // dim for hidden, dim in widths]
+    except (KeyError, ValueError, ZeroDivisionError):
+        return None
+    return {
+        'embed_dims': [dim for _, dim in widths],
+        'depths': depths,
+        'mlp_ratios': ratios,
+        'stem_kernel': stem_kernel,
+        'layer_scale': 'stages.0.0.scale1.weight' in state,
+        'in_channels': in_channels,
+    }
+
+
+def name_arch(found: dict[str, Any]) -> str:
+    """Say which variant a shape is, or of which it is a variation and in what.
+
+    Args:
+        found: What `infer_arch` read off.
+
+    Returns:
+        `tiny`, or `a variation of small: depths [3, 4, 18, 1], not [3, 4, 18, 2]`.
+    """
+    differences: dict[str, dict[str, Any]] = {}
+    for name, spec in ARCHS.items():
+        own: dict[str, Any] = {
+            'embed_dims': list(spec.embed_dims),
+            'depths': list(spec.depths),
+            'mlp_ratios': list(spec.mlp_ratios),
+            'stem_kernel': spec.stem_kernel,
+            'layer_scale': spec.layer_scale_init_value > 0,
+        }
+        differences[name] = {key: value for key, value in own.items() if found[key] != value}
+
+    def distance(name: str) -> tuple[int, int]:
+        depths = differences[name].get('depths', found['depths'])
+        return len(differences[name]), sum(a != b for a, b in zip(depths, found['depths']))
+
+    nearest = min(ARCHS, key=distance)
+    if not differences[nearest]:
+        return nearest
+    what = ', '.join(f'{k} {found[k]}, not {v}' for k, v in differences[nearest].items())
+    return f'a variation of {nearest}: {what}'
+
+
+def infer_fields(state: dict[str, Tensor]) -> str | dict[str, Any] | None:
+    """Read a whole network off a state dict, as the `arch` of `SMT`.
+
+    Args:
+        state: Entries under our names.
+
+    Returns:
+        The name of a variant, else the fields of `SMTArch` as far as they decide names and
+        shapes; None where the entries are no complete SMT.
+    """
+    found = infer_arch(state)
+    if found is None:
+        return None
+    name = name_arch(found)
+    if name in ARCHS:
+        return name
+    heads = [
+        [
+            {n.split('.')[5] for n in state if n.startswith(f'stages.{i}.{j}.mixer.head_convs.')}
+            for j in range(depth)
+        ]
+        for i, depth in enumerate(found['depths'])
+    ]
+    return dict(
+        embed_dims=found['embed_dims'],
+        depths=found['depths'],
+        mlp_ratios=found['mlp_ratios'],
+        stem_kernel=found['stem_kernel'],
+        layer_scale_init_value=float(found['layer_scale']),
+        sam_heads=[max(map(len, stage)) or 1 for stage in heads],
+        msa_heads=(1, 1, 1, 1),
+        mixers=[['sam' if convs else 'msa' for convs in stage] for stage in heads],
+    )
