@@ -1,0 +1,92 @@
+"""The backbones need none of the hosts, and every host finds them by name alone.
+
+Each case is a process of its own: what is imported here already would hide a fault.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+HOSTS = ('mmcv', 'mmdet', 'mmseg', 'mmpretrain', 'timm')
+
+BLOCK = f"""
+import sys
+asked = []
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {HOSTS!r}:
+            asked.append(name)
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+USE = """
+import torch
+from mmsmt.backbones import SMT
+model = SMT(arch='pico', frozen_stages=1, with_cp=True, drop_path_rate=0.1)
+model.init_weights()
+model.load_state_dict(SMT(arch='pico').state_dict())
+outputs = model(torch.rand(2, 3, 64, 64))
+sum(f.mean() for f in outputs).backward()
+assert [f.shape[1] for f in outputs] == [info.channels for info in model.feature_info]
+assert not asked, f'imported or tried to: {asked}'
+"""
+
+REGISTRY = """
+import mmsmt.registry
+assert 'torchvision' not in sys.modules and 'mmsmt.backbones' not in sys.modules
+model = mmsmt.registry.MODELS.build(dict(type='SMT', arch='pico'))
+assert type(model).__module__ == 'mmsmt.backbones.smt'
+from mmengine.registry import MODELS
+assert type(MODELS.build(dict(type='mmsmt.SMT', arch='pico'))) is type(model)
+assert not asked, f'imported or tried to: {asked}'
+"""
+
+FROM_HOST = """
+import sys
+from {host}.registry import MODELS
+from mmengine.registry import DefaultScope
+assert not [name for name in sys.modules if name.split('.')[0] == 'mmsmt']
+DefaultScope.get_instance('test', scope_name='{host}')
+model = MODELS.build(dict(type='mmsmt.SMT', arch='pico', out_indices=(3,)))
+assert type(model).__module__ == 'mmsmt.backbones.smt'
+assert model.feature_info[0].channels == 256
+"""
+
+
+def run(code: str) -> None:
+    """Run code in a fresh interpreter, outside this folder."""
+    said = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, timeout=300
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_blocker_blocks() -> None:
+    """Control: with it the hosts really are missing."""
+    run(
+        BLOCK
+        + """
+for host in ('mmcv', 'mmdet'):
+    try:
+        __import__(host)
+    except ModuleNotFoundError:
+        continue
+    raise SystemExit(f'{host} was imported')
+assert asked == ['mmcv', 'mmdet']
+"""
+    )
+
+
+def test_works_without_any_host() -> None:
+    run(BLOCK + USE)
+
+
+def test_registry_alone_finds_the_backbone() -> None:
+    run(BLOCK + REGISTRY)
+
+
+@pytest.mark.parametrize('host', ['mmdet', 'mmseg', 'mmpretrain'])
+def test_host_finds_the_backbone_without_custom_imports(host: str) -> None:
+    run(FROM_HOST.format(host=host))

@@ -1,0 +1,131 @@
+"""Gradients reach every parameter; recomputation changes neither them nor any statistic."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mmsmt.backbones import SMT
+
+EVERYTHING = {'layer_scale_init_value': 0.5, 'depths': (2, 1, 3, 2)}
+
+
+def without_gradient(model: nn.Module) -> list[str]:
+    return [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None
+        or not parameter.grad.isfinite().all()
+        or not parameter.grad.abs().sum() > 0
+    ]
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+@pytest.mark.parametrize('training', [True, False])
+def test_gradients_reach_every_parameter(
+    pico: Callable, images: Callable, loss_of: Callable, training: bool, with_cp: bool
+) -> None:
+    model = pico(**EVERYTHING, with_cp=with_cp).train(training)
+    x = images().requires_grad_()
+    loss_of(model(x)).backward()
+    assert without_gradient(model) == []
+    assert x.grad.abs().sum() > 0
+
+
+def test_gradient_test_names_the_one_without(
+    pico: Callable, images: Callable, loss_of: Callable
+) -> None:
+    """Control: a layer that does not take part is found, and so is one behind a detach."""
+    model = pico()
+    model.unused = nn.Linear(2, 2)
+    model.stages[1][0].ffn.fc1.register_forward_hook(lambda *args: args[-1].detach())
+    loss_of(model(images())).backward()
+    assert without_gradient(model) == [
+        'stages.1.0.norm2.weight',
+        'stages.1.0.norm2.bias',
+        'stages.1.0.ffn.fc1.weight',
+        'stages.1.0.ffn.fc1.bias',
+        'unused.weight',
+        'unused.bias',
+    ]
+
+
+def test_last_output_alone_reaches_all_but_the_other_norms(
+    pico: Callable, images: Callable, loss_of: Callable
+) -> None:
+    """Each stage's norm feeds the next stage, so even they take part."""
+    model = pico(out_indices=(3,))
+    loss_of(model(images())).backward()
+    assert without_gradient(model) == []
+
+
+def trained_steps(
+    model: SMT, images: Callable, loss_of: Callable, steps: int = 2
+) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """Last loss and gradients, and all entries of the state dict, after some steps."""
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    torch.manual_seed(7)
+    for step in range(steps):
+        optimizer.zero_grad()
+        loss = loss_of(model(images(2, 32 + 32 * step, 64)))
+        loss.backward()
+        gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        optimizer.step()
+    return loss.detach(), gradients, copy.deepcopy(model.state_dict())
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'drop_path_rate': 0.5},
+        {'frozen_stages': 1},
+        {'norm_eval': True},
+        {'mixers': ('msa', 'sam', ('msa', 'sam'), 'sam')},
+    ],
+    ids=str,
+)
+def test_recomputation_changes_nothing(
+    pico: Callable, images: Callable, loss_of: Callable, options: dict
+) -> None:
+    """Batch norms must not count the recomputed pass: neither means nor the counter."""
+    plain = pico(**EVERYTHING, **options)
+    checkpointed = pico(**EVERYTHING, **options, with_cp=True)
+    calls = []
+    checkpointed.stages[2][0].register_forward_pre_hook(lambda *_: calls.append(1))
+    loss, gradients, state = trained_steps(plain, images, loss_of)
+    loss_cp, gradients_cp, state_cp = trained_steps(checkpointed, images, loss_of)
+    assert len(calls) == 4, 'two steps, each forward and recomputed'
+    assert torch.equal(loss, loss_cp)
+    assert gradients.keys() == gradients_cp.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradients_cp[name], gradient, msg=lambda m, n=name: f'{n}: {m}')
+    counters = [name for name in state if name.endswith('num_batches_tracked')]
+    assert counters
+    if not options:
+        assert {state[name].item() for name in counters} == {2}
+    for name, value in state.items():
+        torch.testing.assert_close(state_cp[name], value, msg=lambda m, n=name: f'{n}: {m}')
+
+
+def test_recomputation_keeps_the_very_buffers(
+    pico: Callable, images: Callable, loss_of: Callable
+) -> None:
+    """Others hold references to buffers (an EMA, a data-parallel wrapper)."""
+    model = pico(with_cp=True)
+    before = {name: id(buffer) for name, buffer in model.named_buffers()}
+    loss_of(model(images())).backward()
+    assert {name: id(buffer) for name, buffer in model.named_buffers()} == before
+
+
+@pytest.mark.parametrize('mode', ['eval', 'no_grad'])
+def test_no_recomputation_without_training(pico: Callable, images: Callable, mode: str) -> None:
+    model = pico(with_cp=True)
+    plain = pico()
+    if mode == 'eval':
+        model.eval(), plain.eval()
+    with torch.set_grad_enabled(mode == 'eval'):
+        for got, want in zip(model(images()), plain(images()), strict=True):
+            assert torch.equal(got, want)
