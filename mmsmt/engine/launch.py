@@ -54,8 +54,9 @@ def load_config(args: argparse.Namespace) -> Config:
         raise UsageError(f'{args.config}: no such config file')
     try:
         cfg = Config.fromfile(args.config)
-    except (SyntaxError, KeyError, FileNotFoundError, AssertionError, TypeError) as error:
-        raise UsageError(f'{args.config}: cannot be read as a config: {error}') from error
+    except Exception as error:  # a config is a program, which may raise anything
+        reason = f'{type(error).__name__}: {error}'
+        raise UsageError(f'{args.config}: cannot be read as a config: {reason}') from error
     cfg.launcher = args.launcher
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -136,7 +137,7 @@ def _one_line_errors(kinds: tuple[type[Exception], ...]) -> Iterator[None]:
         if os.environ.get('MMSMT_TRACEBACK'):
             raise
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f'error: {text}', file=sys.stderr)
+        print(f'error: {" ".join(str(text).split())}', file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -14,13 +14,19 @@ from mmsmt.checkpoints.reading import find_weights
 from mmsmt.registry import HOOKS
 
 
+def load_from_mmsmt(filename: str, map_location: Any = 'cpu', **_: Any) -> dict[str, Any]:
+    """`read_container` under a name of which mmengine's log makes "by mmsmt backend"."""
+    return read_container(filename, map_location)
+
+
 def install_safe_loading() -> None:
     """Make mmengine read local and web checkpoints with `read_container`.
 
     Without it, mmengine 0.10.7 cannot resume its own checkpoints under torch >= 2.6,
     cannot read safetensors, and unpickles what comes from the web.
     """
-    CheckpointLoader.register_scheme(('', 'http://', 'https://'), loader=read_container, force=True)
+    schemes = ('', 'http://', 'https://')
+    CheckpointLoader.register_scheme(schemes, loader=load_from_mmsmt, force=True)
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
@@ -69,7 +75,9 @@ class StrictLoadHook(Hook):
                 **parts.other,
             }
             backbone.allow_partial = tuple(
-                name.removeprefix('backbone.') for name in self.allow if 'backbone.' in name
+                name.removeprefix('backbone').removeprefix('.')
+                for name in self.allow
+                if f'{name}.'.startswith('backbone.')
             )
         report = compare(model.state_dict(), state, dialect=dialect)
         report.require_fit(source, self.allow)
