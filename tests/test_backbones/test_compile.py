@@ -65,17 +65,10 @@ def test_refusals_survive_compilation(pico: Callable, images: Callable) -> None:
         compiled(images(2, 2, 64))
 
 
-def test_generated_code_equals_eager(
-    pico: Callable,
-    images: Callable,
-    shake: Callable,
-    tmp_path: object,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_generated_code_equals_eager(pico: Callable, images: Callable, shake: Callable) -> None:
     """The stem, a block of each mixer and a norm; the whole network takes a minute."""
     if not any(map(shutil.which, (os.environ.get('CXX', ''), 'g++', 'clang++', 'c++'))):
         pytest.skip('code generation needs a C++ compiler; install g++')
-    monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', str(tmp_path))
     model = pico(
         depths=(2, 1, 1, 1), mixers=(['sam', 'msa'], 'sam', 'sam', 'msa'), out_indices=(0,)
     )

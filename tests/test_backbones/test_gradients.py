@@ -120,12 +120,17 @@ def test_recomputation_keeps_the_very_buffers(
     assert {name: id(buffer) for name, buffer in model.named_buffers()} == before
 
 
-@pytest.mark.parametrize('mode', ['eval', 'no_grad'])
-def test_no_recomputation_without_training(pico: Callable, images: Callable, mode: str) -> None:
-    model = pico(with_cp=True)
-    plain = pico()
-    if mode == 'eval':
-        model.eval(), plain.eval()
-    with torch.set_grad_enabled(mode == 'eval'):
-        for got, want in zip(model(images()), plain(images()), strict=True):
+@pytest.mark.parametrize('training, grad', [(False, True), (True, False)])
+def test_no_recomputation_without_training(
+    pico: Callable, images: Callable, loss_of: Callable, training: bool, grad: bool
+) -> None:
+    model, plain = pico(with_cp=True).train(training), pico().train(training)
+    calls = []
+    model.stages[0][0].register_forward_pre_hook(lambda *_: calls.append(1))
+    with torch.set_grad_enabled(grad):
+        outputs = model(images())
+        for got, want in zip(outputs, plain(images()), strict=True):
             assert torch.equal(got, want)
+    if grad:
+        loss_of(outputs).backward()
+    assert len(calls) == 1
