@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Threads that sleep rather than spin at barriers: on a machine that anything else uses as well,
+# spinning made training five times slower and more.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo lint test clean

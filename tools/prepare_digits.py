@@ -35,7 +35,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         '--renderings',
         type=int,
         default=default.renderings,
-        help='tiles on photographs for each training digit',
+        help='tiles in other colours and on photographs for each training digit',
     )
     parser.add_argument('--seed', type=int, default=default.seed, help='seed of all pictures')
     parser.add_argument(

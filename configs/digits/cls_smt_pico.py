@@ -17,12 +17,12 @@ model = dict(
     ),
 )
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=2e-3 * 64 / 64, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1e-3 * 64 / 64, weight_decay=0.05),
     clip_grad=dict(max_norm=5.0),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 auto_scale_lr = dict(base_batch_size=64, enable=False)
-max_epochs = 8
+max_epochs = 6
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=100),
     dict(

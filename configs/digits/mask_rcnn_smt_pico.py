@@ -2,9 +2,8 @@ _base_ = [
     '../_base_/backbones/smt_pico.py',
     '../_base_/hooks.py',
     '_base_/instances.py',
-    '_base_/detection_schedule.py',
+    '_base_/detection_runtime.py',
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
-    'mmdet::_base_/default_runtime.py',
 ]
 channels = 64
 model = dict(
@@ -12,7 +11,7 @@ model = dict(
         _delete_=True,
         **_base_.backbone,
         # What configs/digits/cls_smt_pico.py trains.
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_8.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_6.pth'),
     ),
     neck=dict(in_channels=_base_.backbone_channels, out_channels=channels, num_outs=4),
     rpn_head=dict(
@@ -30,7 +29,7 @@ model = dict(
         ),
     ),
     train_cfg=dict(
-        rpn_proposal=dict(nms_pre=400, max_per_img=200), rcnn=dict(sampler=dict(num=128))
+        rpn_proposal=dict(nms_pre=400, max_per_img=200), rcnn=dict(sampler=dict(num=64))
     ),
     test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100), rcnn=dict(max_per_img=30)),
 )

@@ -2,9 +2,8 @@ _base_ = [
     '../_base_/backbones/smt_pico.py',
     '../_base_/hooks.py',
     '_base_/instances.py',
-    '_base_/detection_schedule.py',
+    '_base_/detection_runtime.py',
     'mmdet::_base_/models/retinanet_r50_fpn.py',
-    'mmdet::_base_/default_runtime.py',
 ]
 channels = 64
 model = dict(
@@ -12,7 +11,7 @@ model = dict(
         _delete_=True,
         **_base_.backbone,
         # What configs/digits/cls_smt_pico.py trains.
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_8.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_6.pth'),
     ),
     # Digits of 12 pixels need stride 4, which RetinaNet leaves out on COCO.
     neck=dict(

@@ -15,7 +15,7 @@ model = dict(
         _delete_=True,
         **_base_.backbone,
         # What configs/digits/cls_smt_pico.py trains.
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_8.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_6.pth'),
     ),
     decode_head=dict(
         in_channels=_base_.backbone_channels,
@@ -39,19 +39,23 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 auto_scale_lr = dict(base_batch_size=8, enable=False)
-max_iters = 1000
+max_epochs = 4
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, begin=0, end=max_iters, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR', eta_min=1e-6, begin=0, end=max_epochs, convert_to_iter_based=True
+    ),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
+# Epochs rather than mmseg's iterations: a resumed training then goes on exactly.
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+log_processor = dict(by_epoch=True)
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    logger=dict(type='LoggerHook', interval=25),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=250, max_keep_ckpts=2),
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
 )

@@ -29,7 +29,7 @@ class Parameters:
         scenes_train: Training scenes, at least 1.
         scenes_val: Validation scenes, at least 1.
         size: Side of a scene in pixels, 160 to 4096.
-        renderings: Tiles on photographs for each training digit, at least 0.
+        renderings: Tiles in other colours and on photographs for each training digit, at least 0.
         seed: Seed of all pictures, at least 0; the split of the digits is fixed.
         revision: Raised whenever the code draws other pictures than before.
 
@@ -42,7 +42,7 @@ class Parameters:
     size: int = 256
     renderings: int = 7
     seed: int = 0
-    revision: int = 1
+    revision: int = 2
 
     def __post_init__(self) -> None:
         least = {'scenes_train': 1, 'scenes_val': 1, 'size': MIN_SIZE, 'renderings': 0, 'seed': 0}

@@ -1,7 +1,8 @@
 """Single digits on 64x64 tiles, for classification.
 
-A plain tile shows the sample itself, white on black; a rendered one shows it
-as a scene would, so that what a classifier learns serves detection as well.
+A plain tile shows the sample itself, white on black; a coloured one the same in
+two colours; a rendered one shows it as a scene would, so that what a classifier
+learns serves detection as well.
 """
 
 import numpy as np
@@ -24,10 +25,27 @@ def plain_tile(ink: np.ndarray) -> np.ndarray:
     Returns:
         RGB, shape (64, 64, 3), uint8.
     """
-    grey = np.asarray(Image.fromarray(ink).resize((TILE, TILE), Image.Resampling.BICUBIC)).clip(
-        0, 1
-    )
-    return np.repeat(to_uint8(grey)[..., None], 3, axis=2)
+    return np.repeat(to_uint8(_enlarge(ink))[..., None], 3, axis=2)
+
+
+def _enlarge(ink: np.ndarray) -> np.ndarray:
+    size = (TILE, TILE)
+    return np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+
+
+def coloured_tile(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Enlarge a sample like a plain tile, in one random readable colour on another.
+
+    Args:
+        ink: One digit, shape (8, 8), float32 in [0, 1].
+        rng: Source of all random choices.
+
+    Returns:
+        RGB, shape (64, 64, 3), uint8.
+    """
+    picture = np.full((TILE, TILE, 3), rng.random(3), dtype=np.float32)
+    paint(picture, _enlarge(ink), 0, 0, rng)
+    return to_uint8(picture)
 
 
 def rendered_tile(

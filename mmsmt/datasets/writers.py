@@ -16,7 +16,7 @@ from mmsmt.datasets.ade import label_map
 from mmsmt.datasets.coco import coco_annotations, coco_categories
 from mmsmt.datasets.digits import SPLITS, Digits
 from mmsmt.datasets.scenes import compose_scene
-from mmsmt.datasets.tiles import plain_tile, rendered_tile
+from mmsmt.datasets.tiles import coloured_tile, plain_tile, rendered_tile
 
 SCENE_STREAM = {split: number for number, split in enumerate(SPLITS)}
 TILE_STREAM = len(SPLITS)
@@ -36,7 +36,7 @@ def write_tiles(
             ``<label>/<sample>_<number>.png``.
         digits: The samples.
         photographs: Background parts, each (H, W, 3), uint8, RGB.
-        renderings: Rendered tiles a sample, beside the plain one; may be 0.
+        renderings: Further tiles a sample, in turn rendered and coloured; may be 0.
         seed: Seed of the whole preparation.
 
     Yields:
@@ -48,7 +48,10 @@ def write_tiles(
         tiles = {'plain': plain_tile(ink)}
         for number in range(renderings):
             rng = np.random.default_rng([seed, TILE_STREAM, sample, number])
-            tiles[str(number)] = rendered_tile(ink, photographs, rng)
+            # Without the easier coloured ones a network starts to learn epochs later.
+            tiles[str(number)] = (
+                coloured_tile(ink, rng) if number % 2 else rendered_tile(ink, photographs, rng)
+            )
         for name, tile in tiles.items():
             path = target / f'{sample:04d}_{name}.png'
             Image.fromarray(tile).save(path)

@@ -3,8 +3,10 @@
 from mmsmt.engine.launch import UsageError, apply_test_options, apply_train_options, load_config
 from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
 from mmsmt.engine.progress import ProgressBarHook
+from mmsmt.engine.seeding import EpochSeedHook
 
 __all__ = [
+    'EpochSeedHook',
     'ProgressBarHook',
     'StrictLoadHook',
     'UsageError',

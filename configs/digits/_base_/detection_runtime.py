@@ -1,4 +1,5 @@
-# For the detectors on the scenes: 2,000 scenes, batch 4.
+# Schedule and runtime of the detectors on the scenes: 2,000 scenes, batch 4.
+_base_ = 'mmdet::_base_/default_runtime.py'
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4 * 4 / 4, weight_decay=0.05),
@@ -6,7 +7,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 auto_scale_lr = dict(base_batch_size=4, enable=False)
-max_epochs = 5
+max_epochs = 4
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=100),
     dict(
@@ -16,5 +17,5 @@ param_scheduler = [
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=1, max_keep_ckpts=2))
+default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=1, max_keep_ckpts=2))
 randomness = dict(seed=0)
