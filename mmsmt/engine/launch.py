@@ -47,7 +47,7 @@ def load_config(args: argparse.Namespace) -> Config:
         The config, with `work_dir` and `launcher` set.
 
     Raises:
-        UsageError: If the config is missing or cannot be parsed.
+        UsageError: If the config is missing, cannot be parsed or has no model.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not Path(args.config).is_file():
@@ -57,6 +57,8 @@ def load_config(args: argparse.Namespace) -> Config:
     except Exception as error:  # a config is a program, which may raise anything
         reason = f'{type(error).__name__}: {error}'
         raise UsageError(f'{args.config}: cannot be read as a config: {reason}') from error
+    if 'model' not in cfg:
+        raise UsageError(f'{args.config}: has no `model`, so it is no config of a run')
     cfg.launcher = args.launcher
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -144,8 +146,8 @@ def _one_line_errors(kinds: tuple[type[Exception], ...]) -> Iterator[None]:
 def run_tool(prepare: Callable[[], Runner], run: Callable[[Runner], Any]) -> None:
     """Run a tool; bad input ends in one line on stderr and exit status 1.
 
-    While the runner is built from the user's config, any value, key or file error is the
-    input's; while it runs, only errors of checkpoints and files are. Set the environment
+    While the runner is built from the user's config, any wrong value, key or file is the
+    input's fault; while it runs, only errors of checkpoints and files are. Set the environment
     variable MMSMT_TRACEBACK to see where such an error came from.
 
     Args:
@@ -153,7 +155,8 @@ def run_tool(prepare: Callable[[], Runner], run: Callable[[Runner], Any]) -> Non
         run: Trains or tests with it.
     """
     user_errors = (UsageError, CheckpointError, FileNotFoundError)
-    with _one_line_errors((*user_errors, ValueError, KeyError, TypeError, AssertionError)):
+    config_errors = (ValueError, KeyError, TypeError, AttributeError, AssertionError)
+    with _one_line_errors((*user_errors, *config_errors)):
         runner = prepare()
     with _one_line_errors(user_errors):
         run(runner)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS, DefaultScope
 from safetensors.torch import save_file
 
 from mmsmt.backbones import SMT
@@ -56,15 +56,14 @@ def released(tmp_path: Path, released_state: Callable) -> Path:
 
 
 def classifier(arch: str, classes: int) -> torch.nn.Module:
-    init_default_scope('mmpretrain')
-    return MODELS.build(
-        dict(
-            type='ImageClassifier',
-            backbone=dict(type='mmsmt.SMT', arch=arch, out_indices=(3,)),
-            neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=classes, in_channels=512),
-        )
+    model = dict(
+        type='ImageClassifier',
+        backbone=dict(type='mmsmt.SMT', arch=arch, out_indices=(3,)),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=classes, in_channels=512),
     )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return MODELS.build(model)
 
 
 @pytest.mark.parametrize('ending', ['.pth', '.safetensors'])
