@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mmsmt.checkpoints import Dialect, compare, load_checkpoint, split_state_dict
+from mmsmt.checkpoints import CheckpointError, Dialect, compare, load_checkpoint, split_state_dict
 
 
 class FeatureInfo(NamedTuple):
@@ -106,8 +106,6 @@ class FourStageBackbone(BaseModule):
         """Channels and stride of every output, in the order of `out_indices`."""
         return tuple(FeatureInfo(self.embed_dims[i], self.strides[i]) for i in self.out_indices)
 
-    # Forward ---------------------------------------------------------------------------
-
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map images (B, in_channels, H, W) to one (B, C_i, H_i, W_i) per output.
 
@@ -151,8 +149,6 @@ class FourStageBackbone(BaseModule):
             context_fn=lambda: (nullcontext(), _untouched_statistics(block)),
         )
 
-    # Freezing --------------------------------------------------------------------------
-
     def _frozen_parts(self) -> Iterator[nn.Module]:
         for i in range(max(self.frozen_stages, 0)):
             yield from (self.patch_embeds[i], self.stages[i], self.norms[i])
@@ -168,8 +164,6 @@ class FourStageBackbone(BaseModule):
                     if isinstance(module, _BatchNorm):
                         module.eval()
         return self
-
-    # Weights ---------------------------------------------------------------------------
 
     def init_weights(self) -> None:
         """Apply `init_cfg`; layers have their initial weights since construction."""
@@ -209,6 +203,8 @@ class FourStageBackbone(BaseModule):
         before, self.allow_partial = self.allow_partial, tuple(allow)
         try:
             self.load_state_dict(state, strict=not allow)
+        except CheckpointError as error:
+            raise CheckpointError(f'{checkpoint}: {error}') from error
         finally:
             self.allow_partial = before
         print_log(f'{checkpoint}: loaded into {type(self).__name__}', logger='current')
@@ -233,8 +229,8 @@ class FourStageBackbone(BaseModule):
         own = nn.Module.state_dict(self)
         report = compare(own, parts.backbone, left_out, parts.dialect)
         source = f'weights for {type(self).__name__}'
-        report.require_fit(source, self.allow_partial, self._fit_hint(parts.backbone))
-        if report.left_out or report.fitting < report.total:
+        report.require_fit(source, self.allow_partial, self.fit_hint(parts.backbone))
+        if report.dialect or report.left_out or report.fitting < report.total:
             print_log(f'{source}: {report}', logger='current')
         for name in names:
             del state_dict[name]
@@ -243,6 +239,6 @@ class FourStageBackbone(BaseModule):
         )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-    def _fit_hint(self, state: dict[str, Tensor]) -> str:
+    def fit_hint(self, state: dict[str, Tensor]) -> str:
         """What to tell about a file that does not fit; a subclass knows its variants."""
         return ''

@@ -139,7 +139,8 @@ class SMT(FourStageBackbone):
             )
         ]
 
-    def _fit_hint(self, state: dict[str, Tensor]) -> str:
+    def fit_hint(self, state: dict[str, Tensor]) -> str:
+        """Which variant a state dict under our names holds."""
         found = infer_arch(state)
         if found is None:
             return 'The file holds no SMT backbone.'

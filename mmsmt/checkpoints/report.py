@@ -88,10 +88,11 @@ class LoadReport:
         """
         problems = _named([*self.missing, *self.unexpected, *self.mismatched], allow)
         if problems or not self.fitting:
-            raise CheckpointError(
-                f'{source}: does not fit the model: {self.summary()}. {hint}'.rstrip()
-                + (f' Allow by name what may differ: {_roots(problems)}.' if self.fitting else '')
-            )
+            message = f'{source}: does not fit the model: {self.summary()}. {hint}'.rstrip()
+            # What fits by less than half is another network, which nobody should allow.
+            if 2 * self.fitting >= self.total > 0:
+                message += f' Allow by name what may differ: {_roots(problems)}.'
+            raise CheckpointError(message)
 
 
 def _roots(names: Collection[str]) -> str:

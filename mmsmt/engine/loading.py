@@ -65,10 +65,10 @@ class StrictLoadHook(Hook):
         source = str(getattr(runner, '_load_from', None) or 'checkpoint')
         state = find_weights(checkpoint, source)
         backbone = getattr(model, 'backbone', None)
-        dialect = None
+        dialect, hint = None, ''
         if isinstance(backbone, FourStageBackbone):
             parts = split_state_dict(state, backbone.dialects)
-            dialect = parts.dialect
+            dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
             state = {
                 **{f'backbone.{name}': value for name, value in parts.backbone.items()},
                 **{f'head.fc.{name}': value for name, value in parts.head.items()},
@@ -80,6 +80,6 @@ class StrictLoadHook(Hook):
                 if f'{name}.'.startswith('backbone.')
             )
         report = compare(model.state_dict(), state, dialect=dialect)
-        report.require_fit(source, self.allow)
+        report.require_fit(source, self.allow, hint)
         runner.logger.info(f'{source}: {report}')
         checkpoint['state_dict'] = state

@@ -182,6 +182,30 @@ def test_counters_of_old_files_are_not_missed(model: SMT) -> None:
     assert is_loaded(model, state)
 
 
+def test_a_file_is_named(tmp_path: Path, model: SMT, logged: Callable[[], str]) -> None:
+    """Which file did not fit, and what became of one that did."""
+    for name in ('tiny', 'pico'):
+        torch.save(SMT(arch=name).state_dict(), tmp_path / f'{name}.pth')
+    with pytest.raises(CheckpointError) as caught:
+        model.load_pretrained(str(tmp_path / 'tiny.pth'))
+    message = str(caught.value)
+    assert message.startswith(f'{tmp_path / "tiny.pth"}: ')
+    assert 'The file holds SMT tiny' in message
+    assert 'Allow' not in message, 'no advice to load another variant'
+    model.load_pretrained(str(tmp_path / 'pico.pth'))
+    assert f'{tmp_path / "pico.pth"}: loaded into SMT' in logged()
+
+
+def test_a_translation_is_logged(released_state: Callable, logged: Callable[[], str]) -> None:
+    state = {
+        name.replace('.local_conv.', '.dw_conv.'): value
+        for name, value in released_state('tiny').items()
+        if not name.startswith('head.')
+    }
+    SMT(arch='tiny').load_state_dict(state)
+    assert '384 of 384 entries fit (names: released SMT, dw_conv)' in logged()
+
+
 def test_prefix_of_pretrained(tmp_path: Path, model: SMT) -> None:
     state = filled(model)
     teacher = {f'student.{k}': torch.zeros_like(v) for k, v in state.items()}
