@@ -18,6 +18,7 @@ from mmsmt.analysis import contact_sheet, plot_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = Path('configs/digits')
+PROGRESS_INTERVAL = 1 if sys.stdout.isatty() else 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def run_step(name: str, arguments: list[str], log: Path) -> float:
     """
     print(f'{name}\n  python {" ".join(arguments)}', flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    start, shown = time.monotonic(), 0.0
+    start, shown = time.monotonic(), float('-inf')
     with (
         log.open('a') as file,
         subprocess.Popen(
@@ -75,9 +76,9 @@ def run_step(name: str, arguments: list[str], log: Path) -> float:
             for line in process.stdout:
                 file.write(line)
                 file.flush()
-                progress = re.search(r'(?:Epoch|Iter)\((\w+)\)\s*(.*?\d\]).*?eta: ([\d:]+)', line)
+                progress = re.search(r'(?:Epoch|Iter)\((\w+)\)\s*(\[.*?/\s*\d+\]).*?eta: ([\d:]+)', line)
                 now = time.monotonic()
-                if progress and now - shown > (1 if sys.stdout.isatty() else 30):
+                if progress and now - shown > PROGRESS_INTERVAL:
                     shown = now
                     kind, where, eta = progress.groups()
                     end = '\r' if sys.stdout.isatty() else '\n'

@@ -109,7 +109,7 @@ class FourStageBackbone(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map images (B, in_channels, H, W) to one (B, C_i, H_i, W_i) per output.
 
-        The outputs are views in `channels_last` memory format.
+        The outputs are contiguous, as operators of mmcv need them.
 
         Raises:
             ValueError: If the input has another shape or is too small for the stem.
@@ -124,7 +124,9 @@ class FourStageBackbone(BaseModule):
                 x = self._run_block(block, x)
             x = self.norms[i](x)
             if i in self.out_indices:
-                outputs[i] = x.permute(0, 3, 1, 2)
+                # Not as a view: mmcv 2.1.0's RoIAlign takes any map's memory for contiguous and
+                # computes nonsense from a channels-last one, without an error.
+                outputs[i] = x.permute(0, 3, 1, 2).contiguous()
         return tuple(outputs[i] for i in self.out_indices)
 
     def _check_input(self, x: Tensor) -> None:

@@ -34,13 +34,6 @@ def _history_method(owner: Any, name: str) -> Any:
     return getattr(owner, name)
 
 
-def _statistic(owner: Any, name: str) -> Any:
-    """Stands in for `getattr`, by which history buffers name their four own methods."""
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise pickle.UnpicklingError(f'GLOBAL getattr of {owner} and {name}')
-    return getattr(owner, name)
-
-
 def _safe_globals() -> list[Any]:
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
     numpy_parts = [

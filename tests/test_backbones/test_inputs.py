@@ -84,21 +84,32 @@ def test_memory_format_of_the_input_does_not_matter(
 
 
 @pytest.mark.parametrize('channels_last', [True, False])
-def test_outputs_are_views_in_channels_last(
-    pico: Callable, images: Callable, channels_last: bool
-) -> None:
+def test_outputs_are_contiguous(pico: Callable, images: Callable, channels_last: bool) -> None:
+    """mmcv's RoIAlign computes nonsense from a channels-last map, without an error."""
     x = images()
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
-    seen: list[int] = []
-    model = pico()
-    for norm in model.norms:
-        norm.register_forward_hook(lambda _, __, out: seen.append(out.data_ptr()))
+    for stage, feature in enumerate(pico()(x)):
+        assert feature.is_contiguous(), f'stage {stage}'
+
+
+@pytest.mark.parametrize('channels', [3, 1])
+@pytest.mark.parametrize('layout', STRIDED)
+def test_every_part_gets_a_contiguous_map(
+    pico: Callable, images: Callable, layout: str, channels: int
+) -> None:
+    """Channels-last from the stem on: a layout that is lost is copied again in every block."""
+    model = pico(in_channels=channels)
+    parts = [
+        *model.patch_embeds,
+        *(part for blocks in model.stages for block in blocks for part in (block, block.mixer)),
+    ]
+    seen: list[bool] = []
+    for part in parts:
+        part.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].is_contiguous()))
     with torch.no_grad():
-        outputs = model(x)
-    for stage, feature in enumerate(outputs):
-        assert feature.is_contiguous(memory_format=torch.channels_last)
-        assert feature.data_ptr() == seen[stage], f'stage {stage} was copied'
+        model(STRIDED[layout](images(2, 33, 46, channels)))
+    assert seen == [True] * len(parts)
 
 
 def test_input_is_left_as_it_is(pico: Callable, images: Callable) -> None:

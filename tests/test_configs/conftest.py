@@ -1,0 +1,50 @@
+"""A small set of digits where the digits configs look for it, and a runner on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmsmt.backbones import SMT
+from mmsmt.datasets import Parameters, prepare_digits
+from mmsmt.engine.launch import build_runner
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'digits'
+
+
+@pytest.fixture(scope='session')
+def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/digits and a classifier's checkpoint, as after its training."""
+    home = tmp_path_factory.mktemp('digits_home')
+    prepare_digits(home / 'data/digits', Parameters(8, 4, 160, 0))
+    torch.manual_seed(3)
+    backbone = SMT('pico').state_dict()
+    checkpoint = home / 'work_dirs/cls_smt_pico/epoch_6.pth'
+    checkpoint.parent.mkdir(parents=True)
+    torch.save({'state_dict': {f'backbone.{k}': v for k, v in backbone.items()}}, checkpoint)
+    return home
+
+
+@pytest.fixture
+def small_runner(
+    digits_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Runner]:
+    """Build the runner of a digits config on few samples, its work dir in `tmp_path`."""
+    monkeypatch.chdir(digits_home)
+
+    def build(name: str, epochs: int = 1, samples: int = 8, **changes: object) -> Runner:
+        cfg = Config.fromfile(CONFIGS / f'{name}.py')
+        cfg.launcher = 'none'
+        cfg.work_dir = str(tmp_path / name)
+        cfg.train_dataloader.batch_size = 4
+        cfg.train_dataloader.dataset.indices = samples
+        cfg.val_dataloader.dataset.indices = 4
+        cfg.train_cfg.max_epochs = epochs
+        cfg.train_cfg.val_interval = 1
+        cfg.merge_from_dict({'experiment_name': f'{name}_{tmp_path.name}', **changes})
+        return build_runner(cfg)
+
+    return build

@@ -1,0 +1,50 @@
+"""Every digits config trains two iterations and validates, with the real hosts."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmsmt.backbones import SMT
+from mmsmt.checkpoints import load_checkpoint
+
+METRICS = {
+    'cls_smt_pico': ['accuracy/top1'],
+    'mask_rcnn_smt_pico': ['coco/bbox_mAP', 'coco/segm_mAP'],
+    'retinanet_smt_pico': ['coco/bbox_mAP'],
+    'upernet_smt_pico': ['mIoU'],
+}
+
+
+def test_every_digits_config_is_tested() -> None:
+    configs = Path(__file__).resolve().parents[2] / 'configs' / 'digits'
+    assert {path.stem for path in configs.glob('*.py')} == set(METRICS)
+
+
+@pytest.mark.parametrize('name', METRICS)
+def test_trains_two_iterations_and_validates(name: str, small_runner: Callable) -> None:
+    runner = small_runner(name)
+    model = runner.model
+    assert isinstance(model.backbone, SMT)
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    runner.train()
+    assert runner.iter == 2
+    unchanged = [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
+    assert not [key for key in unchanged if key.startswith('backbone.')], unchanged
+    scalars = runner.message_hub.log_scalars
+    for metric in METRICS[name]:
+        value = scalars[f'val/{metric}'].current()
+        # -1 is how the COCO evaluator says that there was nothing to find.
+        assert math.isfinite(value) and -1 <= value <= 100, (metric, value)
+    assert (Path(runner.work_dir) / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.parametrize('name', [name for name in METRICS if name != 'cls_smt_pico'])
+def test_starts_from_the_classifier(name: str, small_runner: Callable, digits_home: Path) -> None:
+    runner = small_runner(name)
+    runner.model.init_weights()
+    trained = load_checkpoint(digits_home / 'work_dirs/cls_smt_pico/epoch_6.pth')
+    for key, value in runner.model.backbone.state_dict().items():
+        assert torch.equal(value, trained[f'backbone.{key}']), key
