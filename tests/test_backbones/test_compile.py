@@ -49,7 +49,7 @@ def test_training_equals_eager(
 
 def test_one_graph_serves_all_sizes(pico: Callable, images: Callable) -> None:
     counter = CompileCounter()
-    model = pico().eval()
+    model = pico(out_indices=(0, 1, 2)).eval()  # tracing with symbols takes long
     compiled = torch.compile(model, fullgraph=True, dynamic=True, backend=counter)
     with torch.no_grad():
         for batch, height, width in ((2, 64, 96), (3, 96, 64), (5, 61, 97)):
