@@ -18,6 +18,7 @@ from mmsmt.analysis import contact_sheet, plot_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = Path('configs/digits')
+PROGRESS = re.compile(r'(?:Epoch|Iter)\((\w+)\)\s*(\[.*?/\s*\d+\]).*?eta: ([\d:]+)')
 PROGRESS_INTERVAL = 1 if sys.stdout.isatty() else 30  # seconds
 
 
@@ -76,7 +77,7 @@ def run_step(name: str, arguments: list[str], log: Path) -> float:
             for line in process.stdout:
                 file.write(line)
                 file.flush()
-                progress = re.search(r'(?:Epoch|Iter)\((\w+)\)\s*(\[.*?/\s*\d+\]).*?eta: ([\d:]+)', line)
+                progress = PROGRESS.search(line)
                 now = time.monotonic()
                 if progress and now - shown > PROGRESS_INTERVAL:
                     shown = now
