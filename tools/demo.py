@@ -140,8 +140,8 @@ def picture(out: Path, folders: dict[str, Path]) -> None:
     }
     rows = [
         ('classification of held-out digits', found['cls_smt_pico'][::60][:8]),
-        ('detection with masks: truth left, prediction right', found['mask_rcnn_smt_pico'][:3]),
-        ('segmentation: truth left, prediction right', found['upernet_smt_pico'][:3]),
+        ('detection with masks: truth left, prediction right', found['mask_rcnn_smt_pico'][1:4]),
+        ('segmentation: truth left, prediction right', found['upernet_smt_pico'][1:4]),
         ('training', [out / 'curves.png']),
     ]
     contact_sheet(rows, out / 'demo.png')

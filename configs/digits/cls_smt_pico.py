@@ -33,6 +33,8 @@ train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
-    logger=dict(interval=40), checkpoint=dict(interval=1, max_keep_ckpts=2, save_last=True)
+    logger=dict(interval=40),
+    checkpoint=dict(interval=1, max_keep_ckpts=2),
+    visualization=dict(rescale_factor=4),  # labels are unreadable on 64 pixels
 )
 randomness = dict(seed=0)

@@ -10,7 +10,7 @@ norm_cfg = dict(type='BN', requires_grad=True)
 # The hosts' std of 0.01 keeps the digits' probabilities equal for a thousand steps.
 classifier_init = dict(type='Normal', std=0.1, override=dict(name='conv_seg'))
 # Nineteen pixels of twenty are background.
-loss_decode = dict(class_weight=[0.25] + [1.0] * 10)
+loss_decode = dict(class_weight=[0.4] + [1.0] * 10)
 model = dict(
     data_preprocessor=dict(size=_base_.crop_size),
     backbone=dict(
@@ -43,11 +43,11 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
-        custom_keys=dict(backbone=dict(lr_mult=0.3)),
+        custom_keys=dict(backbone=dict(lr_mult=0.5)),
     ),
 )
 auto_scale_lr = dict(base_batch_size=8, enable=False)
-max_epochs = 3
+max_epochs = 4
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
     dict(

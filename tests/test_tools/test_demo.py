@@ -82,7 +82,7 @@ def test_the_picture_has_rows_of_all_tasks(demo: ModuleType, tmp_path: Path) -> 
     folders = {task.config: tmp_path / task.config for task in demo.TASKS}
     for folder in folders.values():
         (folder / 'pictures').mkdir(parents=True)
-        for i in range(3):
+        for i in range(4):
             Image.new('RGB', (32, 32), 'red').save(folder / 'pictures' / f'{i}.png')
         log = folder / 'now' / 'vis_data' / 'scalars.json'
         log.parent.mkdir(parents=True)
