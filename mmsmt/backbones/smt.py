@@ -18,7 +18,6 @@ from mmsmt.layers import (
     ConvStem,
     PatchEmbed,
     ResidualBlock,
-    init_layer,
     linear_drop_path_rates,
 )
 from mmsmt.mixers import MixerSpec, build_mixer
@@ -28,8 +27,14 @@ from mmsmt.registry import MODELS
 def stack_mixers(
     mixers: MixerSpec | Sequence[MixerSpec], depth: int, stacking: str
 ) -> list[MixerSpec]:
-    """Distribute a stage's mixers over its blocks; a list of `depth` stays as it is."""
+    """Distribute a stage's mixers over its blocks; a list of `depth` stays as it is.
+
+    Raises:
+        ValueError: If there are none, or more than blocks (but a pair may stand for one).
+    """
     choices: list[Any] = list(mixers) if isinstance(mixers, list | tuple) else [mixers]
+    if not 1 <= len(choices) <= max(depth, 2):
+        raise ValueError(f'mixers: {len(choices)} given for a stage of {depth} blocks')
     if stacking == 'halves':
         return [choices[block * len(choices) // depth] for block in range(depth)]
     return [choices[block % len(choices)] for block in range(depth)]
@@ -42,12 +47,10 @@ class SMT(FourStageBackbone):
     Args:
         arch: `pico`, `tiny`, `small`, `base`, `large`, or a dict of the fields of `SMTArch`.
         in_channels: Channels of the image.
-        drop_path_rate: Replaces the variant's.
-        embed_dims, depths, mlp_ratios, stem_kernel, layer_scale_init_value, sam_heads,
-            sam_expansion, msa_heads, mixers, stacking: Replace the variant's, see `SMTArch`.
-            An entry of `mixers` is a name, a module class, a dict of `type` and arguments,
-            or a list of these for the blocks of the stage.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
+        **overrides: Fields of `SMTArch` that replace the variant's, None for none:
+            `drop_path_rate`, `depths`, `mixers` and so on. An entry of `mixers` is a name, a
+            module class, a dict of `type` and arguments, or a list of these for the stage.
 
     Raises:
         ValueError: If a name, a length or a number of heads is wrong.
@@ -65,39 +68,14 @@ class SMT(FourStageBackbone):
         self,
         arch: str | dict[str, Any] = 'tiny',
         in_channels: int = 3,
-        drop_path_rate: float | None = None,
-        embed_dims: Sequence[int] | None = None,
-        depths: Sequence[int] | None = None,
-        mlp_ratios: Sequence[float] | None = None,
-        stem_kernel: int | None = None,
-        layer_scale_init_value: float | None = None,
-        sam_heads: Sequence[int] | None = None,
-        sam_expansion: int | None = None,
-        msa_heads: Sequence[int] | None = None,
-        mixers: Sequence[MixerSpec | Sequence[MixerSpec]] | None = None,
-        stacking: str | None = None,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
         norm_eval: bool = False,
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
+        **overrides: Any,
     ) -> None:
-        spec = resolve_arch(
-            arch,
-            dict(
-                drop_path_rate=drop_path_rate,
-                embed_dims=embed_dims,
-                depths=depths,
-                mlp_ratios=mlp_ratios,
-                stem_kernel=stem_kernel,
-                layer_scale_init_value=layer_scale_init_value,
-                sam_heads=sam_heads,
-                sam_expansion=sam_expansion,
-                msa_heads=msa_heads,
-                mixers=mixers,
-                stacking=stacking,
-            ),
-        )
+        spec = resolve_arch(arch, overrides)
         dims = spec.embed_dims
         super().__init__(
             patch_embeds=[
@@ -115,7 +93,6 @@ class SMT(FourStageBackbone):
             init_cfg=init_cfg,
         )
         self.arch = spec
-        self.apply(init_layer)
 
     @staticmethod
     def _stage(spec: SMTArch, i: int) -> list[nn.Module]:

@@ -84,10 +84,14 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
     """
     known = {f.name for f in fields(SMTArch)}
     required = {'embed_dims', 'depths', 'mlp_ratios'}
+    if unknown := set(overrides) - known:
+        raise ValueError(f'SMT has no {sorted(unknown)}; fields of a variant: {sorted(known)}')
     if isinstance(arch, str):
         if arch not in ARCHS:
             raise ValueError(f'unknown arch {arch!r}; known: {", ".join(ARCHS)}')
         resolved = ARCHS[arch]
+    elif not isinstance(arch, dict):
+        raise ValueError(f'arch must be a name or a dict of fields, got {arch!r}')
     elif (given := set(arch)) - known or required - given:
         raise ValueError(
             f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
@@ -101,8 +105,16 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
             isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4
         ):
             raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
-    if min(resolved.depths) < 1:
-        raise ValueError(f'depths must be at least 1, got {tuple(resolved.depths)}')
+    for name in ('embed_dims', 'depths', 'sam_heads', 'msa_heads'):
+        if any(not isinstance(n, int) or n < 1 for n in getattr(resolved, name)):
+            raise ValueError(f'{name} must be whole and at least 1, got {getattr(resolved, name)}')
+    if min(resolved.mlp_ratios) <= 0 or resolved.sam_expansion < 1:
+        raise ValueError(
+            f'mlp_ratios and sam_expansion must be positive, got {resolved.mlp_ratios} and '
+            f'{resolved.sam_expansion}'
+        )
+    if resolved.layer_scale_init_value < 0:
+        raise ValueError(f'layer_scale_init_value is negative: {resolved.layer_scale_init_value}')
     if resolved.stem_kernel < 1 or resolved.stem_kernel % 2 == 0:
         raise ValueError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
     if resolved.stacking not in STACKINGS:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.layers.conv import conv_channels_last
+from mmsmt.layers.init import init_layer
 
 
 class ConvFFN(nn.Module):
@@ -24,6 +25,7 @@ class ConvFFN(nn.Module):
         self.fc1 = nn.Linear(dim, hidden)
         self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
         self.fc2 = nn.Linear(hidden, dim)
+        self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""

@@ -6,7 +6,10 @@ from torch import nn
 
 
 def init_layer(module: nn.Module) -> None:
-    """Initialise one layer in place; use as `network.apply(init_layer)`.
+    """Initialise one layer in place.
+
+    A part of a network ends its constructor with
+    `self.apply(init_layer)`; a mixer from elsewhere thus keeps its own initial weights.
 
     Linear: truncated normal with std 0.02, zero bias. Convolution: normal with
     std sqrt(2 / (k_h * k_w * C_out / groups)), zero bias. Norms: 1 and 0.

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.layers.conv import conv_channels_last
+from mmsmt.layers.init import init_layer
 
 
 class ConvStem(nn.Module):
@@ -30,6 +31,7 @@ class ConvStem(nn.Module):
         self.bn = nn.BatchNorm2d(embed_dims)
         self.conv2 = nn.Conv2d(embed_dims, embed_dims, 2, stride=2)
         self.norm = nn.LayerNorm(embed_dims, eps=1e-5)
+        self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, in_channels) to (B, H', W', embed_dims), H' = ceil(H / 2) // 2."""
@@ -50,6 +52,7 @@ class PatchEmbed(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(in_channels, embed_dims, 3, stride=2, padding=1)
         self.norm = nn.LayerNorm(embed_dims, eps=1e-5)
+        self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, in_channels) to (B, ceil(H / 2), ceil(W / 2), embed_dims)."""

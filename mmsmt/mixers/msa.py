@@ -8,7 +8,7 @@ memory grows linearly with the number of pixels.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import conv_channels_last
+from mmsmt.layers import conv_channels_last, init_layer
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -32,6 +32,7 @@ class MultiHeadSelfAttention(nn.Module):
         self.kv = nn.Linear(dim, 2 * dim, bias=qkv_bias)
         self.dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         self.proj = nn.Linear(dim, dim)
+        self.apply(init_layer)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, H, W, C) to (B, heads, H * W, C / heads)."""

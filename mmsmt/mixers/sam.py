@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import conv_channels_last
+from mmsmt.layers import conv_channels_last, init_layer
 
 
 class ScaleAwareModulation(nn.Module):
@@ -46,6 +46,7 @@ class ScaleAwareModulation(nn.Module):
         self.bn = nn.BatchNorm2d(expansion * dim)
         self.reduce = nn.Conv2d(expansion * dim, dim, 1)
         self.proj = nn.Linear(dim, dim)
+        self.apply(init_layer)
 
     def modulator(self, x: Tensor) -> Tensor:
         """The modulation map M of a normalised map, both (B, H, W, C)."""

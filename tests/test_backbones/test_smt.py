@@ -168,7 +168,14 @@ REFUSED: list[tuple[dict, str]] = [
         {'arch': {'embed_dims': (8,) * 4, 'depths': (1,) * 4, 'mlp_ratios': (1,) * 4, 'heads': 1}},
         r"may have \['drop_path_rate', .*'stem_kernel'\], got .*'heads'",
     ),
-    ({'depths': (0, 1, 1, 1)}, r'depths must be at least 1, got \(0, 1, 1, 1\)'),
+    ({'depths': (0, 1, 1, 1)}, r'depths must be whole and at least 1, got \(0, 1, 1, 1\)'),
+    ({'depths': (1.5, 1, 1, 1)}, 'depths must be whole'),
+    ({'sam_expansion': 0}, 'sam_expansion must be positive'),
+    ({'mlp_ratios': (0, 1, 1, 1)}, 'mlp_ratios and sam_expansion must be positive'),
+    ({'mixers': ('sam', 'sam', [], 'msa')}, 'mixers: 0 given for a stage of'),
+    ({'mixers': (['sam'] * 3, 'sam', 'sam', 'msa')}, 'mixers: 3 given for a stage of 1 blocks'),
+    ({'dephts': (1, 1, 1, 1)}, r"SMT has no \['dephts'\]; fields of a variant: \['depths',"),
+    ({'arch': None}, 'arch must be a name or a dict of fields, got None'),
     ({'stem_kernel': 4}, 'stem_kernel must be odd, got 4'),
     ({'stem_kernel': -1}, 'stem_kernel must be odd, got -1'),
     ({'stacking': 'thirds'}, "unknown stacking 'thirds'; known: alternate, halves"),
@@ -196,3 +203,18 @@ def test_wrong_arguments_are_refused_with_what_is_right(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         pico(**options)
+
+
+def test_a_mixer_from_elsewhere_keeps_its_initial_weights(pico: Callable) -> None:
+    class Zeros(nn.Module):
+        def __init__(self, dim: int) -> None:
+            super().__init__()
+            self.offsets = nn.Linear(dim, dim)
+            nn.init.zeros_(self.offsets.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.offsets(x)
+
+    model = pico(mixers=(Zeros, 'sam', 'sam', 'msa'))
+    assert not model.stages[0][0].mixer.offsets.weight.any()
+    assert model.stages[1][0].mixer.proj.weight.std().item() == pytest.approx(0.02, rel=0.1)
