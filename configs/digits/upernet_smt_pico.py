@@ -38,7 +38,7 @@ model = dict(
 )
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3 * 8 / 8, weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=2e-3 * 6 / 6, weight_decay=0.01),
     clip_grad=dict(max_norm=5.0),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
@@ -46,8 +46,8 @@ optim_wrapper = dict(
         custom_keys=dict(backbone=dict(lr_mult=0.5)),
     ),
 )
-auto_scale_lr = dict(base_batch_size=8, enable=False)
-max_epochs = 4
+auto_scale_lr = dict(base_batch_size=6, enable=False)
+max_epochs = 3
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
     dict(

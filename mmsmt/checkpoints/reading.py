@@ -7,18 +7,19 @@ that the authors of SMT and many others pickled, which become plain ordered dict
 Everything else that a file asks to import is refused.
 """
 
+import importlib
 import pickle
 import re
 import warnings
 from collections import OrderedDict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.fileio import get_local_path
 from mmengine.logging import HistoryBuffer
-from safetensors.torch import load_file
 from torch import Tensor
 
 from mmsmt.checkpoints.errors import CheckpointError
@@ -77,6 +78,18 @@ def _explain(path: str, error: Exception) -> CheckpointError:
     )
 
 
+def import_safetensors() -> ModuleType:
+    """The safetensors library, which backbones do without until such a file turns up.
+
+    Raises:
+        CheckpointError: If it is not installed.
+    """
+    try:
+        return importlib.import_module('safetensors.torch')
+    except ImportError as error:
+        raise CheckpointError('.safetensors files need: pip install safetensors') from error
+
+
 def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a whole checkpoint file: weights and whatever stands beside them.
 
@@ -99,11 +112,12 @@ def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any
             raise CheckpointError(f'{name}: is not a file, expected a .pth or .safetensors file')
         if Path(name).stat().st_size == 0:
             raise CheckpointError(f'{name}: the checkpoint file is empty')
+    safetensors = import_safetensors() if name.endswith('.safetensors') else None
     with get_local_path(name) as local:
         try:
-            if name.endswith('.safetensors'):
+            if safetensors:
                 device = map_location if isinstance(map_location, str) else 'cpu'
-                content = load_file(local, device=device)
+                content = safetensors.load_file(local, device=device)
             else:
                 with torch.serialization.safe_globals(_safe_globals()), warnings.catch_warnings():
                     # What another pickle protocol leads to is an error of its own.

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from mmsmt.checkpoints.dialects import Parts
 from mmsmt.checkpoints.errors import CheckpointError
+from mmsmt.checkpoints.reading import import_safetensors
 
 TARGETS = ('classifier', 'detector', 'segmenter')
 FORMATS = ('.pth', '.safetensors')
@@ -98,7 +98,7 @@ def write_checkpoint(state: dict[str, Tensor], path: str | Path, meta: dict[str,
     # Made in memory: equal weights must give equal bytes, whatever the file is called.
     if path.suffix == '.safetensors':
         # One key: safetensors writes several in an order that changes from run to run.
-        content = save(state, {'mmsmt': json.dumps(facts)})
+        content = import_safetensors().save(state, {'mmsmt': json.dumps(facts)})
     else:
         buffer = io.BytesIO()
         torch.save({'meta': facts, 'state_dict': state}, buffer)

@@ -1,4 +1,4 @@
-"""The backbones need none of the hosts, and every host finds them by name alone.
+"""The backbones need no host and no safetensors, and every host finds them by name alone.
 
 Each case is a process of its own: what is imported here already would hide a fault.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-HOSTS = ('mmcv', 'mmdet', 'mmseg', 'mmpretrain', 'timm')
+HOSTS = ('mmcv', 'mmdet', 'mmseg', 'mmpretrain', 'timm', 'safetensors')
 
 BLOCK = f"""
 import sys
