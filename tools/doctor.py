@@ -104,7 +104,7 @@ def probes() -> list[Probe]:
         Probe('compiler', 'C++17, to compile mmcv', lambda _: compile_tools),
         Probe('cuda', 'optional', lambda _: ''),
         Probe('setuptools', '< 81', install('setuptools')),
-        Probe('torch', '>= 2.0', pair),
+        Probe('torch', '>= 2.6', pair),
         Probe('torchvision', 'fits torch', pair, ('torch',)),
         Probe('opencv', 'imports', install('opencv-python')),
         Probe('mmengine', 'imports', install('mmengine'), ('setuptools', 'torch', 'opencv')),

@@ -99,7 +99,8 @@ def probe_torch() -> str:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU visible'
-    if int(torch.__version__.split('.')[0]) < 2:
+    # From 2.6 on torch.load names what is allowed beside tensors, which reading weights needs.
+    if tuple(int(part) for part in torch.__version__.split('.')[:2]) < (2, 6):
         raise Unfit(torch.__version__)
     return f'{torch.__version__}, {gpu}'
 
