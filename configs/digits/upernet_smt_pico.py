@@ -17,7 +17,7 @@ model = dict(
         _delete_=True,
         **_base_.backbone,
         # What configs/digits/cls_smt_pico.py trains.
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_5.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_smt_pico/epoch_6.pth'),
     ),
     decode_head=dict(
         in_channels=_base_.backbone_channels,

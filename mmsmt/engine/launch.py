@@ -118,7 +118,8 @@ def _draw_predictions(cfg: Config, folder: str) -> None:
     if hook.type == 'DetVisualizationHook':
         hook.update(draw=True, test_out_dir=str(Path(folder).absolute()))
     elif hook.type == 'SegVisualizationHook':
-        hook.update(draw=True, interval=1)
+        hook.setdefault('interval', 1)
+        hook.update(draw=True)
         cfg.visualizer.save_dir = folder
     else:
         hook.update(enable=True, interval=1, out_dir=folder)

@@ -22,7 +22,7 @@ def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare_digits(home / 'data/digits', Parameters(8, 4, 160, 0))
     torch.manual_seed(3)
     backbone = SMT('pico').state_dict()
-    checkpoint = home / 'work_dirs/cls_smt_pico/epoch_5.pth'
+    checkpoint = home / 'work_dirs/cls_smt_pico/epoch_6.pth'
     checkpoint.parent.mkdir(parents=True)
     torch.save({'state_dict': {f'backbone.{k}': v for k, v in backbone.items()}}, checkpoint)
     return home

@@ -83,7 +83,8 @@ def test_the_picture_has_rows_of_all_tasks(demo: ModuleType, tmp_path: Path) -> 
     for folder in folders.values():
         (folder / 'pictures').mkdir(parents=True)
         for i in range(4):
-            Image.new('RGB', (32, 32), 'red').save(folder / 'pictures' / f'{i}.png')
+            prefix = 'test_' if folder.name.startswith('upernet') else ''
+            Image.new('RGB', (32, 32), 'red').save(folder / 'pictures' / f'{prefix}{i:06}.png')
         log = folder / 'now' / 'vis_data' / 'scalars.json'
         log.parent.mkdir(parents=True)
         log.write_text('{"loss": 1.0, "step": 1}\n{"loss": 0.5, "step": 2}\n')
