@@ -5,7 +5,7 @@ _base_ = [
     '_base_/detection_runtime.py',
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
 ]
-channels = 48
+channels = 64
 model = dict(
     backbone=dict(
         _delete_=True,

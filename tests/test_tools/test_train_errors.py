@@ -135,7 +135,7 @@ def assert_one_line(status: int, err: str, says: str) -> None:
         ('empty', 'empty.py: has no `model`'),
         ('arch', "unknown arch 'smt_tiny'; known: pico, tiny, small, base, large"),
         ('type', 'mmsmt.SMTv2 is not in the'),
-        ('argument', "unexpected keyword argument 'depht'"),
+        ('argument', "SMT has no ['depht']; fields of a variant: ['depths',"),
     ],
 )
 def test_bad_configs(run: Run, tool: str, config: str, says: str) -> None:

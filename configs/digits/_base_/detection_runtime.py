@@ -2,7 +2,7 @@
 _base_ = 'mmdet::_base_/default_runtime.py'
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4 * 4 / 4, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1e-3 * 4 / 4, weight_decay=0.05),
     clip_grad=dict(max_norm=10.0),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
