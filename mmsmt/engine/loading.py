@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from mmsmt.backbones import FourStageBackbone
-from mmsmt.checkpoints import compare, read_container, split_state_dict
+from mmsmt.checkpoints import compare, read_container, split_state_dict, to_host
 from mmsmt.checkpoints.reading import find_weights
 from mmsmt.registry import HOOKS
 
@@ -69,11 +69,7 @@ class StrictLoadHook(Hook):
         if isinstance(backbone, FourStageBackbone):
             parts = split_state_dict(state, backbone.dialects)
             dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
-            state = {
-                **{f'backbone.{name}': value for name, value in parts.backbone.items()},
-                **{f'head.fc.{name}': value for name, value in parts.head.items()},
-                **parts.other,
-            }
+            state = to_host(parts, 'classifier') | parts.other
             backbone.allow_partial = tuple(
                 name.removeprefix('backbone').removeprefix('.')
                 for name in self.allow
