@@ -1,0 +1,13 @@
+_base_ = [
+    '../../_base_/hooks.py',
+    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
+    'mmdet::_base_/datasets/coco_instance.py',
+    'mmdet::_base_/schedules/schedule_1x.py',
+    'mmdet::_base_/default_runtime.py',
+]
+optim_wrapper = dict(
+    optimizer=dict(
+        _delete_=True, type='AdamW', lr=2e-4 * 16 / 16, betas=(0.9, 0.999), weight_decay=0.05
+    ),
+    paramwise_cfg=dict(norm_decay_mult=0.0),
+)

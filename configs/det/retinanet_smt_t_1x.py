@@ -1,0 +1,5 @@
+_base_ = ['../_base_/backbones/smt_t.py', '_base_/retinanet.py']
+model = dict(
+    backbone=dict(_delete_=True, **_base_.backbone, init_cfg=_base_.pretrained),
+    neck=dict(in_channels=_base_.backbone_channels),
+)

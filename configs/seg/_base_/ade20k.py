@@ -1,0 +1,21 @@
+_base_ = 'mmseg::_base_/datasets/ade20k.py'
+train_dataloader = dict(batch_size=2)
+# The host's own list resizes by factors of the image; the recipe's scales are of (2048, 512).
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='Resize', scale=(int(2048 * ratio), int(512 * ratio)), keep_ratio=True)
+                for ratio in _base_.img_ratios
+            ],
+            [
+                dict(type='RandomFlip', prob=0.0, direction='horizontal'),
+                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+            ],
+            [dict(type='LoadAnnotations', reduce_zero_label=True)],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
