@@ -1,6 +1,9 @@
-# Fine-tuning at 384 on 8 x 64 images; evaluated on the whole image, resized.
-_base_ = './smt_l_in22k_ft_in1k.py'
-batch = 8 * 64
+# As at 224, but on 8 x 64 images, and evaluated on the whole image, resized.
+_base_ = ['../_base_/backbones/smt_l.py', '_base_/in1k.py', '_base_/smt_fine_tune.py']
+model = dict(
+    backbone=dict(**_base_.backbone, out_indices=(3,), init_cfg=_base_.pretrained),
+    head=dict(in_channels=_base_.backbone_channels[-1]),
+)
 image_size = 384
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].scale = image_size
@@ -9,12 +12,8 @@ test_pipeline = [
     dict(type='Resize', scale=image_size, backend='pillow', interpolation='bicubic'),
     dict(type='PackInputs'),
 ]
+tta_pipeline = [*test_pipeline[:-1], _base_.tta_pipeline[-1]]
 train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=64, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-optim_wrapper = dict(optimizer=dict(lr=2e-5 * batch / 512))
-auto_scale_lr = dict(base_batch_size=batch)
-param_scheduler = [
-    _base_.param_scheduler[0],
-    dict(_base_.param_scheduler[1], eta_min=2e-7 * batch / 512),
-]
+auto_scale_lr = dict(base_batch_size=8 * 64)

@@ -106,6 +106,32 @@ class FourStageBackbone(BaseModule):
         """Channels and stride of every output, in the order of `out_indices`."""
         return tuple(FeatureInfo(self.embed_dims[i], self.strides[i]) for i in self.out_indices)
 
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter, for a rate that falls from the head towards the stem.
+
+        As mmpretrain's constructor asks for it. The stem is layer 0, every block a layer; a
+        patch embedding counts with the block after it, a stage's norm with the one before.
+
+        Args:
+            param_name: Name in the whole model.
+            prefix: Of this backbone in it.
+
+        Returns:
+            The layer and the number of layers; what is not of the backbone is the last layer.
+        """
+        depths = [len(cast(nn.ModuleList, blocks)) for blocks in self.stages]
+        layers = sum(depths) + 2
+        part, _, rest = param_name.removeprefix(prefix).partition('.')
+        if not param_name.startswith(prefix) or part not in ('patch_embeds', 'stages', 'norms'):
+            return layers - 1, layers
+        stage, _, rest = rest.partition('.')
+        before = sum(depths[: int(stage)])
+        if part == 'patch_embeds':
+            return before + (int(stage) > 0), layers
+        if part == 'norms':
+            return before + depths[int(stage)], layers
+        return before + 1 + int(rest.partition('.')[0]), layers
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map images (B, in_channels, H, W) to one (B, C_i, H_i, W_i) per output.
 

@@ -1,12 +1,16 @@
 """Hooks and launching that mmengine lacks."""
 
+from mmsmt.engine.amp import CpuAmpOptimWrapper
 from mmsmt.engine.launch import UsageError, apply_test_options, apply_train_options, load_config
+from mmsmt.engine.layer_decay import LayerDecayOptimWrapperConstructor
 from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
 from mmsmt.engine.progress import ProgressBarHook
 from mmsmt.engine.seeding import EpochSeedHook
 
 __all__ = [
+    'CpuAmpOptimWrapper',
     'EpochSeedHook',
+    'LayerDecayOptimWrapperConstructor',
     'ProgressBarHook',
     'StrictLoadHook',
     'UsageError',

@@ -15,6 +15,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmsmt.checkpoints import CheckpointError
+from mmsmt.engine.amp import prepare_cpu_amp
 from mmsmt.engine.distributed import prepare_cpu_processes
 from mmsmt.engine.loading import install_safe_loading
 
@@ -126,9 +127,10 @@ def _draw_predictions(cfg: Config, folder: str) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the config's runner with safe loading and, without GPUs, gloo in place."""
+    """Build the config's runner with safe loading and, without GPUs, gloo and bfloat16."""
     install_safe_loading()
     prepare_cpu_processes(cfg)
+    prepare_cpu_amp(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
