@@ -1,18 +1,16 @@
-"""What every four-stage network shares: the stage loop, its options, and its weights."""
+"""What every four-stage network shares: the stage loop and its options."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
-from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mmsmt.checkpoints import CheckpointError, Dialect, compare, load_checkpoint, split_state_dict
+from mmsmt.backbones.weights import ReleasedWeightsModule
+from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention
 
 
 class FeatureInfo(NamedTuple):
@@ -36,7 +34,7 @@ def _untouched_statistics(module: nn.Module) -> Iterator[None]:
             norm._buffers.update(buffers)
 
 
-class FourStageBackbone(BaseModule):
+class FourStageBackbone(ReleasedWeightsModule):
     """Base of networks with four stages at strides 4, 8, 16 and 32.
 
     A stage is a patch embedding, blocks and a norm, all on channels-last maps; its
@@ -54,16 +52,13 @@ class FourStageBackbone(BaseModule):
             -1 or 0 for none. Frozen parts stay in evaluation mode.
         norm_eval: Keep batch norms in evaluation mode while training.
         with_cp: Recompute blocks in the backward pass to save memory.
-        init_cfg: As in mmengine. `dict(type='Pretrained', checkpoint=..., prefix=...,
-            allow=[...])` reads released files too and raises where the file does not fit;
-            `allow` names entries or modules that may differ.
+        init_cfg: See `ReleasedWeightsModule`.
 
     Raises:
         ValueError: If `out_indices` or `frozen_stages` is out of range.
     """
 
     strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
-    dialects: ClassVar[tuple[Dialect, ...]] = ()
 
     def __init__(
         self,
@@ -78,8 +73,7 @@ class FourStageBackbone(BaseModule):
         with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        super().__init__()
-        self.init_cfg: dict | list[dict] | None = copy.deepcopy(init_cfg)
+        super().__init__(init_cfg)
         out_indices = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
         last = len(self.strides) - 1
         if not out_indices or any(not 0 <= i <= last for i in out_indices):
@@ -95,8 +89,6 @@ class FourStageBackbone(BaseModule):
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.with_cp = with_cp
-        # Entries that a state dict may lack or hold otherwise, see `load_state_dict`.
-        self.allow_partial: tuple[str, ...] = ()
         for part in self._frozen_parts():
             part.requires_grad_(False)
         self.train()
@@ -140,20 +132,52 @@ class FourStageBackbone(BaseModule):
         Raises:
             ValueError: If the input has another shape or is too small for the stem.
         """
+        features, _ = self._run_stages(x, max(self.out_indices))
+        # Not as views: mmcv 2.1.0's RoIAlign takes any map's memory for contiguous and computes
+        # nonsense from a channels-last one, without an error.
+        return tuple(features[i].permute(0, 3, 1, 2).contiguous() for i in self.out_indices)
+
+    def significance(self, x: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        """Maps of how much attention every pixel receives, for looking at them.
+
+        Args:
+            x: Images (B, in_channels, H, W).
+
+        Returns:
+            One tuple per stage, with one map (B, H_i, W_i) for every hybrid-scale block in it,
+            so none for a stage without such blocks.
+
+        Raises:
+            ValueError: As `forward`.
+        """
+        with torch.no_grad():
+            return tuple(self._run_stages(x, len(self.strides) - 1)[1])
+
+    def _run_stages(self, x: Tensor, last: int) -> tuple[list[Tensor], list[tuple[Tensor, ...]]]:
+        """Normalised maps (B, H, W, C) and significance maps of the stages up to `last`."""
         self._check_input(x)
         # A stem of one channel makes both formats look alike, hence the explicit permute.
         x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-        outputs = {}
-        for i in range(max(self.out_indices) + 1):
-            x = self.patch_embeds[i](x)
-            for block in cast(nn.ModuleList, self.stages[i]):
-                x = self._run_block(block, x)
+        features, significances = [], []
+        for i in range(last + 1):
+            x, maps = self._run_blocks(i, self.patch_embeds[i](x))
             x = self.norms[i](x)
-            if i in self.out_indices:
-                # Not as a view: mmcv 2.1.0's RoIAlign takes any map's memory for contiguous and
-                # computes nonsense from a channels-last one, without an error.
-                outputs[i] = x.permute(0, 3, 1, 2).contiguous()
-        return tuple(outputs[i] for i in self.out_indices)
+            features.append(x)
+            significances.append(maps)
+        return features, significances
+
+    def _run_blocks(self, i: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run stage i; what a hybrid-scale block finds guides the self-guided ones after it."""
+        maps: list[Tensor] = []
+        for block in cast(nn.ModuleList, self.stages[i]):
+            if isinstance(block.mixer, HybridScaleAttention):
+                x, significance = self._run_block(block, x)
+                maps.append(significance)
+            elif isinstance(block.mixer, SelfGuidedAttention):
+                x = self._run_block(block, x, maps[-1])
+            else:
+                x = self._run_block(block, x)
+        return x, tuple(maps)
 
     def _check_input(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels:
@@ -165,14 +189,14 @@ class FourStageBackbone(BaseModule):
                 f'{least} x {least} pixels'
             )
 
-    def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
+    def _run_block(self, block: nn.Module, *inputs: Tensor) -> Any:
         if not (self.with_cp and torch.is_grad_enabled() and self.training):
-            return block(x)
+            return block(*inputs)
         if torch.compiler.is_compiling():  # there recomputation leaves buffers alone by itself
-            return checkpoint(block, x, use_reentrant=False)
+            return checkpoint(block, *inputs, use_reentrant=False)
         return checkpoint(
             block,
-            x,
+            *inputs,
             use_reentrant=False,
             context_fn=lambda: (nullcontext(), _untouched_statistics(block)),
         )
@@ -192,81 +216,3 @@ class FourStageBackbone(BaseModule):
                     if isinstance(module, _BatchNorm):
                         module.eval()
         return self
-
-    def init_weights(self) -> None:
-        """Apply `init_cfg`; layers have their initial weights since construction."""
-        if self.is_init:
-            return
-        configs = self.init_cfg or []
-        configs = [configs] if isinstance(configs, dict) else list(configs)
-        pretrained = [c for c in configs if str(c.get('type')).endswith('Pretrained')]
-        full, self.init_cfg = self.init_cfg, [c for c in configs if c not in pretrained]
-        super().init_weights()
-        self.init_cfg = full
-        for config in pretrained:
-            self.load_pretrained(**{k: v for k, v in config.items() if k != 'type'})
-
-    def load_pretrained(
-        self,
-        checkpoint: str,
-        prefix: str | None = None,
-        map_location: Any = 'cpu',
-        allow: Sequence[str] = (),
-    ) -> None:
-        """Load a file into this backbone.
-
-        Args:
-            checkpoint: A released file, a bare backbone or a host's model.
-            prefix: Take only entries below this name (`backbone`, say).
-            map_location: As in `torch.load`.
-            allow: Entries or modules of this backbone that may differ.
-
-        Raises:
-            CheckpointError: If the file cannot be read safely or does not fit.
-        """
-        state = load_checkpoint(checkpoint, map_location)
-        if prefix:
-            below = prefix.rstrip('.') + '.'
-            state = {k.removeprefix(below): v for k, v in state.items() if k.startswith(below)}
-        before, self.allow_partial = self.allow_partial, tuple(allow)
-        try:
-            self.load_state_dict(state, strict=not allow)
-        except CheckpointError as error:
-            raise CheckpointError(f'{checkpoint}: {error}') from error
-        finally:
-            self.allow_partial = before
-        print_log(f'{checkpoint}: loaded into {type(self).__name__}', logger='current')
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Translate and check this backbone's entries before they are copied.
-
-        Raises here, whatever the caller's `strict`: mmengine always loads with
-        `strict=False`, which is how half a network gets lost without a word.
-
-        Raises:
-            CheckpointError: If an entry is missing, unexpected or of another shape and
-                `allow_partial` does not name it.
-        """
-        names = [name for name in state_dict if name.startswith(prefix)]
-        parts = split_state_dict(
-            {name[len(prefix) :]: state_dict[name] for name in names}, self.dialects
-        )
-        left_out = [*(f'head.{name}' for name in parts.head), *parts.other]
-        own = nn.Module.state_dict(self)
-        report = compare(own, parts.backbone, left_out, parts.dialect)
-        source = f'weights for {type(self).__name__}'
-        report.require_fit(source, self.allow_partial, self.fit_hint(parts.backbone))
-        if report.dialect or report.left_out or report.fitting < report.total:
-            print_log(f'{source}: {report}', logger='current')
-        for name in names:
-            del state_dict[name]
-        state_dict.update(
-            {prefix + n: v for n, v in parts.backbone.items() if n not in report.mismatched}
-        )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-    def fit_hint(self, state: dict[str, Tensor]) -> str:
-        """What to tell about a file that does not fit; a subclass knows its variants."""
-        return ''

@@ -10,34 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmsmt.backbones.base import FourStageBackbone
-from mmsmt.backbones.smt_archs import SMTArch, infer_arch, infer_fields, name_arch, resolve_arch
+from mmsmt.backbones.smt_archs import infer_arch, infer_fields, name_arch, resolve_arch
+from mmsmt.backbones.stages import build_stages
 from mmsmt.checkpoints import CheckpointError
 from mmsmt.checkpoints.smt import SMT_RELEASED, SMT_RELEASED_DENSE
-from mmsmt.layers import (
-    ConvFFN,
-    ConvStem,
-    PatchEmbed,
-    ResidualBlock,
-    linear_drop_path_rates,
-)
-from mmsmt.mixers import MixerSpec, build_mixer
+from mmsmt.layers import ConvStem, PatchEmbed
 from mmsmt.registry import MODELS
-
-
-def stack_mixers(
-    mixers: MixerSpec | Sequence[MixerSpec], depth: int, stacking: str
-) -> list[MixerSpec]:
-    """Distribute a stage's mixers over its blocks; a list of `depth` stays as it is.
-
-    Raises:
-        ValueError: If there are none, or more than blocks (but a pair may stand for one).
-    """
-    choices: list[Any] = list(mixers) if isinstance(mixers, list | tuple) else [mixers]
-    if not 1 <= len(choices) <= max(depth, 2):
-        raise ValueError(f'mixers: {len(choices)} given for a stage of {depth} blocks')
-    if stacking == 'halves':
-        return [choices[block * len(choices) // depth] for block in range(depth)]
-    return [choices[block % len(choices)] for block in range(depth)]
 
 
 @MODELS.register_module()
@@ -77,12 +55,19 @@ class SMT(FourStageBackbone):
     ) -> None:
         spec = resolve_arch(arch, overrides)
         dims = spec.embed_dims
+        options: list[dict[str, dict[str, Any]]] = [
+            {
+                'sam': dict(num_heads=spec.sam_heads[i], expansion=spec.sam_expansion),
+                'msa': dict(num_heads=spec.msa_heads[i]),
+            }
+            for i in range(4)
+        ]
         super().__init__(
             patch_embeds=[
                 ConvStem(in_channels, dims[0], spec.stem_kernel),
                 *(PatchEmbed(dims[i - 1], dims[i]) for i in range(1, 4)),
             ],
-            stages=[self._stage(spec, i) for i in range(4)],
+            stages=build_stages(spec, options),
             norms=[nn.LayerNorm(dim, eps=1e-6) for dim in dims],
             embed_dims=dims,
             in_channels=in_channels,
@@ -93,28 +78,6 @@ class SMT(FourStageBackbone):
             init_cfg=init_cfg,
         )
         self.arch = spec
-
-    @staticmethod
-    def _stage(spec: SMTArch, i: int) -> list[nn.Module]:
-        """The blocks of stage i."""
-        dim, depth = spec.embed_dims[i], spec.depths[i]
-        options: dict[str, dict[str, Any]] = {
-            'sam': dict(num_heads=spec.sam_heads[i], expansion=spec.sam_expansion),
-            'msa': dict(num_heads=spec.msa_heads[i]),
-        }
-        rates = linear_drop_path_rates(spec.drop_path_rate, spec.depths)[i]
-        return [
-            ResidualBlock(
-                dim,
-                mixer=build_mixer(mixer, dim, options),
-                ffn=ConvFFN(dim, spec.mlp_ratios[i]),
-                drop_path=rate,
-                layer_scale_init_value=spec.layer_scale_init_value,
-            )
-            for mixer, rate in zip(
-                stack_mixers(spec.mixers[i], depth, spec.stacking), rates, strict=True
-            )
-        ]
 
     def fit_hint(self, state: dict[str, Tensor]) -> str:
         """Which variant a state dict under our names holds."""

@@ -4,14 +4,14 @@ Paper: https://arxiv.org/abs/2307.08579, table 1.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from mmsmt.backbones.archs import check_stages, infer_stages, name_nearest, resolve_fields
+from mmsmt.backbones.stages import check_stacking
 from mmsmt.mixers import MixerSpec
-
-STACKINGS = ('alternate', 'halves')
 
 
 @dataclass(frozen=True)
@@ -82,32 +82,9 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
     Raises:
         ValueError: If the name, a field or a length is wrong; it lists what is right.
     """
-    known = {f.name for f in fields(SMTArch)}
-    required = {'embed_dims', 'depths', 'mlp_ratios'}
-    if unknown := set(overrides) - known:
-        raise ValueError(f'SMT has no {sorted(unknown)}; fields of a variant: {sorted(known)}')
-    if isinstance(arch, str):
-        if arch not in ARCHS:
-            raise ValueError(f'unknown arch {arch!r}; known: {", ".join(ARCHS)}')
-        resolved = ARCHS[arch]
-    elif not isinstance(arch, dict):
-        raise ValueError(f'arch must be a name or a dict of fields, got {arch!r}')
-    elif (given := set(arch)) - known or required - given:
-        raise ValueError(
-            f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
-            f'got {sorted(given)}'
-        )
-    else:
-        resolved = SMTArch(**arch)
-    resolved = replace(resolved, **{k: v for k, v in overrides.items() if v is not None})
-    for name, value in asdict(resolved).items():
-        if name in ('embed_dims', 'depths', 'mlp_ratios', 'sam_heads', 'msa_heads', 'mixers') and (
-            isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4
-        ):
-            raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
-    for name in ('embed_dims', 'depths', 'sam_heads', 'msa_heads'):
-        if any(not isinstance(n, int) or n < 1 for n in getattr(resolved, name)):
-            raise ValueError(f'{name} must be whole and at least 1, got {getattr(resolved, name)}')
+    resolved = resolve_fields('SMT', ARCHS, arch, overrides)
+    counts = ('embed_dims', 'depths', 'sam_heads', 'msa_heads')
+    check_stages(resolved, (*counts, 'mlp_ratios', 'mixers'), counts)
     if min(resolved.mlp_ratios) <= 0 or resolved.sam_expansion < 1:
         raise ValueError(
             f'mlp_ratios and sam_expansion must be positive, got {resolved.mlp_ratios} and '
@@ -117,8 +94,7 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
         raise ValueError(f'layer_scale_init_value is negative: {resolved.layer_scale_init_value}')
     if resolved.stem_kernel < 1 or resolved.stem_kernel % 2 == 0:
         raise ValueError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
-    if resolved.stacking not in STACKINGS:
-        raise ValueError(f'unknown stacking {resolved.stacking!r}; known: {", ".join(STACKINGS)}')
+    check_stacking(resolved.stacking)
     return resolved
 
 
@@ -132,22 +108,15 @@ def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
         `embed_dims`, `depths`, `mlp_ratios` as lists, `stem_kernel`, `layer_scale`,
         `in_channels`; None where the entries are no complete SMT.
     """
-    depths = [
-        len({n.split('.')[2] for n in state if n.startswith(f'stages.{i}.')}) for i in range(4)
-    ]
-    try:
-        widths = [tuple(state[f'stages.{i}.0.ffn.fc1.weight'].shape) for i in range(4)]
-        _, in_channels, _, stem_kernel = state['patch_embeds.0.conv1.weight'].shape
-        ratios = [hidden / dim if hidden % dim else hidden // dim for hidden, dim in widths]
-    except (KeyError, ValueError, ZeroDivisionError):
+    stages = infer_stages(state)
+    stem = state.get('patch_embeds.0.conv1.weight')
+    if stages is None or stem is None or stem.ndim != 4:
         return None
     return {
-        'embed_dims': [dim for _, dim in widths],
-        'depths': depths,
-        'mlp_ratios': ratios,
-        'stem_kernel': stem_kernel,
+        **stages,
+        'stem_kernel': stem.shape[3],
         'layer_scale': 'stages.0.0.scale1.weight' in state,
-        'in_channels': in_channels,
+        'in_channels': stem.shape[1],
     }
 
 
@@ -160,26 +129,17 @@ def name_arch(found: dict[str, Any]) -> str:
     Returns:
         `tiny`, or `a variation of small: depths [3, 4, 18, 1], not [3, 4, 18, 2]`.
     """
-    differences: dict[str, dict[str, Any]] = {}
-    for name, spec in ARCHS.items():
-        own: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
+        name: {
             'embed_dims': list(spec.embed_dims),
             'depths': list(spec.depths),
             'mlp_ratios': list(spec.mlp_ratios),
             'stem_kernel': spec.stem_kernel,
             'layer_scale': spec.layer_scale_init_value > 0,
         }
-        differences[name] = {key: value for key, value in own.items() if found[key] != value}
-
-    def distance(name: str) -> tuple[int, int]:
-        depths = differences[name].get('depths', found['depths'])
-        return len(differences[name]), sum(a != b for a, b in zip(depths, found['depths']))
-
-    nearest = min(ARCHS, key=distance)
-    if not differences[nearest]:
-        return nearest
-    what = ', '.join(f'{k} {found[k]}, not {v}' for k, v in differences[nearest].items())
-    return f'a variation of {nearest}: {what}'
+        for name, spec in ARCHS.items()
+    }
+    return name_nearest(found, shapes)
 
 
 def infer_fields(state: dict[str, Tensor]) -> str | dict[str, Any] | None:

@@ -8,6 +8,16 @@ from torch import Tensor
 
 Replacement = str | Callable[[re.Match[str]], str]
 
+# What the authors of SMT and of SG-Former call alike. Rules for a mixer's parts come before.
+STAGE_RULES: tuple[tuple[str, Replacement], ...] = (
+    (r'\.attn\.', '.mixer.'),
+    (r'\.mlp\.dwconv\.dwconv\.', '.ffn.dwconv.'),
+    (r'\.mlp\.', '.ffn.'),
+    (r'^patch_embed([1-4])\.', lambda m: f'patch_embeds.{int(m.group(1)) - 1}.'),
+    (r'^block([1-4])\.', lambda m: f'stages.{int(m.group(1)) - 1}.'),
+    (r'^norm([1-4])\.', lambda m: f'norms.{int(m.group(1)) - 1}.'),
+)
+
 
 @dataclass(frozen=True)
 class Dialect:

@@ -6,7 +6,7 @@ their detection and segmentation copies call it `dw_conv`.
 
 from dataclasses import replace
 
-from mmsmt.checkpoints.dialects import Dialect
+from mmsmt.checkpoints.dialects import STAGE_RULES, Dialect
 
 SMT_RELEASED = Dialect(
     name='released SMT',
@@ -21,13 +21,8 @@ SMT_RELEASED = Dialect(
         (r'\.attn\.proj0\.', '.mixer.expand.'),
         (r'\.attn\.proj1\.', '.mixer.reduce.'),
         (r'\.attn\.(?:local|dw)_conv\.', '.mixer.dwconv.'),
-        (r'\.attn\.', '.mixer.'),
-        (r'\.mlp\.dwconv\.dwconv\.', '.ffn.dwconv.'),
-        (r'\.mlp\.', '.ffn.'),
         (r'\.gamma_([12])$', r'.scale\1.weight'),
-        (r'^patch_embed([1-4])\.', lambda m: f'patch_embeds.{int(m.group(1)) - 1}.'),
-        (r'^block([1-4])\.', lambda m: f'stages.{int(m.group(1)) - 1}.'),
-        (r'^norm([1-4])\.', lambda m: f'norms.{int(m.group(1)) - 1}.'),
+        *STAGE_RULES,
     ),
 )
 # Told apart for reports only: the rules above know both names.

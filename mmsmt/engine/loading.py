@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from mmsmt.backbones import FourStageBackbone
-from mmsmt.checkpoints import compare, read_container, split_state_dict, to_host
+from mmsmt.checkpoints import compare, read_container, to_host
 from mmsmt.checkpoints.reading import find_weights
 from mmsmt.registry import HOOKS
 
@@ -67,7 +67,7 @@ class StrictLoadHook(Hook):
         backbone = getattr(model, 'backbone', None)
         dialect, hint = None, ''
         if isinstance(backbone, FourStageBackbone):
-            parts = split_state_dict(state, backbone.dialects)
+            parts = backbone.translate(state)
             dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
             state = to_host(parts, 'classifier') | parts.other
             backbone.allow_partial = tuple(

@@ -4,18 +4,35 @@ from mmsmt.layers.block import ResidualBlock
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.drop_path import DropPath, linear_drop_path_rates
 from mmsmt.layers.ffn import ConvFFN
+from mmsmt.layers.group_norm_embed import ConvNormStem, SeparablePatchEmbed
+from mmsmt.layers.heads import attend, split_heads
 from mmsmt.layers.init import init_layer
 from mmsmt.layers.layer_scale import LayerScale
+from mmsmt.layers.lepe import LocalPosition
 from mmsmt.layers.patch_embed import ConvStem, PatchEmbed
+from mmsmt.layers.position import PositionTable, resample_table
+from mmsmt.layers.received import received_attention
+from mmsmt.layers.windows import from_windows, pad_to_multiple, to_windows
 
 __all__ = [
     'ConvFFN',
+    'ConvNormStem',
     'ConvStem',
     'DropPath',
     'LayerScale',
+    'LocalPosition',
     'PatchEmbed',
+    'PositionTable',
     'ResidualBlock',
+    'SeparablePatchEmbed',
+    'attend',
     'conv_channels_last',
+    'from_windows',
     'init_layer',
     'linear_drop_path_rates',
+    'pad_to_multiple',
+    'received_attention',
+    'resample_table',
+    'split_heads',
+    'to_windows',
 ]

@@ -1,9 +1,15 @@
 """The pre-norm block that every network here stacks, whatever its mixer."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from mmsmt.layers.drop_path import DropPath
 from mmsmt.layers.layer_scale import LayerScale
+
+
+def _as_tuple(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 class ResidualBlock(nn.Module):
@@ -11,7 +17,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         dim: Number of channels C.
-        mixer: Module on (B, H, W, C).
+        mixer: Module on (B, H, W, C); it may take and give further tensors.
         ffn: Module on (B, H, W, C).
         drop_path: Stochastic-depth rate of both branches.
         layer_scale_init_value: Initial layer scale; 0 for none.
@@ -42,7 +48,17 @@ class ResidualBlock(nn.Module):
         self.scale2 = scale()
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, H, W, C) to (B, H, W, C)."""
-        x = x + self.drop_path(self.scale1(self.mixer(self.norm1(x))))
-        return x + self.drop_path(self.scale2(self.ffn(self.norm2(x))))
+    def forward(self, x: Tensor, *guides: Tensor) -> Any:
+        """Map (B, H, W, C) to (B, H, W, C).
+
+        Args:
+            x: The map.
+            *guides: What the mixer takes beside a map.
+
+        Returns:
+            The map; where the mixer gives more than one, a tuple of it and the rest.
+        """
+        mixed, *rest = _as_tuple(self.mixer(self.norm1(x), *guides))
+        x = x + self.drop_path(self.scale1(mixed))
+        x = x + self.drop_path(self.scale2(self.ffn(self.norm2(x))))
+        return (x, *rest) if rest else x

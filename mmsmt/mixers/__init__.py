@@ -1,15 +1,23 @@
-"""Floor 2: spatial token mixers, one a file; modules on maps (B, H, W, C) -> (B, H, W, C)."""
+"""Floor 2: spatial token mixers, one a file; modules on maps (B, H, W, C) -> (B, H, W, C).
+
+Two go in pairs: `HybridScaleAttention` also returns the significance of the pixels,
+`SelfGuidedAttention` takes it as a second argument.
+"""
 
 from typing import Any
 
 from torch import nn
 
+from mmsmt.mixers.hybrid_scale import HybridScaleAttention
 from mmsmt.mixers.msa import MultiHeadSelfAttention
 from mmsmt.mixers.sam import ScaleAwareModulation
+from mmsmt.mixers.self_guided import SelfGuidedAttention
 
 MIXERS: dict[str, type[nn.Module]] = {
     'sam': ScaleAwareModulation,
     'msa': MultiHeadSelfAttention,
+    'hybrid_scale': HybridScaleAttention,
+    'self_guided': SelfGuidedAttention,
 }
 
 MixerSpec = str | type[nn.Module] | dict[str, Any]
@@ -42,8 +50,10 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
 
 __all__ = [
     'MIXERS',
+    'HybridScaleAttention',
     'MixerSpec',
     'MultiHeadSelfAttention',
     'ScaleAwareModulation',
+    'SelfGuidedAttention',
     'build_mixer',
 ]

@@ -1,48 +1,49 @@
-"""Multi-head self-attention with a depth-wise convolution on the values, SMT's other mixer.
+"""Multi-head self-attention with a depth-wise convolution, in SMT and in SG-Former's last stage.
 
-Paper: https://arxiv.org/abs/2307.08579, section 3.2; the convolution (locally enhanced
-position information) as in the released code. Attention is PyTorch's fused one, so its
-memory grows linearly with the number of pixels.
+Papers: https://arxiv.org/abs/2307.08579, section 3.2, and https://arxiv.org/abs/2308.12216; the
+convolution (locally enhanced position information) as in the released codes.
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mmsmt.layers import conv_channels_last, init_layer
+from mmsmt.layers import LocalPosition, attend, conv_channels_last, init_layer
 
 
 class MultiHeadSelfAttention(nn.Module):
-    """Global attention over all pixels plus a 3x3 depth-wise convolution of the values.
+    """Global attention over all pixels plus a 3x3 depth-wise convolution.
 
     Args:
         dim: Number of channels C.
         num_heads: Number of heads, consecutive slices of the channels.
         qkv_bias: Whether the query and key-value layers have a bias.
+        local: What the convolution sees: the `values` (SMT), or the `input` through a linear
+            layer of its own (SG-Former).
 
     Raises:
-        ValueError: If `dim` is not a multiple of `num_heads`.
+        ValueError: If `dim` is not a multiple of `num_heads`, or `local` is neither.
     """
 
-    def __init__(self, dim: int, num_heads: int = 8, qkv_bias: bool = True) -> None:
+    def __init__(
+        self, dim: int, num_heads: int = 8, qkv_bias: bool = True, local: str = 'values'
+    ) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
             raise ValueError(f'MSA: dim {dim} is not a multiple of num_heads {num_heads}')
+        if local not in ('values', 'input'):
+            raise ValueError(f'MSA: local must be values or input, got {local!r}')
         self.num_heads = num_heads
+        self.local = local
         self.q = nn.Linear(dim, dim, bias=qkv_bias)
         self.kv = nn.Linear(dim, 2 * dim, bias=qkv_bias)
-        self.dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+        if local == 'values':
+            self.dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+        else:
+            self.lepe = LocalPosition(dim)
         self.proj = nn.Linear(dim, dim)
         self.apply(init_layer)
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) to (B, heads, H * W, C / heads)."""
-        return x.flatten(1, 2).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
         k, v = self.kv(x).chunk(2, dim=-1)
-        attended = F.scaled_dot_product_attention(
-            self._heads(self.q(x)), self._heads(k), self._heads(v)
-        )
-        attended = attended.transpose(1, 2).reshape(x.shape)
-        return self.proj(attended + conv_channels_last(self.dwconv, v))
+        nearby = conv_channels_last(self.dwconv, v) if self.local == 'values' else self.lepe(x)
+        return self.proj(attend(self.q(x), k, v, self.num_heads) + nearby)

@@ -56,7 +56,12 @@ def test_unknown_name_lists_the_known_ones(spec: object) -> None:
 
 @pytest.mark.parametrize('name', MIXERS)
 def test_contract_same_shape_for_every_map(name: str) -> None:
-    mixer = build_mixer(name, 16, {}) if name == 'sam' else build_mixer(name, 16, DEFAULTS)
+    mixer = build_mixer(name, 16, {'msa': {'num_heads': 4}})
     for height, width in ((1, 1), (1, 9), (4, 3)):
         x = torch.randn(2, height, width, 16)
-        assert mixer(x).shape == x.shape
+        guides = [torch.rand(2, height, width)] if name == 'self_guided' else []
+        mixed = mixer(x, *guides)
+        if name == 'hybrid_scale':
+            mixed, significance = mixed
+            assert significance.shape == (2, height, width)
+        assert mixed.shape == x.shape

@@ -1,0 +1,136 @@
+"""The variants of SG-Former: their fields, and which of them a file holds.
+
+Paper: https://arxiv.org/abs/2308.12216, table 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+from torch import Tensor
+
+from mmsmt.backbones.archs import check_stages, infer_stages, name_nearest, resolve_fields
+from mmsmt.backbones.stages import check_stacking
+from mmsmt.mixers import MixerSpec
+
+_PAIR = ('hybrid_scale', 'self_guided')
+
+
+@dataclass(frozen=True)
+class SGFormerArch:
+    """The fields of a variant; sequences have one entry per stage.
+
+    Args:
+        embed_dims: Channels.
+        depths: Number of blocks.
+        num_heads: Heads of attention, even where blocks are hybrid-scale or self-guided.
+        mlp_ratios: Hidden width of the feed-forward as a multiple of the channels.
+        reductions: By how much hybrid-scale blocks reduce height and width for their global
+            heads.
+        runs: How many tokens self-guided blocks merge into one, see `SelfGuidedAttention`.
+        window: Side of the windows of the local heads.
+        position_grid: Side of the square position table, best the height of stage 1's map
+            of a training image.
+        layer_scale_init_value: Initial layer scale, 0 for none.
+        drop_path_rate: Stochastic-depth rate of the last block.
+        mixers: Mixer of a stage, or several that `stacking` distributes.
+        stacking: `alternate` repeats a stage's mixers in turn, `halves` gives each a run of
+            blocks.
+    """
+
+    embed_dims: Sequence[int]
+    depths: Sequence[int]
+    num_heads: Sequence[int] = (2, 4, 8, 16)
+    mlp_ratios: Sequence[float] = (4, 4, 4, 4)
+    reductions: Sequence[int] = (8, 4, 2, 1)
+    # Stage 4 has no such blocks in the paper; its entry serves whoever gives it some.
+    runs: Sequence[Sequence[int]] = ((196, 56, 28), (49, 14, 7), (2, 1), (1, 1))
+    window: int = 7
+    position_grid: int = 56
+    layer_scale_init_value: float = 0.0
+    drop_path_rate: float = 0.0
+    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = (_PAIR, _PAIR, _PAIR, 'msa')
+    stacking: str = 'alternate'
+
+
+# Released configurations; drop path is that of ImageNet-1K.
+# `pico` is ours, for digits of 64 pixels and scenes of 256: the grid of 64 pixels, and runs that
+# divide its maps into 17, 17 and 12 tokens as those of 224 pixels are into 60, 60 and 147.
+ARCHS = {
+    'pico': SGFormerArch(
+        (32, 64, 128, 256),
+        (2, 2, 2, 1),
+        num_heads=(2, 2, 4, 8),
+        mlp_ratios=(4, 4, 4, 2),
+        runs=((64, 16, 8), (16, 4, 2), (2, 1), (1, 1)),
+        position_grid=16,
+    ),
+    'small': SGFormerArch((64, 128, 256, 512), (2, 4, 16, 1), drop_path_rate=0.1),
+    'medium': SGFormerArch((64, 128, 256, 512), (2, 6, 28, 2), drop_path_rate=0.2),
+    'base': SGFormerArch(
+        (96, 192, 384, 768), (4, 6, 24, 2), num_heads=(4, 6, 12, 24), drop_path_rate=0.4
+    ),
+}
+
+
+def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SGFormerArch:
+    """The fields of a variant with some of them replaced.
+
+    Args:
+        arch: A name of `ARCHS`, or a dict of the fields of `SGFormerArch`.
+        overrides: Fields to replace; None keeps the variant's.
+
+    Returns:
+        The complete fields.
+
+    Raises:
+        ValueError: If the name, a field or a length is wrong; it lists what is right.
+    """
+    resolved = resolve_fields('SGFormer', ARCHS, arch, overrides)
+    counts = ('embed_dims', 'depths', 'num_heads', 'reductions')
+    check_stages(resolved, (*counts, 'mlp_ratios', 'runs', 'mixers'), counts)
+    if min(resolved.mlp_ratios) <= 0:
+        raise ValueError(f'mlp_ratios must be positive, got {resolved.mlp_ratios}')
+    for name in ('window', 'position_grid'):
+        value = getattr(resolved, name)
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f'{name} must be whole and at least 1, got {value}')
+    if resolved.layer_scale_init_value < 0:
+        raise ValueError(f'layer_scale_init_value is negative: {resolved.layer_scale_init_value}')
+    check_stacking(resolved.stacking)
+    return resolved
+
+
+def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
+    """Read the variant's shape off a state dict.
+
+    Args:
+        state: Entries under our names, complete or not.
+
+    Returns:
+        `embed_dims`, `depths`, `mlp_ratios` as lists, `position_grid`, `in_channels`; None
+        where the entries are no complete SG-Former.
+    """
+    stages = infer_stages(state)
+    stem = state.get('patch_embeds.0.stem.conv1.conv.weight')
+    table = state.get('patch_embeds.0.position.table')
+    if stages is None or stem is None or table is None or stem.ndim != 4 or table.ndim != 3:
+        return None
+    return {**stages, 'position_grid': isqrt(table.shape[1]), 'in_channels': stem.shape[1]}
+
+
+def name_arch(found: dict[str, Any]) -> str:
+    """Say which variant a shape is, or of which it is a variation and in what.
+
+    Args:
+        found: What `infer_arch` read off.
+
+    Returns:
+        `small`, or `a variation of small: depths [2, 4, 12, 1], not [2, 4, 16, 1]`.
+    """
+    names = ('embed_dims', 'depths', 'mlp_ratios')
+    shapes = {
+        arch: {name: list(getattr(spec, name)) for name in names} for arch, spec in ARCHS.items()
+    }
+    return name_nearest(found, shapes)

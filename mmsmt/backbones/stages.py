@@ -1,0 +1,98 @@
+"""From a variant's fields to the blocks of four stages."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from mmsmt.layers import ConvFFN, ResidualBlock, linear_drop_path_rates
+from mmsmt.mixers import HybridScaleAttention, MixerSpec, SelfGuidedAttention, build_mixer
+
+
+class StageFields(Protocol):
+    """What a variant says of its blocks; sequences have one entry per stage."""
+
+    @property
+    def embed_dims(self) -> Sequence[int]: ...
+    @property
+    def depths(self) -> Sequence[int]: ...
+    @property
+    def mlp_ratios(self) -> Sequence[float]: ...
+    @property
+    def mixers(self) -> Sequence[MixerSpec | Sequence[MixerSpec]]: ...
+    @property
+    def stacking(self) -> str: ...
+    @property
+    def drop_path_rate(self) -> float: ...
+    @property
+    def layer_scale_init_value(self) -> float: ...
+
+
+STACKINGS = ('alternate', 'halves')
+
+
+def check_stacking(stacking: str) -> None:
+    """Refuse a stacking that `stack_mixers` does not know, by a ValueError."""
+    if stacking not in STACKINGS:
+        raise ValueError(f'unknown stacking {stacking!r}; known: {", ".join(STACKINGS)}')
+
+
+def stack_mixers(
+    mixers: MixerSpec | Sequence[MixerSpec], depth: int, stacking: str = 'alternate'
+) -> list[MixerSpec]:
+    """Distribute a stage's mixers over its blocks; a list of `depth` stays as it is.
+
+    Raises:
+        ValueError: If there are none, or more than blocks (but a pair may stand for one).
+    """
+    choices: list[Any] = list(mixers) if isinstance(mixers, list | tuple) else [mixers]
+    if not 1 <= len(choices) <= max(depth, 2):
+        raise ValueError(f'mixers: {len(choices)} given for a stage of {depth} blocks')
+    if stacking == 'halves':
+        return [choices[block * len(choices) // depth] for block in range(depth)]
+    return [choices[block % len(choices)] for block in range(depth)]
+
+
+def check_guidance(stage: int, blocks: Sequence[ResidualBlock]) -> None:
+    """Refuse, by a ValueError, a self-guided block without a hybrid-scale one before it."""
+    for block in blocks:
+        if isinstance(block.mixer, HybridScaleAttention):
+            return
+        if isinstance(block.mixer, SelfGuidedAttention):
+            raise ValueError(
+                f'mixers: the first self-guided block of stage {stage} needs a hybrid-scale '
+                'block before it'
+            )
+
+
+def build_stages(
+    arch: StageFields, options: Sequence[dict[str, dict[str, Any]]]
+) -> list[list[ResidualBlock]]:
+    """The blocks of all stages, their drop path rising over the whole network.
+
+    Args:
+        arch: The variant.
+        options: For each stage, what the network gives to a mixer of a name.
+
+    Returns:
+        The blocks of each stage.
+
+    Raises:
+        ValueError: If a mixer is unknown, too many are given, their arguments do not fit, or a
+            self-guided one has no guide.
+    """
+    rates = linear_drop_path_rates(arch.drop_path_rate, arch.depths)
+    stages = []
+    for i, dim in enumerate(arch.embed_dims):
+        mixers = stack_mixers(arch.mixers[i], arch.depths[i], arch.stacking)
+        blocks = [
+            ResidualBlock(
+                dim,
+                mixer=build_mixer(mixer, dim, options[i]),
+                ffn=ConvFFN(dim, arch.mlp_ratios[i]),
+                drop_path=rate,
+                layer_scale_init_value=arch.layer_scale_init_value,
+            )
+            for mixer, rate in zip(mixers, rates[i], strict=True)
+        ]
+        check_guidance(i + 1, blocks)
+        stages.append(blocks)
+    return stages

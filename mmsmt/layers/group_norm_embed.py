@@ -1,0 +1,82 @@
+"""Patch embeddings of SG-Former, normalised over whole maps (https://arxiv.org/abs/2308.12216).
+
+Group norm with a single group does not depend on the batch. Its map comes out channels-first
+on a GPU, hence the final copies, which are none on a CPU.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.layers.conv import conv_channels_last
+from mmsmt.layers.init import init_layer
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution without bias and group norm of one group (eps 1e-5), on channels-first maps.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the result.
+        kernel_size: Kernel, padded by half of it.
+        stride: Stride.
+        groups: Groups of the convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=False,
+        )
+        self.norm = nn.GroupNorm(1, out_channels, eps=1e-5)
+        self.apply(init_layer)
+
+
+class ConvNormStem(nn.Module):
+    """Stride-4 stem: three 3x3 convolutions with group norm, GELU between them, LayerNorm.
+
+    Args:
+        in_channels: Channels of the image.
+        embed_dims: Channels of the result.
+    """
+
+    def __init__(self, in_channels: int, embed_dims: int) -> None:
+        super().__init__()
+        self.conv1 = ConvNorm(in_channels, embed_dims, 3, stride=2)
+        self.conv2 = ConvNorm(embed_dims, embed_dims, 3, stride=1)
+        self.conv3 = ConvNorm(embed_dims, embed_dims, 3, stride=2)
+        self.norm = nn.LayerNorm(embed_dims, eps=1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, in_channels) to (B, ceil(H / 4), ceil(W / 4), embed_dims)."""
+        x = F.gelu(conv_channels_last(self.conv1, x))
+        x = F.gelu(conv_channels_last(self.conv2, x))
+        return self.norm(conv_channels_last(self.conv3, x).contiguous())
+
+
+class SeparablePatchEmbed(nn.Module):
+    """Stride-2 reduction: 1x1, depth-wise 3x3 with stride, 1x1, each with group norm.
+
+    Args:
+        in_channels: Channels of the stage before.
+        embed_dims: Channels of the result.
+    """
+
+    def __init__(self, in_channels: int, embed_dims: int) -> None:
+        super().__init__()
+        self.conv1 = ConvNorm(in_channels, embed_dims, 1, stride=1)
+        self.conv2 = ConvNorm(embed_dims, embed_dims, 3, stride=2, groups=embed_dims)
+        self.conv3 = ConvNorm(embed_dims, embed_dims, 1, stride=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, in_channels) to (B, ceil(H / 2), ceil(W / 2), embed_dims)."""
+        x = F.gelu(conv_channels_last(self.conv1, x))
+        x = F.gelu(conv_channels_last(self.conv2, x))
+        return conv_channels_last(self.conv3, x).contiguous()

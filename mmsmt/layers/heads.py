@@ -1,0 +1,28 @@
+"""Softmax attention between maps, its heads being consecutive slices of the channels."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """Map (B, ..., C) to (B, num_heads, N, C / num_heads), N counting the positions."""
+    return x.flatten(1, -2).unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, mask: Tensor | None = None) -> Tensor:
+    """Let every query see every key, by PyTorch's fused attention: memory grows linearly.
+
+    Args:
+        q: Queries (B, ..., C), scaled by (C / num_heads)^-0.5 here.
+        k: Keys (B, ..., C), as many positions as `v` has.
+        v: Values (B, ..., C).
+        num_heads: Number of heads.
+        mask: True where a query may see a key, broadcast to (B, num_heads, N, M).
+
+    Returns:
+        The mixed values, shaped as `q`.
+    """
+    mixed = F.scaled_dot_product_attention(
+        split_heads(q, num_heads), split_heads(k, num_heads), split_heads(v, num_heads), mask
+    )
+    return mixed.transpose(1, 2).reshape(q.shape)

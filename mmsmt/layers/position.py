@@ -1,0 +1,74 @@
+"""An absolute position per pixel, for maps of any size."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def sine_cosine_table(dim: int, height: int, width: int) -> Tensor:
+    """Sines and cosines of a grid's integer positions (https://arxiv.org/abs/1706.03762, 3.5).
+
+    Args:
+        dim: Number of channels C, a multiple of 4. The first half tells the column, the
+            second the row; in a half the sines of position / 10000^(k / (C / 4)) come first.
+        height: Rows of the grid.
+        width: Columns of the grid.
+
+    Returns:
+        (1, height * width, C), row by row.
+
+    Raises:
+        ValueError: If `dim` is not a multiple of 4.
+    """
+    if dim < 4 or dim % 4:
+        raise ValueError(f'the position table needs a multiple of 4 channels, got {dim}')
+    # In float64 on the CPU, whatever the defaults: 1e-6 of an angle of 55 is below float32.
+    steps = torch.arange(dim // 4, dtype=torch.float64, device='cpu')
+    rates = 10000.0 ** -(steps / (dim // 4))
+
+    def encode(length: int) -> Tensor:
+        angles = torch.arange(length, dtype=torch.float64, device='cpu')[:, None] * rates
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+    columns = encode(width).expand(height, -1, -1)
+    rows = encode(height)[:, None].expand(-1, width, -1)
+    return torch.cat([columns, rows], dim=2).flatten(0, 1)[None].to(torch.get_default_dtype())
+
+
+def resample_table(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
+    """Interpolate a position table bicubically to another grid; the same grid stays exactly.
+
+    Args:
+        table: (1, rows * columns of the source, C).
+        source: Rows and columns of its grid.
+        target: Rows and columns wanted.
+
+    Returns:
+        (1, rows, columns, C) of the target.
+    """
+    grid = table.unflatten(1, source).permute(0, 3, 1, 2)
+    return F.interpolate(grid, target, mode='bicubic', align_corners=False).permute(0, 2, 3, 1)
+
+
+class PositionTable(nn.Module):
+    """Add a trained table of positions, interpolated to the size of the map.
+
+    Args:
+        dim: Number of channels C, a multiple of 4.
+        grid: Side of the stored square table.
+
+    Raises:
+        ValueError: If `dim` is not a multiple of 4.
+    """
+
+    def __init__(self, dim: int, grid: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.table = nn.Parameter(torch.empty(1, grid * grid, dim))
+        with torch.no_grad():
+            self.table.copy_(sine_cosine_table(dim, grid, grid))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        table = resample_table(self.table, (self.grid, self.grid), (x.shape[1], x.shape[2]))
+        return x + table.to(x.dtype)  # autocast would go on in float32

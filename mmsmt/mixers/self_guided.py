@@ -1,0 +1,105 @@
+"""Self-guided attention, SG-Former's mixer of odd blocks.
+
+Every pixel asks; what it asks are tokens merged from the map, many pixels to a token where the
+map is insignificant, few where it matters. The significance comes from a hybrid-scale block.
+
+The released code aggregates twice, in row-major and in column-major order of the map, one for
+each half of the heads. After sorting the two differ only where significances are equal, so one
+sort serves both here; it is stable, equal ones stay row by row.
+
+Paper: https://arxiv.org/abs/2308.12216, section 3.3; sizes other than 224 x 224 are ours.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmsmt.layers import LocalPosition, attend, init_layer
+
+
+def share_out(tokens: int, parts: int) -> list[int]:
+    """Sizes of the parts that sorted tokens fall into: halves, or quarter, half, quarter."""
+    outer = tokens // (2 * (parts - 1))
+    return [outer, tokens - outer] if parts == 2 else [outer, tokens - 2 * outer, outer]
+
+
+class SelfGuidedAttention(nn.Module):
+    """Attention on tokens that are merged by significance.
+
+    Args:
+        dim: Number of channels C.
+        num_heads: Number of heads, even: each half has keys and values of its own.
+        runs: How many tokens become one, from the least significant on; two numbers for
+            halves of the tokens, three for a quarter, a half and a quarter.
+
+    Raises:
+        ValueError: If `num_heads` is odd or `dim` no multiple of it, or `runs` is no two or
+            three numbers from 1.
+    """
+
+    def __init__(self, dim: int, num_heads: int = 2, runs: Sequence[int] = (196, 56, 28)) -> None:
+        super().__init__()
+        if num_heads < 2 or num_heads % 2 or dim % num_heads:
+            raise ValueError(
+                f'self-guided attention: num_heads must be even and divide dim {dim}, '
+                f'got {num_heads}'
+            )
+        if len(runs) not in (2, 3) or min(runs) < 1:
+            raise ValueError(
+                f'self-guided attention: runs must be two or three numbers from 1, got {runs}'
+            )
+        self.num_heads = num_heads
+        self.runs = tuple(runs)
+        self.q = nn.Linear(dim, dim)
+        self.kv1 = nn.Linear(dim, dim)
+        self.kv2 = nn.Linear(dim, dim)
+        self.merges = nn.ModuleList(nn.Linear(run, 1) for run in runs)
+        self.proj = nn.Linear(dim, dim)
+        self.apply(init_layer)
+        self.lepe = LocalPosition(dim)
+
+    def aggregate(self, x: Tensor, significance: Tensor) -> Tensor:
+        """Merge runs of tokens of similar significance.
+
+        The last run of a part is filled up with the part's last token. NaN counts as most
+        significant; in a map without differences the runs follow its rows.
+
+        Args:
+            x: Map (B, H, W, C).
+            significance: (B, H, W).
+
+        Returns:
+            (B, tokens, C), the least significant first.
+        """
+        tokens = x.flatten(1, 2)
+        order = significance.flatten(1).argsort(dim=1, stable=True)
+        slots, sizes, start = [], [], 0
+        for run, part in zip(self.runs, share_out(tokens.shape[1], len(self.runs)), strict=True):
+            sizes.append(-(-part // run) * run)
+            places = torch.arange(sizes[-1], device=x.device).clamp(max=part - 1)
+            slots.append(start + places)
+            start = start + part
+        chosen = order[:, torch.cat(slots)][..., None].expand(-1, -1, tokens.shape[2])
+        parts = tokens.gather(1, chosen).split(sizes, dim=1)
+        merged = [
+            merge(part.unflatten(1, (-1, run)).transpose(-2, -1)).squeeze(-1)
+            for merge, part, run in zip(self.merges, parts, self.runs, strict=True)
+        ]
+        return torch.cat(merged, dim=1)
+
+    def forward(self, x: Tensor, significance: Tensor) -> Tensor:
+        """Mix a map.
+
+        Args:
+            x: Normalised map (B, H, W, C).
+            significance: Of its pixels, (B, H, W); only their order counts.
+
+        Returns:
+            Map (B, H, W, C).
+        """
+        tokens = self.aggregate(x, significance)
+        k1, v1 = self.kv1(tokens).chunk(2, dim=-1)
+        k2, v2 = self.kv2(tokens).chunk(2, dim=-1)
+        k, v = torch.cat([k1, k2], dim=-1), torch.cat([v1, v2], dim=-1)
+        return self.proj(attend(self.q(x), k, v, self.num_heads) + self.lepe(x))
