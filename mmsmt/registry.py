@@ -7,7 +7,9 @@ from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import Registry
 
 _ENGINE = ['mmsmt.engine']
-MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmsmt', locations=['mmsmt.backbones'])
+MODELS = Registry(
+    'model', parent=MMENGINE_MODELS, scope='mmsmt', locations=['mmsmt.backbones', *_ENGINE]
+)
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmsmt', locations=_ENGINE)
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mmsmt', locations=_ENGINE

@@ -1,6 +1,7 @@
 _base_ = [
     '../_base_/backbones/smt_s.py',
     '../_base_/hooks.py',
+    '_base_/tta.py',
     'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
 ]
 model = dict(
@@ -14,3 +15,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500),
     *_base_.param_scheduler,
 ]
+tta_model = dict(tta_cfg=_base_.set_tta_cfg)

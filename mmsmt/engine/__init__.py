@@ -4,6 +4,7 @@ from mmsmt.engine.amp import CpuAmpOptimWrapper
 from mmsmt.engine.launch import UsageError, apply_test_options, apply_train_options, load_config
 from mmsmt.engine.layer_decay import LayerDecayOptimWrapperConstructor
 from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
+from mmsmt.engine.models import build_instance_tta
 from mmsmt.engine.progress import ProgressBarHook
 from mmsmt.engine.seeding import EpochSeedHook
 
@@ -16,6 +17,7 @@ __all__ = [
     'UsageError',
     'apply_test_options',
     'apply_train_options',
+    'build_instance_tta',
     'install_safe_loading',
     'load_config',
 ]

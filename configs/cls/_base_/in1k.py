@@ -21,3 +21,15 @@ model = dict(
 train_dataloader = dict(batch_size=128)
 val_dataloader = dict(batch_size=128)
 test_dataloader = dict(batch_size=128)
+# Each picture and its mirror image; the pipeline of the test up to the packing.
+tta_model = dict(type='AverageClsScoreTTA')
+tta_pipeline = [
+    *_base_.test_pipeline[:-1],
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='PackInputs')],
+        ],
+    ),
+]

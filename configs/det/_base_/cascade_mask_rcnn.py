@@ -1,6 +1,7 @@
 # Three heads of four convolutions and a linear layer, each refining decoded boxes under GIoU.
 _base_ = [
     '../../_base_/hooks.py',
+    'tta.py',
     'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py',
     'mmdet::_base_/datasets/coco_instance.py',
     'mmdet::_base_/schedules/schedule_1x.py',

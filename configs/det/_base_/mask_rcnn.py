@@ -1,5 +1,6 @@
 _base_ = [
     '../../_base_/hooks.py',
+    'tta.py',
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
     'mmdet::_base_/datasets/coco_instance.py',
     'mmdet::_base_/schedules/schedule_1x.py',

@@ -51,3 +51,19 @@ val_evaluator = dict(
 )
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
+# Sizes only: mirrored digits are other characters.
+tta_model = dict(
+    type='mmsmt.InstanceTTAModel',
+    tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=30),
+)
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale=(size, size), keep_ratio=True) for size in (224, 256, 288)],
+            [dict(type='RandomFlip', prob=0.0)],  # mmdet asks every view how it was flipped
+            [dict(type='PackDetInputs')],
+        ],
+    ),
+]

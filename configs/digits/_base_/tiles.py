@@ -27,3 +27,15 @@ val_dataloader = dict(
 val_evaluator = dict(type='Accuracy', topk=(1,))
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
+# Sizes only: mirrored digits are other characters.
+tta_model = dict(type='AverageClsScoreTTA')
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale=size) for size in (56, 64, 72)],
+            [dict(type='PackInputs')],
+        ],
+    ),
+]
