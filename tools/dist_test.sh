@@ -1,20 +1,9 @@
 #!/usr/bin/env bash
-# Test on several processes of this machine, or of several machines:
+# Evaluate on several processes of this machine, or of several machines (see dist_run.sh):
 #   tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of tools/test.py]
-#   NNODES=2 NODE_RANK=0 MASTER_ADDR=host MASTER_PORT=29500 tools/dist_test.sh ...
-# Without GPUs the processes talk through gloo (mmengine chooses it by the device).
 set -euo pipefail
 if [ $# -lt 3 ]; then
   echo "usage: $0 CONFIG CHECKPOINT GPUS [arguments of tools/test.py]" >&2
   exit 2
 fi
-inputs=("${@:1:2}")
-gpus=${@:3:1}
-case $gpus in
-  ''|*[!0-9]*|0) echo "error: GPUS must be a positive number, got '$gpus'" >&2; exit 2 ;;
-esac
-"${PYTHON:-python}" -m torch.distributed.run \
-  --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
-  --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${MASTER_PORT:-29500}" \
-  --nproc_per_node="$gpus" \
-  "$(dirname "$0")/test.py" "${inputs[@]}" --launcher pytorch "${@:4}"
+exec "$(dirname "$0")/dist_run.sh" "$3" test.py "$1" "$2" "${@:4}"

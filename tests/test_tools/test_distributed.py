@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -69,7 +70,8 @@ def test_sync_bn_becomes_bn_without_gpus(monkeypatch: pytest.MonkeyPatch) -> Non
         )
     )
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    group = SimpleNamespace(is_initialized=lambda: True)
+    monkeypatch.setattr('mmsmt.engine.distributed.distributed', group)
     threads = torch.get_num_threads()
     prepare_cpu_processes(cfg)
     torch.set_num_threads(threads)

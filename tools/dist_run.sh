@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# What dist_train.sh and dist_test.sh have in common: GPUS TOOL [its arguments]
+# Several machines: NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT (or PORT) in the environment.
+# Without GPUs the processes talk through gloo.
+set -euo pipefail
+case $1 in
+  ''|*[!0-9]*|0) echo "error: GPUS must be a positive number, got '$1'" >&2; exit 2 ;;
+esac
+exec "${PYTHON:-python}" -m torch.distributed.run \
+  --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
+  --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${MASTER_PORT:-${PORT:-29500}}" \
+  --nproc_per_node="$1" "$(dirname "$0")/$2" "${@:3}" --launcher pytorch
