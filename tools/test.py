@@ -29,7 +29,7 @@ def main() -> None:
         apply_test_options(cfg, args)
         return build_runner(cfg)
 
-    run_tool(prepare, Runner.test)
+    run_tool(prepare, lambda runner: runner.test())
 
 
 if __name__ == '__main__':

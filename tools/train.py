@@ -38,7 +38,7 @@ def main() -> None:
         apply_train_options(cfg, args)
         return build_runner(cfg)
 
-    run_tool(prepare, Runner.train)
+    run_tool(prepare, lambda runner: runner.train())
 
 
 if __name__ == '__main__':

@@ -7,12 +7,15 @@ from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
 from mmsmt.engine.models import build_instance_tta
 from mmsmt.engine.progress import ProgressBarHook
 from mmsmt.engine.seeding import EpochSeedHook
+from mmsmt.engine.sharding import ShardedAmpOptimWrapper, ShardedOptimWrapper
 
 __all__ = [
     'CpuAmpOptimWrapper',
     'EpochSeedHook',
     'LayerDecayOptimWrapperConstructor',
     'ProgressBarHook',
+    'ShardedAmpOptimWrapper',
+    'ShardedOptimWrapper',
     'StrictLoadHook',
     'UsageError',
     'apply_test_options',

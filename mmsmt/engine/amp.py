@@ -34,5 +34,5 @@ def prepare_cpu_amp(cfg: Config) -> None:
     if wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
         return
     dropped: dict[str, Any] = {key: wrapper.pop(key, None) for key in ('loss_scale', 'dtype')}
-    wrapper.type = f'mmsmt.{CpuAmpOptimWrapper.__name__}'
+    wrapper['type'] = f'mmsmt.{CpuAmpOptimWrapper.__name__}'
     print_log(f'no GPU: mixed precision in bfloat16, without {dropped}', logger='current')

@@ -37,8 +37,25 @@ def prepare_cpu_processes(cfg: Config) -> None:
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
+    if cfg.get('strategy', {}).get('type') == 'FSDPStrategy':
+        _shard_on_cpu(cfg.strategy)
     if _replace_sync_bn(cfg.model):
         print_log('SyncBN runs on GPUs only: replaced by BN', logger='current')
+
+
+def _shard_on_cpu(strategy: dict[str, Any]) -> None:
+    """Keep FSDP from asking for a GPU, and from a crash of PyTorch 2.11 on the CPU.
+
+    There it frees the memory of a gathered parameter that it also hands out as "offloaded".
+    """
+    strategy.setdefault('model_wrapper', {})['device_id'] = torch.device('cpu')
+    if strategy.get('state_dict_cfg') == 'full':
+        options = dict(rank0_only=True, offload_to_cpu=False)
+        strategy['state_dict_cfg'] = dict(
+            state_dict_type='FULL_STATE_DICT',
+            state_dict_config=dict(type='FullStateDictConfig', **options),
+            optim_state_dict_config=dict(type='FullOptimStateDictConfig', **options),
+        )
 
 
 def _replace_sync_bn(node: Any) -> bool:

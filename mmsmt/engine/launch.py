@@ -1,6 +1,7 @@
 """From a tool's arguments to a config, the same for the three hosts."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -13,11 +14,13 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import distributed
 
 from mmsmt.checkpoints import CheckpointError
 from mmsmt.engine.amp import prepare_cpu_amp
 from mmsmt.engine.distributed import prepare_cpu_processes
 from mmsmt.engine.loading import install_safe_loading
+from mmsmt.engine.sharding import prepare_sharded_clipping
 
 
 class UsageError(Exception):
@@ -131,6 +134,7 @@ def build_runner(cfg: Config) -> Runner:
     install_safe_loading()
     prepare_cpu_processes(cfg)
     prepare_cpu_amp(cfg)
+    prepare_sharded_clipping(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
@@ -163,3 +167,8 @@ def run_tool(prepare: Callable[[], Runner], run: Callable[[Runner], Any]) -> Non
         runner = prepare()
     with _one_line_errors(user_errors):
         run(runner)
+    if distributed.is_initialized():
+        # What is left of the group when Python exits takes its threads' abort with it.
+        del runner
+        gc.collect()
+        distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Two processes over gloo compute what one computes on the same batch."""
+"""Every way of spreading a batch computes what one process computes on the whole of it."""
 
 import os
 import socket
@@ -19,12 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / 'configs/digits/cls_smt_pico.py')
 # Batch norm sees a process's own half and augmentation its own random numbers: both off.
 VARIATION = """
-_base_ = {base!r}
+_base_ = {bases!r}
 pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 train_dataloader = dict(batch_size={batch}, dataset=dict(indices=16, pipeline=pipeline))
 model = dict(backbone=dict(norm_eval=True))
 train_cfg = dict(max_epochs=1)
+# Adam would blow rounding up: its first steps have the size of the rate whatever the gradient.
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.05, weight_decay=0.05))
+param_scheduler = []  # counts iterations, of which accumulation needs more
 """
+FSDP = str(ROOT / 'configs/_base_/fsdp.py')
 
 
 def free_port() -> str:
@@ -34,16 +38,20 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-def train(home: Path, name: str, processes: int) -> dict[str, torch.Tensor]:
-    """Two iterations of 8 samples in all, on one process or several."""
+def train(
+    home: Path, name: str, processes: int = 1, batch: int = 8, bases: tuple = (), **options: object
+) -> dict[str, torch.Tensor]:
+    """One epoch of 16 samples; the state of the model after it."""
     config = home / f'{name}.py'
-    config.write_text(VARIATION.format(base=CONFIG, batch=8 // processes))
+    config.write_text(VARIATION.format(bases=[CONFIG, *bases], batch=batch))
     if processes == 1:
         tool = [sys.executable, str(ROOT / 'tools/train.py'), str(config)]
     else:
         tool = [str(ROOT / 'tools/dist_train.sh'), str(config), str(processes)]
+    changes = [f'{key}={value}' for key, value in options.items()]
     result = subprocess.run(
-        [*tool, '--no-validate', '--work-dir', str(home / name)],
+        [*tool, '--no-validate', '--work-dir', str(home / name)]
+        + (['--cfg-options', *changes] if changes else []),
         cwd=home,
         env={**os.environ, 'PYTHON': sys.executable, 'MASTER_PORT': free_port()},
         capture_output=True,
@@ -54,12 +62,41 @@ def train(home: Path, name: str, processes: int) -> dict[str, torch.Tensor]:
     return load_checkpoint(home / name / 'epoch_1.pth')
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
-    prepare_digits(tmp_path / 'data/digits', Parameters(1, 1, 160, 0))
-    one, two = train(tmp_path, 'one', 1), train(tmp_path, 'two', 2)
-    assert one.keys() == two.keys()
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-6, msg=name)
+@pytest.fixture(scope='module')
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with digits."""
+    folder = tmp_path_factory.mktemp('distributed')
+    prepare_digits(folder / 'data/digits', Parameters(1, 1, 160, 0))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def reference(home: Path) -> dict[str, torch.Tensor]:
+    """What one process makes of two batches of eight."""
+    return train(home, 'one')
+
+
+WAYS = {
+    'two_processes': dict(processes=2, batch=4),
+    'two_processes_accumulating': dict(
+        processes=2, batch=2, **{'optim_wrapper.accumulative_counts': 2}
+    ),
+    'checkpointing': {'model.backbone.with_cp': True},
+    'sharded': dict(
+        processes=2,
+        batch=4,
+        bases=(FSDP,),
+        **{'strategy.model_wrapper.auto_wrap_policy.min_num_params': 100000},
+    ),
+}
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_equals_one_process(way: str, home: Path, reference: dict[str, torch.Tensor]) -> None:
+    found = train(home, way, **WAYS[way])
+    assert reference.keys() == found.keys()
+    for name, value in reference.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_sync_bn_becomes_bn_without_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
