@@ -31,6 +31,12 @@ def rebuilt_entry(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return 1 + 0.1 * z if name.endswith('.weight') else 0.1 * z
 
 
+@pytest.fixture(autouse=True)
+def no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have set MMSMT_DATA."""
+    monkeypatch.delenv('MMSMT_DATA', raising=False)
+
+
 @pytest.fixture(scope='session')
 def released_keys() -> Callable[..., dict[str, tuple[int, ...]]]:
     """Name to shape of every entry of a released checkpoint."""

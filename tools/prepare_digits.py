@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from mmsmt.datasets import Parameters, is_prepared, prepare_digits
 from mmsmt.datasets.prepare import TargetError
+from mmsmt.datasets.root import data_root
 from mmsmt.datasets.staging import FolderBusyError
 
 
@@ -21,7 +22,7 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('--out', type=Path, default=Path('data/digits'), help='folder to write')
+    parser.add_argument('--out', type=Path, default=data_root() / 'digits', help='folder to write')
     parser.add_argument(
         '--scenes',
         type=int,

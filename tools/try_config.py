@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmsmt.datasets.root import data_root
 from mmsmt.engine.trial import try_config
 
 
@@ -14,7 +15,9 @@ def main() -> None:
     """Try each config; exit 1 where one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('configs', nargs='+', type=Path, help='config files')
-    parser.add_argument('--data', default='data/digits', help='what prepare_digits.py wrote')
+    parser.add_argument(
+        '--data', default=str(data_root() / 'digits'), help='what prepare_digits.py wrote'
+    )
     parser.add_argument('--divisor', type=int, default=1, help='shrink images by this factor')
     args = parser.parse_args()
     if not Path(args.data).is_dir():

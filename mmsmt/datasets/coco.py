@@ -1,7 +1,6 @@
 """Scenes as COCO records: instances with run-length masks."""
 
 import numpy as np
-from pycocotools import mask as mask_utils
 
 from mmsmt.datasets.digits import CLASSES
 from mmsmt.datasets.scenes import Scene
@@ -24,6 +23,8 @@ def coco_annotations(scene: Scene, image_id: int, first_id: int) -> list[dict]:
         (row in ``load_digits()``), `height` (px, hidden parts included) and
         `visible` (share of the digit's pixels that no other digit hides).
     """
+    from pycocotools import mask as mask_utils  # comes with mmdet
+
     records = []
     for index, instance in enumerate(scene.instances):
         mask = scene.owners == index + 1

@@ -11,8 +11,6 @@ part), https://doi.org/10.24432/C50P49, CC BY 4.0.
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 CLASSES = tuple('0123456789')
 SPLITS = ('train', 'val')
@@ -45,6 +43,10 @@ def load_split() -> dict[str, Digits]:
     Returns:
         ``{'train': 1,297 samples, 'val': 500 samples}``; equal on every call.
     """
+    # Here and not above, so that other data can be checked without the extra `digits`.
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     bunch = load_digits()
     images = (bunch.images / MAX_INK).astype(np.float32)
     rows = train_test_split(

@@ -6,7 +6,6 @@ of it, validation right of it, so the two share no pixel.
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 TRAIN_FRACTION = 0.6
 CROP_SIDES = (96, 256)  # px; 256 is the width of the narrower (validation) part
@@ -22,6 +21,8 @@ def load_photographs() -> dict[str, list[np.ndarray]]:
     Returns:
         For 'train' and 'val' two arrays each, (H, W, 3), uint8, RGB.
     """
+    from sklearn.datasets import load_sample_images  # of the extra `digits`
+
     parts: dict[str, list[np.ndarray]] = {'train': [], 'val': []}
     for photograph in load_sample_images().images:
         border = round(photograph.shape[1] * TRAIN_FRACTION)

@@ -17,7 +17,9 @@ from mmengine.runner import Runner
 from torch import distributed
 
 from mmsmt.checkpoints import CheckpointError
+from mmsmt.datasets.root import VARIABLE, data_root
 from mmsmt.engine.amp import prepare_cpu_amp
+from mmsmt.engine.data_root import move_data
 from mmsmt.engine.distributed import prepare_cpu_processes
 from mmsmt.engine.loading import install_safe_loading
 from mmsmt.engine.sharding import prepare_sharded_clipping
@@ -36,6 +38,10 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         action=DictAction,
         help="override config entries: key=value, lists as key='[a,b]'",
     )
+    parser.add_argument(
+        '--data-root',
+        help=f'folder in place of the `data` that paths in configs begin with (else ${VARIABLE})',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -45,13 +51,14 @@ def load_config(args: argparse.Namespace) -> Config:
     """Read the config of a tool and apply the common arguments.
 
     Args:
-        args: `config`, `work_dir`, `cfg_options`, `launcher`, `local_rank`.
+        args: `config`, `work_dir`, `cfg_options`, `data_root`, `launcher`, `local_rank`.
 
     Returns:
-        The config, with `work_dir` and `launcher` set.
+        The config, with `work_dir` and `launcher` set and its data where the user has it.
 
     Raises:
-        UsageError: If the config is missing, cannot be parsed or has no model.
+        UsageError: If the config is missing, cannot be parsed or has no model, or if the
+            folder for data is missing.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not Path(args.config).is_file():
@@ -66,6 +73,12 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
+    if args.data_root or os.environ.get(VARIABLE):
+        root = data_root(args.data_root)
+        if not root.is_dir():
+            said = '--data-root' if args.data_root else f'environment variable {VARIABLE}'
+            raise UsageError(f'{said}: {root}: no such folder')
+        move_data(cfg, root)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     return cfg
 
