@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmsmt.backbones import SMT
+from mmsmt.backbones import SMT, SGFormer
 from mmsmt.datasets import Parameters, prepare_digits
 from mmsmt.engine.launch import build_runner
 
@@ -17,15 +17,16 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'digits'
 
 @pytest.fixture(scope='session')
 def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data/digits and a classifier's checkpoint, as after its training."""
+    """A folder with data/digits and the classifiers' checkpoints, as after their training."""
     home = tmp_path_factory.mktemp('digits_home')
     # Scenes no smaller than the crop: mmseg 1.2.2 cannot weight classes where it has padded.
     prepare_digits(home / 'data/digits', Parameters(8, 4, 192, 0))
-    torch.manual_seed(3)
-    backbone = SMT('pico').state_dict()
-    checkpoint = home / 'work_dirs/cls_smt_pico/epoch_6.pth'
-    checkpoint.parent.mkdir(parents=True)
-    torch.save({'state_dict': {f'backbone.{k}': v for k, v in backbone.items()}}, checkpoint)
+    for name, network in (('smt_pico', SMT), ('sg_former_pico', SGFormer)):
+        torch.manual_seed(3)
+        state = {f'backbone.{k}': v for k, v in network('pico').state_dict().items()}
+        checkpoint = home / f'work_dirs/cls_{name}/epoch_6.pth'
+        checkpoint.parent.mkdir(parents=True)
+        torch.save({'state_dict': state}, checkpoint)
     return home
 
 

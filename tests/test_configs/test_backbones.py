@@ -1,11 +1,12 @@
 """The shared backbone files: what they define is what the network has."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from mmengine.config import Config
 
-from mmsmt.backbones.smt_archs import ARCHS
+from mmsmt.backbones import sg_former_archs, smt_archs
 from mmsmt.registry import MODELS
 
 FILES = sorted((Path(__file__).resolve().parents[2] / 'configs/_base_/backbones').glob('*.py'))
@@ -18,5 +19,8 @@ def test_channels_are_those_of_the_network(file: Path) -> None:
     assert cfg.backbone_channels == [info.channels for info in backbone.feature_info]
 
 
-def test_there_is_a_file_for_every_variant() -> None:
-    assert {Config.fromfile(file).backbone.arch for file in FILES} == set(ARCHS)
+@pytest.mark.parametrize('network, archs', [('SMT', smt_archs), ('SGFormer', sg_former_archs)])
+def test_there_is_a_file_for_every_variant(network: str, archs: ModuleType) -> None:
+    backbones = [Config.fromfile(file).backbone for file in FILES]
+    found = [spec.arch for spec in backbones if spec.type == f'mmsmt.{network}']
+    assert sorted(found) == sorted(archs.ARCHS)

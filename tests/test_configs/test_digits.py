@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmsmt.backbones import SMT
+from mmsmt.backbones import SMT, SGFormer
 from mmsmt.checkpoints import load_checkpoint
 
 METRICS = {
+    'cls_sg_former_pico': ['accuracy/top1'],
     'cls_smt_pico': ['accuracy/top1'],
+    'mask_rcnn_sg_former_pico': ['coco/bbox_mAP', 'coco/segm_mAP'],
     'mask_rcnn_smt_pico': ['coco/bbox_mAP', 'coco/segm_mAP'],
     'retinanet_smt_pico': ['coco/bbox_mAP'],
+    'upernet_sg_former_pico': ['mIoU'],
     'upernet_smt_pico': ['mIoU'],
 }
 # After two iterations no score is above the usual threshold; nothing found is not evaluated.
@@ -29,7 +32,7 @@ def test_every_digits_config_is_tested() -> None:
 def test_trains_two_iterations_and_validates(name: str, small_runner: Callable) -> None:
     runner = small_runner(name, **OPTIONS.get(name, {}))
     model = runner.model
-    assert isinstance(model.backbone, SMT)
+    assert type(model.backbone) is (SGFormer if 'sg_former' in name else SMT)
     before = {key: value.clone() for key, value in model.named_parameters()}
     runner.train()
     assert runner.iter == 2
@@ -43,10 +46,11 @@ def test_trains_two_iterations_and_validates(name: str, small_runner: Callable) 
     assert (Path(runner.work_dir) / 'epoch_1.pth').is_file()
 
 
-@pytest.mark.parametrize('name', [name for name in METRICS if name != 'cls_smt_pico'])
+@pytest.mark.parametrize('name', [name for name in METRICS if 'cls' not in name])
 def test_starts_from_the_classifier(name: str, small_runner: Callable, digits_home: Path) -> None:
     runner = small_runner(name)
     runner.model.init_weights()
-    trained = load_checkpoint(digits_home / 'work_dirs/cls_smt_pico/epoch_6.pth')
+    classifier = 'cls_' + name[name.index('sg_former' if 'sg_former' in name else 'smt') :]
+    trained = load_checkpoint(digits_home / f'work_dirs/{classifier}/epoch_6.pth')
     for key, value in runner.model.backbone.state_dict().items():
         assert torch.equal(value, trained[f'backbone.{key}']), key

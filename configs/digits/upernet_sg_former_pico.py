@@ -1,0 +1,11 @@
+_base_ = ['../_base_/backbones/sg_former_pico.py', '_base_/upernet.py']
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        **_base_.backbone,
+        # What configs/digits/cls_sg_former_pico.py trains.
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_sg_former_pico/epoch_6.pth'),
+    ),
+    decode_head=dict(in_channels=_base_.backbone_channels),
+    auxiliary_head=dict(in_channels=_base_.backbone_channels[2]),
+)
