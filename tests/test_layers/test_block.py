@@ -60,3 +60,15 @@ def test_branches_are_dropped_each_on_its_own() -> None:
     kept = ((block(x)[:, 0, 0, 0] - 1) / 2).round()
     shares = torch.stack([(kept == k).float().mean() for k in range(3)])
     torch.testing.assert_close(shares, torch.tensor([0.25, 0.5, 0.25]), atol=0.035, rtol=0)
+
+
+def test_guides_go_in_and_further_results_come_out() -> None:
+    class Guided(nn.Module):
+        def forward(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+            return x * guide[..., None], 2 * guide
+
+    block = ResidualBlock(6, Guided(), Scale(0.0))
+    x, guide = torch.randn(2, 3, 4, 6), torch.rand(2, 3, 4)
+    out, rest = block(x, guide)
+    torch.testing.assert_close(out, x + guide[..., None] * layer_norm(x, block.norm1))
+    assert torch.equal(rest, 2 * guide)

@@ -50,7 +50,8 @@ def test_class_gets_channels_and_its_own_arguments_only() -> None:
 
 @pytest.mark.parametrize('spec', ['conv', {'type': 'conv'}, {'num_heads': 2}])
 def test_unknown_name_lists_the_known_ones(spec: object) -> None:
-    with pytest.raises(ValueError, match=r"unknown mixer ('conv'|None); known: msa, sam$"):
+    says = r"unknown mixer ('conv'|None); known: hybrid_scale, msa, sam, self_guided$"
+    with pytest.raises(ValueError, match=says):
         build_mixer(spec, 8, DEFAULTS)
 
 

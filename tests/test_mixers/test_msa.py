@@ -21,17 +21,17 @@ def written_out(msa: MultiHeadSelfAttention, x: Tensor) -> Tensor:
             one = [t[image, ..., part].reshape(-1, width) for t in (q, k, v)]
             weights = torch.softmax(one[0] @ one[1].T / width**0.5, dim=-1)
             out[image, ..., part] = (weights @ one[2]).reshape(*x.shape[1:3], width)
-    local = F.conv2d(
-        v.permute(0, 3, 1, 2), msa.dwconv.weight, msa.dwconv.bias, padding=1, groups=dim
-    )
+    seen, conv = (v, msa.dwconv) if msa.local == 'values' else (msa.lepe.linear(x), msa.lepe.dwconv)
+    local = F.conv2d(seen.permute(0, 3, 1, 2), conv.weight, conv.bias, padding=1, groups=dim)
     return msa.proj(out + local.permute(0, 2, 3, 1))
 
 
 @pytest.mark.parametrize('heads', [1, 3, 12])
 @pytest.mark.parametrize('bias', [True, False])
-def test_formula(heads: int, bias: bool) -> None:
+@pytest.mark.parametrize('local', ['values', 'input'])
+def test_formula(heads: int, bias: bool, local: str) -> None:
     torch.manual_seed(0)
-    msa = MultiHeadSelfAttention(12, heads, qkv_bias=bias).double()
+    msa = MultiHeadSelfAttention(12, heads, qkv_bias=bias, local=local).double()
     x = 3 * torch.randn(2, 4, 5, 12, dtype=torch.float64)
     torch.testing.assert_close(msa(x), written_out(msa, x))
     assert (msa.q.bias is not None) is bias
@@ -51,3 +51,8 @@ def test_any_size(size: tuple[int, int]) -> None:
 def test_indivisible_heads(dim: int, heads: int) -> None:
     with pytest.raises(ValueError, match=f'MSA: dim {dim} is not a multiple of num_heads {heads}'):
         MultiHeadSelfAttention(dim, heads)
+
+
+def test_unknown_input_of_the_convolution() -> None:
+    with pytest.raises(ValueError, match="MSA: local must be values or input, got 'keys'"):
+        MultiHeadSelfAttention(8, 2, local='keys')

@@ -1,0 +1,70 @@
+"""Received attention against the whole matrix; the size of its chunks."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmsmt.layers import received
+from mmsmt.layers.received import received_attention
+
+
+def maps(queries: int, keys: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(queries)
+    q = torch.randn(2, queries, 12, generator=generator, dtype=torch.float64)
+    return q, torch.randn(2, keys, 12, generator=generator, dtype=torch.float64)
+
+
+def matrix(q: Tensor, k: Tensor, heads: int) -> Tensor:
+    width = q.shape[-1] // heads
+    parts = [slice(h * width, (h + 1) * width) for h in range(heads)]
+    scores = [q[..., p] @ k[..., p].transpose(1, 2) / width**0.5 for p in parts]
+    return torch.stack(scores, dim=1)
+
+
+@pytest.mark.parametrize('chunk', [1, 2 * 3 * 5 * 4, 10**6])
+@pytest.mark.parametrize('heads', [1, 3])
+def test_column_sums_in_chunks(heads: int, chunk: int) -> None:
+    q, k = maps(11, 5)
+    want = matrix(q, k, heads).softmax(-1).sum(2).mean(1)
+    got = received_attention(q, k, heads, chunk=chunk)
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(got.sum(1), torch.full((2,), 11.0, dtype=torch.float64))
+
+
+def test_no_more_than_a_chunk_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    softmax = Tensor.softmax
+
+    def spy(scores: Tensor, *args: object, **options: object) -> Tensor:
+        sizes.append(scores.numel())
+        return softmax(scores, *args, **options)
+
+    monkeypatch.setattr(Tensor, 'softmax', spy)
+    q, k = torch.randn(1, 5000, 8), torch.randn(1, 1000, 8)
+    received_attention(q, k, 2)
+    assert len(sizes) == 3
+    assert max(sizes) <= received.CHUNK < sum(sizes) == 5000 * 1000 * 2
+
+
+@pytest.mark.parametrize('chunk', [1, 10**6])
+def test_invalid_positions_neither_give_nor_receive(chunk: int) -> None:
+    q, k = maps(6, 6)
+    valid = torch.tensor([[True] * 6, [True, False, True, True, False, False]])
+    got = received_attention(q, k, 3, valid, chunk=chunk)
+    torch.testing.assert_close(got[:1], received_attention(q[:1], k[:1], 3))
+    own = valid[1]
+    torch.testing.assert_close(
+        got[1, own], received_attention(q[1:, own], k[1:, own], 3)[0], msg='of the valid alone'
+    )
+    assert not got[1, ~own].any()
+
+
+def test_has_no_gradient_and_is_float32_at_least() -> None:
+    q = torch.randn(1, 4, 8, requires_grad=True)
+    assert not received_attention(q, q, 2).requires_grad
+    for dtype in (torch.bfloat16, torch.float16):
+        assert received_attention(q.to(dtype), q.to(dtype), 2).dtype == torch.float32
+
+
+def test_empty_batch() -> None:
+    assert received_attention(torch.zeros(0, 4, 8), torch.zeros(0, 3, 8), 2).shape == (0, 3)
