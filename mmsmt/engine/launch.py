@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
-from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed
@@ -116,6 +115,8 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         while 'dataset' in dataset:
             dataset = dataset.dataset
         dataset.pipeline = deepcopy(cfg.tta_pipeline)
+        if 'data_preprocessor' in cfg.model:  # mmengine would replace it by the config's
+            cfg.pop('data_preprocessor', None)
         cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     if args.show_dir:
         _draw_predictions(cfg, args.show_dir)
@@ -124,7 +125,7 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
             raise UsageError(f'--out {args.out}: the name must end in .pkl or .pickle')
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
-        cfg.test_evaluator = [*evaluators, dict(type=DumpResults, out_file_path=args.out)]
+        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
 
 
 def _draw_predictions(cfg: Config, folder: str) -> None:
