@@ -5,12 +5,12 @@ import traceback
 from copy import deepcopy
 from typing import Any
 
-import torch
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmsmt.linting.findings import Finding, nearest
 from mmsmt.linting.roles import Part, Path, parts_of, spell
+from mmsmt.linting.weightless import Weightless
 
 _MOST_CORRECTIONS = 10
 
@@ -54,8 +54,8 @@ def _build(config: Any, name: str, scope: str) -> nn.Module:
     if name == 'model' and config.get('data_preprocessor'):  # as mmengine's runner does
         model.setdefault('data_preprocessor', deepcopy(config.data_preprocessor))
     part = model if name == 'model' else model[name]
-    with DefaultScope.overwrite_default_scope(scope), torch.device('meta'):
-        return MODELS.build(part).eval()
+    with DefaultScope.overwrite_default_scope(scope), Weightless():
+        return MODELS.build(part).eval().to('meta')
 
 
 def _without_weights(value: Any) -> Any:
