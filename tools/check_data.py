@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmsmt.datasets.checking import Opener, check_data
+from mmsmt.datasets.checking.findings import count
 from mmsmt.engine import load_config
 from mmsmt.engine.launch import add_common_arguments, run_tool
 
@@ -28,7 +29,8 @@ def report(cfg: Config, full: bool) -> None:
             numbers[finding.level] += 1
             print(finding, flush=True)
     opened = 'every image' if full else 'a sample of the images, --full opens all'
-    print(f'{numbers["error"]} errors, {numbers["warning"]} warnings; opened {opened}')
+    counts = ', '.join(count(numbers[level], level) for level in ('error', 'warning'))
+    print(f'{counts}; opened {opened}')
     if numbers['error']:
         raise SystemExit(1)
 

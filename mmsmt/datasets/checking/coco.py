@@ -1,7 +1,6 @@
 """Data sets in COCO's format: one annotation file, one folder of images."""
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,12 +37,12 @@ def check_coco(opened: Opened, cfg: Config, opener: Opener) -> Check:
     if folder is None:
         yield Finding('error', f'{opened.title} data set', '`data_prefix` has no `img`')
         return []
-    missing = [*check_file(path), *check_folder(folder)]
-    if missing:
-        yield from missing
+    no_file, no_folder = list(check_file(path)), list(check_folder(folder))
+    if no_file or no_folder:
+        yield from no_file + no_folder
         yield Finding('note', path, 'expected here: the COCO annotation file')
         yield Finding('note', folder, 'expected here: images, under the names in that file')
-    if not os.path.isfile(path):
+    if no_file:
         return []
     content, troubles = read_annotations(path)
     if troubles:
@@ -55,7 +54,7 @@ def check_coco(opened: Opened, cfg: Config, opener: Opener) -> Check:
     if not getattr(dataset, 'return_classes', False):  # heads of open vocabularies count otherwise
         yield from check_num_classes(cfg, len(classes), f'the {opened.title} data set')
     yield from check_boxes(opened, content)
-    if not missing:
+    if not no_folder:
         yield from _check_files(folder, content['images'], opener)
     return label_names(opened, content['categories'])
 

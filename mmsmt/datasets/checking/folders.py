@@ -30,8 +30,7 @@ def check_folders(opened: Opened, cfg: Config, opener: Opener) -> Check:
     Returns:
         Names of the class folders in the order of their labels, empty where a list gives labels.
     """
-    dataset = opened.dataset
-    folder, extensions = dataset.img_prefix, dataset.extensions
+    dataset, folder = opened.dataset, opened.dataset.img_prefix
     places = list(check_folder(folder))
     places += check_file(dataset.ann_file) if dataset.ann_file else ()
     if places:
@@ -45,12 +44,12 @@ def check_folders(opened: Opened, cfg: Config, opener: Opener) -> Check:
         classes = [path.name for path in subfolders(folder)]
         names = yield from _check_classes(opened, cfg, classes)
     else:
-        names = list_files(folder, extensions)
+        names = list_files(folder, dataset.extensions)
+        if not names:
+            right = f'the host reads {", ".join(sorted(dataset.extensions))}'
+            yield Finding('error', folder, 'no image found', right)
     if names:
         yield Finding('note', folder, count(len(names), 'image'))
-    elif not dataset.ann_file:
-        wrong = f'no image ({", ".join(sorted(extensions))}) found'
-        yield Finding('error', folder, wrong, f'expected here: {_layout(opened)}')
     paths = [os.path.join(folder, name) for name in names]
     yield from check_images(paths, folder, opener)
     return classes
