@@ -6,13 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmsmt.backbones import SMT
+from mmsmt.backbones import SMT, FourStageBackbone, SGFormer
 
 
-def pico(**options: object) -> SMT:
-    """The smallest variant, the same initial weights every time."""
-    torch.manual_seed(0)
-    return SMT(**{'arch': 'pico', **options})
+def smallest(network: type[FourStageBackbone]) -> Callable[..., FourStageBackbone]:
+    """Build a network's smallest variant, the same initial weights every time."""
+
+    def build(**options: object) -> FourStageBackbone:
+        torch.manual_seed(0)
+        return network(**{'arch': 'pico', **options})
+
+    return build
 
 
 def loss_of(outputs: tuple[Tensor, ...]) -> Tensor:
@@ -43,9 +47,22 @@ def shake(model: nn.Module) -> nn.Module:
     return model
 
 
-@pytest.fixture(name='pico')
-def _pico() -> Callable[..., SMT]:
-    return pico
+@pytest.fixture
+def pico() -> Callable[..., FourStageBackbone]:
+    """The smallest SMT."""
+    return smallest(SMT)
+
+
+@pytest.fixture
+def sg_pico() -> Callable[..., FourStageBackbone]:
+    """The smallest SG-Former."""
+    return smallest(SGFormer)
+
+
+@pytest.fixture(params=[SMT, SGFormer], ids=lambda network: network.__name__)
+def any_pico(request: pytest.FixtureRequest) -> Callable[..., FourStageBackbone]:
+    """The smallest variant of each network in turn."""
+    return smallest(request.param)
 
 
 @pytest.fixture(name='loss_of')

@@ -24,13 +24,14 @@ sys.meta_path.insert(0, Block())
 
 USE = """
 import torch
-from mmsmt.backbones import SMT
-model = SMT(arch='pico', frozen_stages=1, with_cp=True, drop_path_rate=0.1)
-model.init_weights()
-model.load_state_dict(SMT(arch='pico').state_dict())
-outputs = model(torch.rand(2, 3, 64, 64))
-sum(f.mean() for f in outputs).backward()
-assert [f.shape[1] for f in outputs] == [info.channels for info in model.feature_info]
+from mmsmt.backbones import SMT, SGFormer
+for network in (SMT, SGFormer):
+    model = network(arch='pico', frozen_stages=1, with_cp=True, drop_path_rate=0.1)
+    model.init_weights()
+    model.load_state_dict(network(arch='pico').state_dict())
+    outputs = model(torch.rand(2, 3, 64, 64))
+    sum(f.mean() for f in outputs).backward()
+    assert [f.shape[1] for f in outputs] == [info.channels for info in model.feature_info]
 assert not asked, f'imported or tried to: {asked}'
 """
 
