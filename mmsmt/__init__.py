@@ -8,5 +8,7 @@ from mmengine.config.utils import MODULE2PACKAGE
 
 __version__ = '0.1.0'
 
-# Lets `_base_ = 'mmsmt::...'` and `get_config('mmsmt::...')` find the installed configs.
-MODULE2PACKAGE.setdefault('mmsmt', 'mmsmt')
+# Lets `_base_ = 'mmsmt::...'` and `get_config('mmsmt::...')` find the configs. Of a module
+# mmengine asks where its file is; of a distribution it expects site-packages, where an editable
+# install is not.
+MODULE2PACKAGE.setdefault('mmsmt', 'mmsmt.registry')
