@@ -16,7 +16,7 @@ def main() -> None:
         '--max-levels', type=int, help='levels of inheritance allowed, packages not counted'
     )
     args = parser.parse_args()
-    if min(args.gpus or 1, args.max_levels or 1) < 1:
+    if any(number is not None and number < 1 for number in (args.gpus, args.max_levels)):
         sys.exit(_refuse('--gpus and --max-levels must be at least 1'))
     try:
         configs = find_configs(args.paths)

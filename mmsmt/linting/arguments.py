@@ -12,6 +12,8 @@ from mmsmt.linting.types import find_types, suggest_type
 
 # Keys that mmengine's configs and registries keep for themselves.
 _RESERVED = {'type', '_scope_', '_delete_'}
+# Where a class takes any name, only what is this similar to a known one counts as misspelt.
+_MISSPELT = 0.9
 # Parts of a model that its constructor leaves alone.
 _UNBUILT = {'init_cfg', 'nms'}
 
@@ -55,12 +57,10 @@ def _check_part(part: Part, scope: str) -> Iterator[Finding]:
         part.config['type'] = near
         targets = find_types(near, scope, part.role.registries)
     accepted = [accepted_arguments(target) for target in targets]
-    if any(names is None for names in accepted):
-        return
-    known = frozenset().union(*accepted, part.role.extra)  # type: ignore[arg-type]
-    given = [name for name in part.config if name not in _RESERVED]
-    for name in given:
-        if name not in known:
+    known = part.role.extra.union(*(names for names, _ in accepted))
+    unknown = [name for name in part.config if name not in known | _RESERVED]
+    for name in unknown:
+        if not any(more for _, more in accepted) or nearest(name, known, _MISSPELT):
             yield _unknown_argument(name, part, _name(targets[0]), known)
 
 

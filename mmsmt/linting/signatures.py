@@ -5,7 +5,7 @@ import inspect
 import textwrap
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -31,64 +31,68 @@ class _Keywords:
     after: str = ''
 
 
-@cache
-def accepted_arguments(target: Any) -> frozenset[str] | None:
+class Accepted(NamedTuple):
     """Names that may stand beside `type` in a config.
 
     Args:
-        target: A class or function of a registry.
-
-    Returns:
-        The names, None where any name may be right, because keywords are handed to
-        something else than the constructor of a base class.
+        names: Those that are known.
+        more: Others may be right too, because keywords are handed to something else than the
+            constructor of a base class.
     """
-    if not inspect.isclass(target):
-        return _of_function(target)
-    names = _of_constructors(target.__mro__)
-    return None if names is None else frozenset(names)
+
+    names: frozenset[str]
+    more: bool
 
 
-def _of_function(function: Any) -> frozenset[str] | None:
+@cache
+def accepted_arguments(target: Any) -> Accepted:
+    """Which arguments a class or function of a registry takes."""
+    if inspect.isclass(target):
+        names, more = _of_constructors(target.__mro__)
+    else:
+        names, rest = _parameters(target)
+        more = bool(rest)
+    return Accepted(frozenset(names), more)
+
+
+def _parameters(function: Any) -> tuple[list[str], str]:
+    """Names that can be given, and that of the `**` argument, empty where there is none."""
     parameters = inspect.signature(function).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    return frozenset(p.name for p in parameters if p.kind is not p.VAR_POSITIONAL)
+    rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), '')
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [p.name for p in parameters if p.kind not in kinds], rest
 
 
-def _of_constructors(classes: tuple[type, ...]) -> list[str] | None:
+def _of_constructors(classes: tuple[type, ...]) -> tuple[list[str], bool]:
     """Names in order, from the first class that has a constructor of its own on."""
     while classes and '__init__' not in vars(classes[0]):
         classes = classes[1:]
     if not classes or classes[0] in (object, nn.Module):
-        return []
+        return [], False
     init = inspect.unwrap(vars(classes[0])['__init__'])
     try:
-        parameters = list(inspect.signature(init).parameters.values())[1:]
+        names, rest = _parameters(init)
     except ValueError:  # written in C
-        return None
-    names = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
-    if rest is None:
-        return names
+        return [], True
+    names = names[1:]  # self
+    if not rest:
+        return names, False
     keywords = _follow(init, rest)
-    if keywords is None or keywords.opaque:
-        return None
+    more = keywords.opaque
     if keywords.forwarded:
         named = [i for i, c in enumerate(classes) if c.__name__ == keywords.after]
-        inherited = _of_constructors(classes[(named or [0])[0] + 1 :])
-        if inherited is None:
-            return None
-        inherited = inherited[keywords.positions :]
-        names += [name for name in inherited if name not in keywords.given]
-    return list(dict.fromkeys([*names, *keywords.names]))
+        inherited, below = _of_constructors(classes[(named or [0])[0] + 1 :])
+        names += [n for n in inherited[keywords.positions :] if n not in keywords.given]
+        more |= below
+    return list(dict.fromkeys([*names, *keywords.names])), more
 
 
-def _follow(init: Any, name: str) -> _Keywords | None:
-    """Read in the source where `**name` goes; None without a source."""
+def _follow(init: Any, name: str) -> _Keywords:
+    """Read in the source where `**name` goes; anywhere, where there is none."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):
-        return None
+        return _Keywords(opaque=True)
     found, seen = _Keywords(), set()
     for node in ast.walk(tree):
         use = _use(node, name)
