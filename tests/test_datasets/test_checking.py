@@ -13,6 +13,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmsmt.datasets.checking import Finding, Opener, check_data
+from mmsmt.datasets.checking.labels import look_at_labels
 from mmsmt.datasets.checking.pictures import SAMPLE
 from mmsmt.engine.data_root import move_data
 
@@ -131,7 +132,8 @@ def two_hundred(**values: object) -> Damage:
         (many(bbox=[15, 5, 19, 9]), 'error', 'not two corners'),
         (many(bbox=[2, 2, 10]), 'error', '4 of 4 boxes not of four numbers'),
         (many(bbox=[2, 2, 'a', 5]), 'error', 'not of four numbers'),
-        (two_hundred(bbox=[2, 2, 0, 5]), 'warning', '1 of 201 boxes without area'),
+        (two_hundred(bbox=[2, 2, 0.5, 5]), 'warning', '1 of 201 boxes under a pixel in size'),
+        (two_hundred(area=0), 'warning', '1 of 201 boxes under a pixel in size'),
         (two_hundred(bbox=[40, 2, 5, 5]), 'warning', 'outside the image: annotations 777'),
         (two_hundred(bbox=[15, 2, 7, 5]), 'warning', '1 of 201 boxes reach beyond the image'),
         (two_hundred(segmentation=[]), 'warning', '1 of 201 annotations without `segmentation`'),
@@ -174,6 +176,18 @@ def test_damage_of_coco_data(tmp_path: Path, damage: Damage, level: str, says: s
     cfg = coco(tmp_path)
     damage(tmp_path)
     assert_named(cfg, level, says)
+
+
+def test_pictures_turned_by_exif_are_measured_as_the_host_reads_them(tmp_path: Path) -> None:
+    mmcv = pytest.importorskip('mmcv')
+    cfg = coco(tmp_path)
+    for orientation, size in ((6, (HEIGHT, WIDTH)), (3, (WIDTH, HEIGHT))):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / 'train' / '1.png'
+        Image.new('RGB', size).save(path, format='JPEG', exif=exif)
+        assert mmcv.imread(str(path)).shape[:2] == (HEIGHT, WIDTH)
+        assert found(cfg)['error'] == []
 
 
 def test_good_coco_data_pass_with_counts(tmp_path: Path) -> None:
@@ -319,7 +333,7 @@ def relabel(value: int, mode: str = 'L') -> Damage:
         (lambda r: write_image(r / 'labels' / '1.png'), '1.png: has 3 channels'),
         (relabel(4), 'values 4 stand for no class, in 1 file: 1.png; reduce_zero_label=True takes'),
         (relabel(254), 'values 254 stand for no class'),
-        (relabel(300, 'I;16'), 'values 300 stand for no class'),
+        (relabel(257, 'I;16'), 'values 257 stand for no class'),  # 1 in the host's 8 bits
     ],
 )
 def test_damage_of_segmentation_data(tmp_path: Path, damage: Damage, says: str) -> None:
@@ -342,6 +356,33 @@ def test_values_without_reducing_zero(tmp_path: Path) -> None:
         Image.new('L', (WIDTH, HEIGHT), 255).save(p) for p in (tmp_path / 'labels').iterdir()
     ]
     assert len(relabels) == 3 and found(cfg)['error'] == []
+
+
+@pytest.mark.parametrize('reduce_zero_label', [True, False])
+@pytest.mark.parametrize('classes', [('wall', 'building', 'sky'), ('sky', 'wall'), None])
+def test_values_become_classes_by_the_hosts_rules(
+    tmp_path: Path, reduce_zero_label: bool, classes: tuple[str, ...] | None
+) -> None:
+    datasets = pytest.importorskip('mmseg.datasets')
+    dataset = datasets.ADE20KDataset(
+        metainfo=dict(classes=classes) if classes else None,
+        reduce_zero_label=reduce_zero_label,
+        lazy_init=True,
+    )
+    path = tmp_path / 'all.png'
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(path)
+    results = dict(
+        seg_map_path=str(path),
+        reduce_zero_label=reduce_zero_label,
+        label_map=dataset.label_map,
+        seg_fields=[],
+    )
+    number = len(dataset.metainfo['classes'])
+    read = datasets.transforms.LoadAnnotations().transform(results)['gt_seg_map'].ravel()
+    expected = [value for value in range(256) if read[value] >= number and read[value] != 255]
+    seen = look_at_labels((str(path), str(path)), dataset, number)
+    assert list(seen.strange) == expected
+    assert len(expected) > 50
 
 
 def test_suffixes_that_find_nothing(tmp_path: Path) -> None:
@@ -431,6 +472,19 @@ def test_damage_of_image_folders(tmp_path: Path, damage: Damage, level: str, say
     cfg = folders(tmp_path)
     damage(tmp_path)
     assert_named(cfg, level, says)
+
+
+def test_images_are_found_as_the_host_finds_them(tmp_path: Path) -> None:
+    datasets = pytest.importorskip('mmpretrain.datasets')
+    cfg = folders(tmp_path)
+    for name in ('a.JPEG', 'b.PNG', 'deep/er/c.jpg', '.hidden.jpg'):
+        write_image(tmp_path / 'train/cat' / 'x.png')
+        (tmp_path / 'train/cat' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'train/cat/x.png').rename(tmp_path / 'train/cat' / name)
+    (tmp_path / 'train/cat/notes.txt').write_text('x')
+    host = datasets.CustomDataset(data_root=str(tmp_path), data_prefix='train')
+    assert f'note: {tmp_path}/train: {len(host)} images' in found(cfg)['note']
+    assert len(host) == 4 + 3
 
 
 def test_number_of_folders_against_the_head(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ def check_boxes(opened: Opened, content: dict[str, Any]) -> Iterator[Finding]:
         wrong = f'{_share(broken, annotations)} not of four numbers: {_ids(broken)}'
         yield Finding('error', path, wrong, 'bbox is [x, y, width, height] in pixels')
     if void:
-        wrong = f'{_share(void, annotations)} without area or outside the image: {_ids(void)}'
+        wrong = (
+            f'{_share(void, annotations)} under a pixel in size or outside the image: {_ids(void)}'
+        )
         right = 'the host leaves them out'
         if all(max(a['bbox']) <= 1 for a in void):
             right += '; bbox is in pixels, not in shares of the image'
