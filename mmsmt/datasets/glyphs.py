@@ -16,6 +16,47 @@ MAX_SHEAR = 0.2
 MAX_STRETCH = 0.15
 
 
+def warp_ink(
+    ink: np.ndarray,
+    extent: int,
+    scale: float,
+    rotation: float = 0.0,
+    shear: float = 0.0,
+    stretch: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
+    """Enlarge and distort a digit smoothly, its centre in the centre of a square.
+
+    Args:
+        ink: One digit, shape (8, 8), float32 in [0, 1].
+        extent: Side of the square in pixels.
+        scale: Pixels a cell of the ink.
+        rotation: Degrees, counter-clockwise. Default 0.
+        shear: Sideways shift per unit of height; positive leans to the right.
+            Default 0.
+        stretch: Factor on the width. Default 1.
+        shift: Pixels to the right and down. Default none.
+
+    Returns:
+        Ink, shape (extent, extent), float32, about in [0, 1].
+    """
+    turn = np.deg2rad(rotation)
+    cos, sin = np.cos(turn), np.sin(turn)
+    forward = np.array([[cos, sin], [-sin, cos]]) @ np.array([[stretch, -shear], [0, 1]])
+    # PIL asks where each pixel of the drawing comes from: the inverse, about the centre.
+    backward = np.linalg.inv(forward * scale)
+    centre = len(ink) / 2 + MARGIN
+    offset = centre - backward @ (np.full(2, extent / 2) + shift)
+    return np.asarray(
+        Image.fromarray(np.pad(ink, MARGIN)).transform(
+            (extent, extent),
+            Image.Transform.AFFINE,
+            np.column_stack([backward, offset]).ravel().tolist(),
+            Image.Resampling.BICUBIC,
+        )
+    )
+
+
 def draw_glyph(
     ink: np.ndarray,
     height: int,
@@ -40,22 +81,10 @@ def draw_glyph(
         Opacity, shape (height, width), float32 in [0, 1]; the digit itself is
         where it exceeds 0.5.
     """
-    cells = len(ink) + 2 * MARGIN
     scale = height // len(ink) + 2  # px a cell: drawn a little too large, then reduced
-    extent = cells * scale
-    turn = np.deg2rad(rotation)
-    cos, sin = np.cos(turn), np.sin(turn)
-    forward = np.array([[cos, sin], [-sin, cos]]) @ np.array([[stretch, -shear], [0, 1]])
-    # PIL asks where each pixel of the drawing comes from: the inverse, about the centre.
-    backward = np.linalg.inv(forward * scale)
-    offset = cells / 2 - backward @ np.full(2, extent / 2)
-    paper = Image.fromarray(np.pad(ink, MARGIN)).transform(
-        (extent, extent),
-        Image.Transform.AFFINE,
-        np.column_stack([backward, offset]).ravel().tolist(),
-        Image.Resampling.BICUBIC,
-    )
-    drawing = ((np.asarray(paper) - CUT) / EDGE + 0.5).clip(0, 1)
+    extent = (len(ink) + 2 * MARGIN) * scale
+    paper = warp_ink(ink, extent, scale, rotation, shear, stretch)
+    drawing = ((paper - CUT) / EDGE + 0.5).clip(0, 1)
     rows = np.flatnonzero((drawing > 0.5).any(axis=1))
     columns = np.flatnonzero((drawing > 0.5).any(axis=0))
     drawing = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -82,11 +111,18 @@ def draw_random_glyph(
     Returns:
         As `draw_glyph`.
     """
-    return draw_glyph(
-        ink,
-        round(float(np.exp(rng.uniform(*np.log(heights))))),
+    height = round(float(np.exp(rng.uniform(*np.log(heights)))))
+    return draw_glyph(ink, height, **draw_distortion(rng), max_width=max_width)
+
+
+def draw_distortion(rng: np.random.Generator) -> dict[str, float]:
+    """Draw a small `rotation`, `shear` and `stretch`.
+
+    Args:
+        rng: Source of all random choices.
+    """
+    return dict(
         rotation=rng.uniform(-MAX_ROTATION, MAX_ROTATION),
         shear=rng.uniform(-MAX_SHEAR, MAX_SHEAR),
         stretch=rng.uniform(1 - MAX_STRETCH, 1 + MAX_STRETCH),
-        max_width=max_width,
     )

@@ -42,7 +42,7 @@ class Parameters:
     size: int = 256
     renderings: int = 7
     seed: int = 0
-    revision: int = 2
+    revision: int = 3
 
     def __post_init__(self) -> None:
         least = {'scenes_train': 1, 'scenes_val': 1, 'size': MIN_SIZE, 'renderings': 0, 'seed': 0}

@@ -8,12 +8,14 @@ learns serves detection as well.
 import numpy as np
 from PIL import Image
 
-from mmsmt.datasets.glyphs import draw_random_glyph
+from mmsmt.datasets.glyphs import draw_distortion, draw_random_glyph, warp_ink
 from mmsmt.datasets.painting import paint, to_uint8
 from mmsmt.datasets.photographs import crop_background
 
 TILE = 64
 HEIGHTS = (24, 64)  # px, drawn log-uniformly
+ZOOM = (0.75, 1.1)  # of a coloured tile, as a factor on a plain one's
+SHIFT = 4.0  # px
 
 
 def plain_tile(ink: np.ndarray) -> np.ndarray:
@@ -34,7 +36,8 @@ def _enlarge(ink: np.ndarray) -> np.ndarray:
 
 
 def coloured_tile(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Enlarge a sample like a plain tile, in one random readable colour on another.
+    """Enlarge a sample like a plain tile, a little distorted and smaller or shifted, in one
+    random readable colour on another.
 
     Args:
         ink: One digit, shape (8, 8), float32 in [0, 1].
@@ -44,7 +47,10 @@ def coloured_tile(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         RGB, shape (64, 64, 3), uint8.
     """
     picture = np.full((TILE, TILE, 3), rng.random(3), dtype=np.float32)
-    paint(picture, _enlarge(ink), 0, 0, rng)
+    scale = TILE / len(ink) * rng.uniform(*ZOOM)
+    shift = tuple(rng.uniform(-SHIFT, SHIFT, 2))
+    warped = warp_ink(ink, TILE, scale, **draw_distortion(rng), shift=shift)
+    paint(picture, warped.clip(0, 1), 0, 0, rng)
     return to_uint8(picture)
 
 

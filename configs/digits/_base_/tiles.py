@@ -6,8 +6,6 @@ data_preprocessor = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Invert', prob=0.5),
-    dict(type='Rotate', angle=15.0, prob=0.5, random_negative_prob=0.5),
-    dict(type='Shear', magnitude=0.2, prob=0.5, random_negative_prob=0.5),
     dict(type='ColorJitter', brightness=0.3, contrast=0.5, saturation=0.3),
     dict(type='PackInputs'),
 ]
