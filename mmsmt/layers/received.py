@@ -33,7 +33,9 @@ def received_attention(
     dtype = torch.promote_types(q.dtype, torch.float32)
     received = torch.zeros(k.shape[0], k.shape[-1], dtype=dtype, device=k.device)
     step = max(chunk // max(k.shape[0] * num_heads * k.shape[-1], 1), 1)
-    for start in range(0, q.shape[2], step):
+    # Over a number, not over `range(0, N, step)`: a compiled graph then serves many sizes.
+    for part in range(-(-q.shape[2] // step)):
+        start = part * step
         scores = q[:, :, start : start + step] @ k * k.shape[2] ** -0.5
         if valid is not None:
             scores = scores.masked_fill(~valid[:, None, None], -torch.inf)

@@ -10,18 +10,18 @@ import torch
 from mmengine.model import ExponentialMovingAverage
 from torch import Tensor, nn
 
-from mmsmt.backbones import SMT, FeatureInfo
+from mmsmt.backbones import FeatureInfo
 
 SUBSETS = [subset for k in range(1, 5) for subset in combinations(range(4), k)]
 
 
 @pytest.mark.parametrize('out_indices', [*SUBSETS, (3, 0), [2, 1]], ids=str)
 def test_out_indices_choose_and_order_the_outputs(
-    pico: Callable, images: Callable, out_indices: list
+    any_pico: Callable, images: Callable, out_indices: list
 ) -> None:
     x = images(1, 64, 96)
-    everything = pico().eval()(x)
-    model = pico(out_indices=out_indices).eval()
+    everything = any_pico().eval()(x)
+    model = any_pico(out_indices=out_indices).eval()
     outputs = model(x)
     assert isinstance(outputs, tuple)
     assert len(outputs) == len(model.feature_info) == len(out_indices)
@@ -31,19 +31,19 @@ def test_out_indices_choose_and_order_the_outputs(
         assert feature.shape == (1, info.channels, 64 // info.stride, 96 // info.stride)
 
 
-def test_one_index_may_be_a_number(pico: Callable) -> None:
-    assert pico(out_indices=3).feature_info == (FeatureInfo(channels=256, stride=32),)
+def test_one_index_may_be_a_number(any_pico: Callable) -> None:
+    assert any_pico(out_indices=3).feature_info == (FeatureInfo(channels=256, stride=32),)
 
 
-def test_stages_after_the_last_output_do_not_run(pico: Callable, images: Callable) -> None:
-    model = pico(out_indices=(1, 0))
+def test_stages_after_the_last_output_do_not_run(any_pico: Callable, images: Callable) -> None:
+    model = any_pico(out_indices=(1, 0))
     model.stages[2][0].register_forward_hook(lambda *_: pytest.fail('stage 3 ran for nothing'))
     model(images())
 
 
 @pytest.mark.parametrize('in_channels', [1, 4])
-def test_in_channels(pico: Callable, images: Callable, in_channels: int) -> None:
-    model = pico(in_channels=in_channels)
+def test_in_channels(any_pico: Callable, images: Callable, in_channels: int) -> None:
+    model = any_pico(in_channels=in_channels)
     assert model(images(channels=in_channels))[3].shape == (2, 256, 2, 2)
     with pytest.raises(
         ValueError, match=rf'expected images \(B, {in_channels}, H, W\), got \(2, 3'
@@ -57,9 +57,11 @@ def stage_of(name: str) -> int:
 
 
 @pytest.mark.parametrize('frozen', [-1, 0, 1, 2, 3, 4])
-def test_frozen_stages(pico: Callable, images: Callable, loss_of: Callable, frozen: int) -> None:
+def test_frozen_stages(
+    any_pico: Callable, images: Callable, loss_of: Callable, frozen: int
+) -> None:
     """One optimiser step changes every weight and statistic of the other stages, and no other."""
-    model = pico(frozen_stages=frozen).eval().train()
+    model = any_pico(frozen_stages=frozen).eval().train()
     for name, parameter in model.named_parameters():
         assert parameter.requires_grad is (stage_of(name) > frozen), name
     for name, module in model.named_modules():
@@ -80,8 +82,8 @@ def test_frozen_stages(pico: Callable, images: Callable, loss_of: Callable, froz
         assert changed is (stage_of(name) > frozen), name
 
 
-def test_frozen_parts_follow_eval_and_train(pico: Callable) -> None:
-    model = pico(frozen_stages=2)
+def test_frozen_parts_follow_eval_and_train(any_pico: Callable) -> None:
+    model = any_pico(frozen_stages=2)
     assert model.train() is model
     assert model.training
     model.eval()
@@ -116,10 +118,10 @@ def tensors_kept(model: nn.Module) -> list[str]:
 
 @pytest.mark.parametrize('with_cp', [False, True])
 def test_nothing_of_a_forward_stays(
-    pico: Callable, images: Callable, loss_of: Callable, with_cp: bool
+    any_pico: Callable, images: Callable, loss_of: Callable, with_cp: bool
 ) -> None:
     """A kept graph tensor breaks deepcopy, and with it every EMA of a trained model."""
-    model, x = pico(with_cp=with_cp), images()
+    model, x = any_pico(with_cp=with_cp), images()
     attributes = {name: set(vars(module)) for name, module in model.named_modules()}
     loss = loss_of(model(x))
     assert tensors_kept(model) == []
@@ -133,8 +135,10 @@ def test_nothing_of_a_forward_stays(
             assert torch.equal(got, feature)
 
 
-def test_exponential_moving_average(pico: Callable, images: Callable, loss_of: Callable) -> None:
-    model = pico()
+def test_exponential_moving_average(
+    any_pico: Callable, images: Callable, loss_of: Callable
+) -> None:
+    model = any_pico()
     average = ExponentialMovingAverage(model, momentum=0.25, update_buffers=True)
     start = copy.deepcopy(model.state_dict())
     average.update_parameters(model)  # the first call copies
@@ -145,6 +149,6 @@ def test_exponential_moving_average(pico: Callable, images: Callable, loss_of: C
     for name, value in average.module.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(value, 0.75 * start[name] + 0.25 * now[name], msg=name)
-    assert isinstance(average.module, SMT)
+    assert type(average.module) is type(model)
     average.eval()
     assert average(images())[3].isfinite().all()

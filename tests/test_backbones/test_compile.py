@@ -21,18 +21,18 @@ def _fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def test_no_graph_breaks(pico: Callable, images: Callable) -> None:
-    explained = torch._dynamo.explain(pico(drop_path_rate=0.1))(images(1, 32, 32))
+def test_no_graph_breaks(any_pico: Callable, images: Callable) -> None:
+    explained = torch._dynamo.explain(any_pico(drop_path_rate=0.1))(images(1, 32, 32))
     assert explained.graph_break_count == 0, explained.break_reasons
     assert explained.graph_count == 1
 
 
 @pytest.mark.parametrize('with_cp', [False, True])
 def test_training_equals_eager(
-    pico: Callable, images: Callable, loss_of: Callable, with_cp: bool
+    any_pico: Callable, images: Callable, loss_of: Callable, with_cp: bool
 ) -> None:
     """Outputs, gradients and, also under recomputation, batch-norm statistics."""
-    model = pico(with_cp=with_cp, layer_scale_init_value=0.5)
+    model = any_pico(with_cp=with_cp, layer_scale_init_value=0.5)
     eager = copy.deepcopy(model)
     x = images(2, 32, 64)
     compiled = torch.compile(model, fullgraph=True, backend='aot_eager')

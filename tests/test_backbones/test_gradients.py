@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmsmt.backbones import SMT
+from mmsmt.backbones import SMT, SGFormer
 
 EVERYTHING = {'layer_scale_init_value': 0.5, 'depths': (2, 1, 3, 2)}
 
@@ -25,9 +25,9 @@ def without_gradient(model: nn.Module) -> list[str]:
 @pytest.mark.parametrize('with_cp', [False, True])
 @pytest.mark.parametrize('training', [True, False])
 def test_gradients_reach_every_parameter(
-    pico: Callable, images: Callable, loss_of: Callable, training: bool, with_cp: bool
+    any_pico: Callable, images: Callable, loss_of: Callable, training: bool, with_cp: bool
 ) -> None:
-    model = pico(**EVERYTHING, with_cp=with_cp).train(training)
+    model = any_pico(**EVERYTHING, with_cp=with_cp).train(training)
     x = images().requires_grad_()
     loss_of(model(x)).backward()
     assert without_gradient(model) == []
@@ -53,10 +53,10 @@ def test_gradient_test_names_the_one_without(
 
 
 def test_last_output_alone_reaches_all_but_the_other_norms(
-    pico: Callable, images: Callable, loss_of: Callable
+    any_pico: Callable, images: Callable, loss_of: Callable
 ) -> None:
     """Each stage's norm feeds the next stage, so even they take part."""
-    model = pico(out_indices=(3,))
+    model = any_pico(out_indices=(3,))
     loss_of(model(images())).backward()
     assert without_gradient(model) == []
 
@@ -88,11 +88,11 @@ def trained_steps(
     ids=str,
 )
 def test_recomputation_changes_nothing(
-    pico: Callable, images: Callable, loss_of: Callable, options: dict
+    any_pico: Callable, images: Callable, loss_of: Callable, options: dict
 ) -> None:
     """Batch norms must not count the recomputed pass: neither means nor the counter."""
-    plain = pico(**EVERYTHING, **options)
-    checkpointed = pico(**EVERYTHING, **options, with_cp=True)
+    plain = any_pico(**EVERYTHING, **options)
+    checkpointed = any_pico(**EVERYTHING, **options, with_cp=True)
     calls = []
     checkpointed.stages[2][0].register_forward_pre_hook(lambda *_: calls.append(1))
     loss, gradients, state = trained_steps(plain, images, loss_of)
@@ -103,9 +103,9 @@ def test_recomputation_changes_nothing(
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradients_cp[name], gradient, msg=lambda m, n=name: f'{n}: {m}')
     counters = [name for name in state if name.endswith('num_batches_tracked')]
-    assert counters
+    assert counters or isinstance(plain, SGFormer), 'SG-Former has no batch norm of its own'
     if not options:
-        assert {state[name].item() for name in counters} == {2}
+        assert {state[name].item() for name in counters} <= {2}
     for name, value in state.items():
         torch.testing.assert_close(state_cp[name], value, msg=lambda m, n=name: f'{n}: {m}')
 
@@ -122,9 +122,9 @@ def test_recomputation_keeps_the_very_buffers(
 
 @pytest.mark.parametrize('training, grad', [(False, True), (True, False)])
 def test_no_recomputation_without_training(
-    pico: Callable, images: Callable, loss_of: Callable, training: bool, grad: bool
+    any_pico: Callable, images: Callable, loss_of: Callable, training: bool, grad: bool
 ) -> None:
-    model, plain = pico(with_cp=True).train(training), pico().train(training)
+    model, plain = any_pico(with_cp=True).train(training), any_pico().train(training)
     calls = []
     model.stages[0][0].register_forward_pre_hook(lambda *_: calls.append(1))
     with torch.set_grad_enabled(grad):

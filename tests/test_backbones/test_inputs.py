@@ -59,8 +59,8 @@ def test_training_on_a_single_pixel_is_refused_by_batch_norm(
         pico()(images(1, 3, 3))
 
 
-def test_an_image_does_not_depend_on_its_batch(pico: Callable, images: Callable) -> None:
-    model, x = pico().eval(), images(3)
+def test_an_image_does_not_depend_on_its_batch(any_pico: Callable, images: Callable) -> None:
+    model, x = any_pico().eval(), images(3)
     together = model(x)
     for i in range(3):
         for got, want in zip(model(x[i : i + 1]), together, strict=True):
@@ -70,9 +70,9 @@ def test_an_image_does_not_depend_on_its_batch(pico: Callable, images: Callable)
 @pytest.mark.parametrize('channels', [3, 1])
 @pytest.mark.parametrize('layout', STRIDED)
 def test_memory_format_of_the_input_does_not_matter(
-    pico: Callable, images: Callable, shake: Callable, layout: str, channels: int
+    any_pico: Callable, images: Callable, shake: Callable, layout: str, channels: int
 ) -> None:
-    model = shake(pico(in_channels=channels).eval())
+    model = shake(any_pico(in_channels=channels).eval())
     x = images(2, 33, 46, channels)
     if layout == 'expanded':
         x = x[:1].repeat(2, 1, 1, 1)
@@ -84,22 +84,22 @@ def test_memory_format_of_the_input_does_not_matter(
 
 
 @pytest.mark.parametrize('channels_last', [True, False])
-def test_outputs_are_contiguous(pico: Callable, images: Callable, channels_last: bool) -> None:
+def test_outputs_are_contiguous(any_pico: Callable, images: Callable, channels_last: bool) -> None:
     """mmcv's RoIAlign computes nonsense from a channels-last map, without an error."""
     x = images()
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
-    for stage, feature in enumerate(pico()(x)):
+    for stage, feature in enumerate(any_pico()(x)):
         assert feature.is_contiguous(), f'stage {stage}'
 
 
 @pytest.mark.parametrize('channels', [3, 1])
 @pytest.mark.parametrize('layout', STRIDED)
 def test_every_part_gets_a_contiguous_map(
-    pico: Callable, images: Callable, layout: str, channels: int
+    any_pico: Callable, images: Callable, layout: str, channels: int
 ) -> None:
     """Channels-last from the stem on: a layout that is lost is copied again in every block."""
-    model = pico(in_channels=channels)
+    model = any_pico(in_channels=channels)
     parts = [
         *model.patch_embeds,
         *(part for blocks in model.stages for block in blocks for part in (block, block.mixer)),
@@ -112,10 +112,10 @@ def test_every_part_gets_a_contiguous_map(
     assert seen == [True] * len(parts)
 
 
-def test_input_is_left_as_it_is(pico: Callable, images: Callable) -> None:
+def test_input_is_left_as_it_is(any_pico: Callable, images: Callable) -> None:
     for x in (images(), images().contiguous(memory_format=torch.channels_last)):
         before = x.clone()
-        pico()(x)
+        any_pico()(x)
         assert torch.equal(x, before)
 
 
@@ -129,14 +129,14 @@ def test_too_small_images_are_refused(
 
 
 @pytest.mark.parametrize('shape', [(2, 1, 64, 64), (2, 4, 64, 64), (3, 64, 64), (2, 64, 64, 3)])
-def test_wrong_shapes_are_refused(pico: Callable, shape: tuple[int, ...]) -> None:
+def test_wrong_shapes_are_refused(any_pico: Callable, shape: tuple[int, ...]) -> None:
     got = str(shape).replace('(', r'\(').replace(')', r'\)')
     with pytest.raises(ValueError, match=rf'expected images \(B, 3, H, W\), got {got}'):
-        pico()(torch.zeros(shape))
+        any_pico()(torch.zeros(shape))
 
 
-def test_empty_batch(pico: Callable) -> None:
-    outputs = pico().eval()(torch.zeros(0, 3, 64, 64))
+def test_empty_batch(any_pico: Callable) -> None:
+    outputs = any_pico().eval()(torch.zeros(0, 3, 64, 64))
     assert [tuple(f.shape) for f in outputs] == [
         (0, 32, 16, 16),
         (0, 64, 8, 8),

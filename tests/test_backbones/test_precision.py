@@ -71,9 +71,9 @@ def test_model_of_half_precision(
 
 
 def test_training_a_bfloat16_model_with_drop_path(
-    pico: Callable, images: Callable, loss_of: Callable
+    any_pico: Callable, images: Callable, loss_of: Callable
 ) -> None:
-    model = pico(drop_path_rate=0.2, layer_scale_init_value=1e-4).bfloat16()
+    model = any_pico(drop_path_rate=0.2, layer_scale_init_value=1e-4).bfloat16()
     outputs = model(images().bfloat16())
     assert {f.dtype for f in outputs} == {torch.bfloat16}
     loss_of(outputs).backward()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from mmsmt.layers import received
 from mmsmt.layers.received import received_attention
@@ -68,3 +69,14 @@ def test_has_no_gradient_and_is_float32_at_least() -> None:
 
 def test_empty_batch() -> None:
     assert received_attention(torch.zeros(0, 4, 8), torch.zeros(0, 3, 8), 2).shape == (0, 3)
+
+
+def test_one_compiled_graph_serves_sizes_of_as_many_chunks() -> None:
+    """A loop that counts queries would be compiled again for every size of an image."""
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(received_attention, fullgraph=True, dynamic=True, backend=counter)
+    for batch, queries, keys in ((2, 40, 6), (3, 50, 8), (4, 31, 5)):
+        q, k = torch.randn(batch, queries, 8), torch.randn(batch, keys, 8)
+        torch.testing.assert_close(compiled(q, k, 2), received_attention(q, k, 2))
+    assert counter.frame_count == 1, f'compiled {counter.frame_count} times'
