@@ -44,7 +44,7 @@ def build_part(
                 f'did you mean {near!r}?',
             )
         key = spell((*part.path, *argument))
-        findings.append(Finding(key, wrong, right or f'give what {_kind(part)} takes'))
+        findings.append(Finding(key, wrong, right or f'{_kind(part)} cannot be built with it'))
         if near is None:
             return None, findings
 

@@ -170,6 +170,14 @@ visualizer = dict(vis_backend=[])""",
             ('model.auxiliary_head.in_index', 'is 4', 'must be in 0 to 3'),
         ],
     ),
+    'beside a norm that mmcv freezes': (
+        SEG,
+        'model = dict(decode_head=dict(chanels=3), auxiliary_head=dict(norm_cfg=dict(epz=1)))',
+        [
+            ('model.decode_head.chanels', 'UPerHead has no', "'channels'"),
+            ('model.auxiliary_head.norm_cfg.epz', 'BatchNorm2d has no', "'eps'"),
+        ],
+    ),
     'channels of a classifier': (
         CLS,
         'model = dict(backbone=dict(out_indices=(2,)))',
@@ -187,8 +195,8 @@ visualizer = dict(vis_backend=[])""",
     ),
     'classes of COCO': (
         'det/retinanet_smt_t_1x.py',
-        'model = dict(bbox_head=dict(num_classes=81))',
-        [('model.bbox_head.num_classes', 'is 81', 'must be 80')],
+        'model = dict(bbox_head=dict(num_classes=79))',
+        [('model.bbox_head.num_classes', 'is 79', 'must be 80')],
     ),
     'one class without a comma': (
         MASK,
