@@ -1,7 +1,16 @@
-"""Looking at runs and networks: curves and contact sheets."""
+"""Looking at runs and networks: curves, contact sheets, counts."""
 
 from mmsmt.analysis.comparison import plot_comparison, tabulate_results
+from mmsmt.analysis.complexity import Complexity, count_complexity
 from mmsmt.analysis.curves import plot_curves, read_scalars
 from mmsmt.analysis.pictures import contact_sheet
 
-__all__ = ['contact_sheet', 'plot_comparison', 'plot_curves', 'read_scalars', 'tabulate_results']
+__all__ = [
+    'Complexity',
+    'contact_sheet',
+    'count_complexity',
+    'plot_comparison',
+    'plot_curves',
+    'read_scalars',
+    'tabulate_results',
+]

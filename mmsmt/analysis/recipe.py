@@ -15,6 +15,7 @@ from torch import nn
 
 from mmsmt.engine.amp import prepare_cpu_amp
 from mmsmt.layers import DropPath
+from mmsmt.linting.weightless import Weightless
 
 
 class RateCurve(NamedTuple):
@@ -45,8 +46,8 @@ def build_on_meta(cfg: Config) -> nn.Module:
         part.pop('init_cfg', None)
     if 'data_preprocessor' not in model and 'data_preprocessor' in cfg:
         model.data_preprocessor = cfg.data_preprocessor
-    with torch.device('meta'):
-        return MODELS.build(model)
+    with Weightless():
+        return MODELS.build(model).to('meta')
 
 
 def trace_rate(cfg: Config, epoch_length: int) -> RateCurve:

@@ -1,0 +1,64 @@
+"""Run any host's network up to the raw outputs of its heads, where no choice depends on values.
+
+Knows the hosts by the parts that their models have, and imports none of them.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+# What mmdet counts two-stage detectors with, and thus published figures: 1,000 boxes in the
+# dummy forward of its 2.x, and the first 100 of them for masks there and in its 3.x.
+BOXES = 1000
+MASKS = 100
+
+
+def run_network(model: nn.Module, images: Tensor) -> None:
+    """Run a network; what it gives is of no interest.
+
+    Args:
+        model: A host's model, or any module that takes images.
+        images: Of shape (B, C, H, W), values are not looked at.
+    """
+    if not isinstance(model, BaseModel):
+        model(images)
+    elif hasattr(model, 'roi_head'):
+        _run_two_stage(model, images)
+    else:
+        size = tuple(images.shape[-2:])
+        info = dict(img_shape=size, batch_input_shape=size, pad_shape=size, ori_shape=size)
+        model(images, [BaseDataElement(metainfo=info)] * len(images), mode='tensor')
+
+
+def _run_two_stage(model: Any, images: Tensor) -> None:
+    """Run the features, the network of proposals, and the heads on blank regions."""
+    features, roi_head = model.extract_feat(images), model.roi_head
+    learnt = getattr(model.rpn_head, 'init_proposal_features', None)
+    boxes, queries = BOXES, list[Tensor]()
+    if learnt is None:
+        model.rpn_head(features)
+    else:  # Sparse R-CNN: boxes are parameters, and each comes with a feature
+        boxes, queries = learnt.num_embeddings, [learnt.weight.expand(len(images), -1, -1)]
+    for extractor, head in _stages(roi_head.bbox_roi_extractor, roi_head.bbox_head):
+        head(_regions(roi_head, extractor, images, boxes), *queries)
+    if roi_head.with_mask:
+        shared = getattr(roi_head, 'mask_roi_extractor', None) or roi_head.bbox_roi_extractor
+        for extractor, head in _stages(shared, roi_head.mask_head):
+            head(_regions(roi_head, extractor, images, MASKS))
+
+
+def _stages(extractors: Any, heads: Any) -> Iterator[tuple[Any, Any]]:
+    """Pairs of a cascade's lists, or the one pair there is."""
+    if isinstance(heads, nn.ModuleList):
+        return zip(extractors, heads, strict=True)
+    return iter([(extractors, heads)])
+
+
+def _regions(roi_head: Any, extractor: Any, images: Tensor, number: int) -> Tensor:
+    """Features of regions as an extractor shapes them; mmcv's operators want real memory."""
+    size = extractor.roi_layers[0].output_size
+    blank = images.new_zeros(len(images) * number, extractor.out_channels, *size)
+    return roi_head.shared_head(blank) if roi_head.with_shared_head else blank
