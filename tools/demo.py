@@ -111,7 +111,8 @@ def train(task: Task, folder: Path, log: Path, options: list[str]) -> None:
     if (folder / 'last_checkpoint').exists():
         arguments.append('--resume')
     if options:
-        arguments += ['--cfg-options', *options]
+        # Scenes are evaluated right afterwards, once is enough.
+        arguments += ['--no-validate', '--cfg-options', *options]
     seconds = run_step(f'training for {task.title}', arguments, log)
     remember(folder / 'trained.json', {'seconds': round(seconds)})
 
@@ -168,9 +169,10 @@ def main() -> None:
     for task in TASKS:
         folder = folders[task.config]
         train(task, folder, log, options)
-        if not options:  # the others start from the classifier's backbone, as in the papers
-            source = find_latest_checkpoint(str(folder))
-            options = [f'model.backbone.init_cfg.checkpoint={source}']
+        # Each starts from the backbone of the one before: detection from classification as in
+        # the papers, segmentation from detection, which has seen the scenes.
+        source = find_latest_checkpoint(str(folder))
+        options = [f'model.backbone.init_cfg.checkpoint={source}']
         result = evaluate(task, folder, log)
         trained = json.loads((folder / 'trained.json').read_text())['seconds']
         values = ', '.join(f'{label} {result[key]:.3f}' for key, label in task.metrics.items())

@@ -17,16 +17,17 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'digits'
 
 @pytest.fixture(scope='session')
 def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data/digits and the classifiers' checkpoints, as after their training."""
+    """A folder with data/digits and the checkpoints that others start from, as after training."""
     home = tmp_path_factory.mktemp('digits_home')
     # Scenes no smaller than the crop: mmseg 1.2.2 cannot weight classes where it has padded.
     prepare_digits(home / 'data/digits', Parameters(8, 4, 192, 0))
     for name, network in (('smt_pico', SMT), ('sg_former_pico', SGFormer)):
-        torch.manual_seed(3)
-        state = {f'backbone.{k}': v for k, v in network('pico').state_dict().items()}
-        checkpoint = home / f'work_dirs/cls_{name}/epoch_6.pth'
-        checkpoint.parent.mkdir(parents=True)
-        torch.save({'state_dict': state}, checkpoint)
+        for seed, task in enumerate((f'cls_{name}/epoch_6', f'mask_rcnn_{name}/epoch_2')):
+            torch.manual_seed(seed)
+            state = {f'backbone.{k}': v for k, v in network('pico').state_dict().items()}
+            checkpoint = home / f'work_dirs/{task}.pth'
+            checkpoint.parent.mkdir(parents=True)
+            torch.save({'state_dict': state}, checkpoint)
     return home
 
 

@@ -47,10 +47,13 @@ def test_trains_two_iterations_and_validates(name: str, small_runner: Callable) 
 
 
 @pytest.mark.parametrize('name', [name for name in METRICS if 'cls' not in name])
-def test_starts_from_the_classifier(name: str, small_runner: Callable, digits_home: Path) -> None:
+def test_starts_from_what_was_trained_before(
+    name: str, small_runner: Callable, digits_home: Path
+) -> None:
     runner = small_runner(name)
     runner.model.init_weights()
-    classifier = 'cls_' + name[name.index('sg_former' if 'sg_former' in name else 'smt') :]
-    trained = load_checkpoint(digits_home / f'work_dirs/{classifier}/epoch_6.pth')
+    network = name[name.index('sg_former' if 'sg_former' in name else 'smt') :]
+    before = f'mask_rcnn_{network}/epoch_2' if 'upernet' in name else f'cls_{network}/epoch_6'
+    trained = load_checkpoint(digits_home / f'work_dirs/{before}.pth')
     for key, value in runner.model.backbone.state_dict().items():
         assert torch.equal(value, trained[f'backbone.{key}']), key

@@ -1,9 +1,11 @@
 """What the zoo's configs train with is what the recipes say, read back from built objects.
 
-The numbers are those of the released configurations and the paper (arXiv 2307.08579).
+The numbers are those of the released configurations and the papers (arXiv 2307.08579 for SMT,
+2308.12216 for SG-Former).
 """
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ from mmsmt.analysis.recipe import build_on_meta, read_recipe
 NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.GroupNorm)
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ADAMW = {'optimizer': 'AdamW', 'betas': (0.9, 0.999), 'eps': 1e-8}
-DROP_PATH = {'t': 0.1, 's': 0.2, 'b': 0.3, 'l': 0.1}
+DROP_PATH = {
+    'smt': {'t': 0.1, 's': 0.2, 'b': 0.3, 'l': 0.1},
+    'sg_former': {'s': 0.1, 'm': 0.2, 'b': 0.4},
+}
 # Base batch, length, peak rate, decay, clipping of the gradient's norm.
 CLS = {
     'smt_t_in1k': (1024, 300, 2e-3, 0.05, 5.0),
@@ -62,8 +67,9 @@ def read(task: str, name: str, **options: Any) -> tuple[dict[str, Any], Config]:
     cfg = Config.fromfile(CONFIGS / task / f'{name}.py')
     recipe = read_recipe(cfg, **options)
     assert {key: recipe[key] for key in ADAMW} == ADAMW
-    variant = name.split('smt_')[1][0]
-    assert recipe['drop path'] == pytest.approx(DROP_PATH[variant])
+    family = 'sg_former' if 'sg_former_' in name else 'smt'
+    variant = name.split(f'{family}_')[1][0]
+    assert recipe['drop path'] == pytest.approx(DROP_PATH[family][variant])
     assert recipe['batch per process'] * 8 * recipe['accumulated batches'] == recipe['base batch']
     return recipe, cfg
 
@@ -122,9 +128,29 @@ def test_augmentation_of_classification(name: str) -> None:
         assert test['CenterCrop']['crop_size'] == 224
 
 
-@pytest.mark.parametrize('name', sorted(path.stem for path in (CONFIGS / 'det').glob('*smt*.py')))
+@pytest.mark.parametrize('variant', ['s', 'm', 'b'])
+def test_classification_of_sg_former(variant: str) -> None:
+    recipe, cfg = read('cls', f'sg_former_{variant}_in1k', epoch_length=50)
+    assert (recipe['base batch'], recipe['length'], recipe['clip']) == (1024, 300, None)
+    curve = recipe['rate']
+    assert (curve.first, curve.peak) == (pytest.approx(1e-6), pytest.approx(1e-3))
+    assert curve.warmup == pytest.approx(20 * 50, abs=1)
+    assert curve.last == pytest.approx(1e-5, rel=0.02) and not curve.drops
+    assert set(recipe['decays']) == {0.05, 0.0} and recipe['mixed precision']
+    mixup, cutmix = recipe['batch augmentation']
+    assert (mixup['alpha'], cutmix['alpha']) == (0.8, 1.0)
+    averaging = next(hook for hook in cfg.custom_hooks if hook.type == 'EMAHook')
+    assert 1 - averaging.momentum == pytest.approx(0.99992)
+    assert cfg.model.head.loss.label_smooth_val == 0.1
+    found = steps(cfg)
+    assert found['RandAugment']['magnitude_level'] == 9
+    assert found['RandAugment']['magnitude_std'] == 0.5
+    assert found['RandomErasing']['erase_prob'] == 0.25
+
+
+@pytest.mark.parametrize('name', sorted(path.stem for path in (CONFIGS / 'det').glob('*.py')))
 def test_detection(name: str) -> None:
-    method, _, variant_length = name.partition('_smt_')
+    method, _, variant_length = re.split('_(smt|sg_former)_', name)
     length = variant_length.split('_')[1]
     recipe, cfg = read('det', name)
     rate, decay, clip = DET[method]
@@ -190,9 +216,11 @@ def test_heads_of_detectors() -> None:
     assert (dino.neck.type, dino.neck.num_outs) == ('ChannelMapper', 4)
 
 
-@pytest.mark.parametrize('variant', ['t', 's', 'b'])
-def test_upernet(variant: str) -> None:
-    recipe, cfg = read('seg', f'upernet_smt_{variant}_160k_ade20k')
+@pytest.mark.parametrize(
+    'backbone', [*(f'smt_{v}' for v in 'tsb'), *(f'sg_former_{v}' for v in 'smb')]
+)
+def test_upernet(backbone: str) -> None:
+    recipe, cfg = read('seg', f'upernet_{backbone}_160k_ade20k')
     assert (recipe['base batch'], recipe['length'], recipe['clip']) == (16, 160000, None)
     assert set(recipe['decays']) == {0.01}
     curve = recipe['rate']
@@ -219,15 +247,21 @@ def test_scales_of_segmentation() -> None:
     assert [step.prob for step in flips] == [0.0, 1.0]
 
 
-def test_semantic_fpn() -> None:
-    recipe, _ = read('seg', 'fpn_smt_s_80k_ade20k')
+@pytest.mark.parametrize('backbone', ['smt_s', *(f'sg_former_{v}' for v in 'smb')])
+def test_semantic_fpn(backbone: str) -> None:
+    recipe, _ = read('seg', f'fpn_{backbone}_80k_ade20k')
     assert (recipe['base batch'], recipe['length']) == (16, 80000)
     assert recipe['rate'].peak == pytest.approx(1e-4) and set(recipe['decays']) == {1e-4}
 
 
 def test_every_leaf_is_read_back() -> None:
-    assert set(CLS) == {path.stem for path in (CONFIGS / 'cls').glob('*smt*.py')}
-    assert {path.stem for path in (CONFIGS / 'seg').glob('*smt*.py')} == {
+    assert {path.stem for path in (CONFIGS / 'cls').glob('*.py')} == {
+        *CLS,
+        *(f'sg_former_{variant}_in1k' for variant in 'smb'),
+    }
+    assert {path.stem for path in (CONFIGS / 'seg').glob('*.py')} == {
         'fpn_smt_s_80k_ade20k',
         *(f'upernet_smt_{variant}_160k_ade20k' for variant in 'tsb'),
+        *(f'fpn_sg_former_{variant}_80k_ade20k' for variant in 'smb'),
+        *(f'upernet_sg_former_{variant}_160k_ade20k' for variant in 'smb'),
     }

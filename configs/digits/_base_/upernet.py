@@ -4,7 +4,7 @@ _base_ = [
     'mmseg::_base_/models/upernet_swin.py',
     'mmseg::_base_/default_runtime.py',
 ]
-channels = 64
+channels = 48
 norm_cfg = dict(type='BN', requires_grad=True)
 # The hosts' std of 0.01 keeps the digits' probabilities equal for a thousand steps.
 classifier_init = dict(type='Normal', std=0.1, override=dict(name='conv_seg'))
@@ -38,7 +38,7 @@ optim_wrapper = dict(
     ),
 )
 auto_scale_lr = dict(base_batch_size=6, enable=False)
-max_epochs = 3
+max_epochs = 4
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
     dict(
