@@ -2,14 +2,17 @@
 
 import ast
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, utils
 from mmengine.utils import get_installed_path, is_installed
 
 from mmsmt.linting.findings import Finding, nearest
 
+_load_once = cache(utils.load)
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
@@ -31,9 +34,20 @@ def read_config(path: Path) -> tuple[Config | None, list[Finding]]:
     if findings:
         return None, findings
     try:
-        return Config.fromfile(path), []
+        with _metafiles_read_once():
+            return Config.fromfile(path), []
     except Exception as error:  # noqa: BLE001  a config is a program, which may raise anything
         return None, list(_check_duplicates(path)) or [_explain(error)]
+
+
+@contextmanager
+def _metafiles_read_once() -> Iterator[None]:
+    """mmengine 0.10.7 reads all metafiles of a host anew for every `mmdet::...`, for a second."""
+    before, utils.load = utils.load, _load_once
+    try:
+        yield
+    finally:
+        utils.load = before
 
 
 def bases_of(path: Path) -> list[str]:
