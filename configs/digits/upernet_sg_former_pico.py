@@ -4,7 +4,9 @@ model = dict(
         _delete_=True,
         **_base_.backbone,
         # What configs/digits/mask_rcnn_sg_former_pico.py trains: it has seen the scenes.
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/mask_rcnn_sg_former_pico/epoch_2.pth'),
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/mask_rcnn_sg_former_pico/epoch_2.pth'
+        ),
     ),
     decode_head=dict(in_channels=_base_.backbone_channels),
     auxiliary_head=dict(in_channels=_base_.backbone_channels[2]),
