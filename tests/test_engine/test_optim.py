@@ -1,13 +1,19 @@
 """Layer-wise rates, mixed precision without GPUs, clipping under FSDP: what configs ask for."""
 
+import logging
+from argparse import Namespace
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner
 from torch import nn
 
 from mmsmt.backbones import SMT
+from mmsmt.engine import apply_train_options
 from mmsmt.engine.amp import prepare_cpu_amp
 from mmsmt.engine.sharding import prepare_sharded_clipping
 
@@ -150,3 +156,24 @@ def test_clipping_under_fsdp_is_exchanged_or_refused() -> None:
         prepare_sharded_clipping(config(clip_grad=dict(max_norm=5.0, norm_type=1)))
     with pytest.raises(ValueError, match='clipping needs one of'):
         prepare_sharded_clipping(config(type='Other', clip_grad=dict(max_norm=5.0)))
+
+
+@pytest.mark.parametrize(('batch', 'counts', 'factor'), [(64, 1, 1.0), (32, 1, 0.5), (16, 2, 0.5)])
+def test_scaled_rate_counts_accumulated_batches(batch: int, counts: int, factor: float) -> None:
+    cfg = Config(
+        dict(
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=counts),
+            auto_scale_lr=dict(base_batch_size=64, enable=False),
+        )
+    )
+    options = Namespace(resume=None, amp=False, auto_scale_lr=True, no_validate=False)
+    apply_train_options(cfg, options)
+    wrapper = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)
+    runner = SimpleNamespace(
+        _train_dataloader=dict(batch_size=batch),
+        world_size=1,
+        logger=logging.getLogger(),
+        param_schedulers=[],
+    )
+    Runner.scale_lr(runner, wrapper, cfg.auto_scale_lr)
+    assert wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(0.1 * factor)
