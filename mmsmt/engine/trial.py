@@ -46,6 +46,8 @@ def try_config(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) ->
     """
     put_on_digits(cfg, data_root, divisor)
     cfg.setdefault('launcher', 'none')
+    for name in ('runner_type', 'strategy'):  # of several processes; this is one
+        cfg.pop(name, None)
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
         cfg.experiment_name = f'trial_{Path(work_dir).name}'

@@ -5,24 +5,32 @@ _base_ = [
     'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py',
     'mmpretrain::_base_/default_runtime.py',
 ]
+# The host's name stands before its types, since a config that inherits this one as `mmsmt::` looks
+# for them here.
 model = dict(
-    type='ImageClassifier',
-    neck=dict(type='GlobalAveragePooling'),
+    type='mmpretrain.ImageClassifier',
+    neck=dict(type='mmpretrain.GlobalAveragePooling'),
     head=dict(
-        type='LinearClsHead',
+        type='mmpretrain.LinearClsHead',
         num_classes=1000,
         init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02),
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
+        loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
         cal_acc=False,
     ),
     # One of the two on every batch, with equal chances.
-    train_cfg=dict(augments=[dict(type='Mixup', alpha=0.2), dict(type='CutMix', alpha=1.0)]),
+    train_cfg=dict(
+        augments=[
+            dict(type='mmpretrain.Mixup', alpha=0.2),
+            dict(type='mmpretrain.CutMix', alpha=1.0),
+        ]
+    ),
 )
+data_preprocessor = dict(type='mmpretrain.ClsDataPreprocessor')
 train_dataloader = dict(batch_size=128)
 val_dataloader = dict(batch_size=128)
 test_dataloader = dict(batch_size=128)
 # Each picture and its mirror image; the pipeline of the test up to the packing.
-tta_model = dict(type='AverageClsScoreTTA')
+tta_model = dict(type='mmpretrain.AverageClsScoreTTA')
 tta_pipeline = [
     *_base_.test_pipeline[:-1],
     dict(

@@ -3,4 +3,4 @@
 _base_ = 'mmpretrain::_base_/schedules/imagenet_bs1024_adamw_swin.py'
 optim_wrapper = dict(type='AmpOptimWrapper')
 averaging = dict(type='EMAHook', momentum=1 - 0.99992, priority='ABOVE_NORMAL')
-augments = [dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]
+augments = [dict(type='mmpretrain.Mixup', alpha=0.8), dict(type='mmpretrain.CutMix', alpha=1.0)]

@@ -1,0 +1,84 @@
+"""The configs in the documentation work as they stand, from outside the project."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmsmt.engine.trial import try_config
+
+DOCS = Path(__file__).resolve().parents[2] / 'docs'
+CONFIGS = [
+    (page.stem, number, block)
+    for page in sorted(DOCS.glob('*.md'))
+    for number, block in enumerate(re.findall(r'```python\n(.*?)```', page.read_text(), re.S))
+    if '_base_ =' in block
+]
+
+
+def test_configs_are_found() -> None:
+    assert len([page for page, *_ in CONFIGS if page == 'your_own']) == 4
+
+
+@pytest.mark.parametrize(
+    ('page', 'number', 'block'), CONFIGS, ids=[f'{page}-{n}' for page, n, _ in CONFIGS]
+)
+def test_config_of_a_page_runs(
+    page: str,
+    number: int,
+    block: str,
+    digits_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / f'{page}_{number}.py'
+    file.write_text(block)
+    monkeypatch.chdir(digits_home)
+    cfg = Config.fromfile(file)
+    assert cfg.model.backbone.type == 'mmsmt.SMT'
+    trial = try_config(cfg, divisor=4)
+    assert trial.loss > 0 and not trial.without_gradient and len(trial.results) == 2
+
+
+STRANGERS = """
+_base_ = ['mmdet::gfl/gfl_r50_fpn_1x_coco.py', 'mmsmt::_base_/backbones/smt_pico.py']
+model = dict(
+    backbone=dict(_delete_=True, **_base_.backbone, frozen_stages=1),
+    neck=dict(in_channels=_base_.backbone_channels),
+    bbox_head=dict(num_classes=10),
+)
+data = dict(data_root='data/digits/scenes/', metainfo=dict(classes=tuple('0123456789')))
+files = 'annotations/instances_{}.json'
+train_dataloader = dict(
+    dataset=dict(**data, ann_file=files.format('train'), data_prefix=dict(img='images/train/'))
+)
+val_dataloader = dict(
+    dataset=dict(**data, ann_file=files.format('val'), data_prefix=dict(img='images/val/'))
+)
+val_evaluator = dict(ann_file=data['data_root'] + files.format('val'))
+test_dataloader, test_evaluator = val_dataloader, val_evaluator
+train_cfg = dict(max_epochs=1)
+load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
+train_dataloader['dataset']['pipeline'] = [*load, dict(type='PackDetInputs')]
+"""
+
+
+def test_stranger_trains_outside_the_project(digits_home: Path, tmp_path: Path) -> None:
+    config = tmp_path / 'gfl.py'
+    config.write_text(STRANGERS)
+    command = [sys.executable, '-m', 'mmsmt', 'train', str(config), '--work-dir', str(tmp_path)]
+    result = subprocess.run(
+        [*command, '--no-validate'], cwd=digits_home, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert (tmp_path / 'epoch_1.pth').is_file()
+
+
+def test_tools_are_listed() -> None:
+    result = subprocess.run([sys.executable, '-m', 'mmsmt'], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert 'train' in result.stderr and 'explain_config' in result.stderr
+    assert 'setup' not in result.stderr
