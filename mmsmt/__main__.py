@@ -6,7 +6,8 @@ from pathlib import Path
 
 TOOLS = Path(__file__).parent / '.mim' / 'tools'
 # They work on a checkout of the project, or serve those that do.
-NEED_CHECKOUT = ('demo', 'doctor', 'doctor_probes', 'mmcv_wheel', 'setup_env', 'setup_run')
+NEED_CHECKOUT = {'demo', 'doctor', 'doctor_probes', 'make_model_zoo', 'mmcv_wheel'}
+NEED_CHECKOUT |= {'setup_env', 'setup_run'}
 
 
 def main() -> None:
