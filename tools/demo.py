@@ -1,4 +1,4 @@
-"""Train and evaluate one SMT backbone on three tasks, on real digits, without a GPU.
+"""Train and evaluate one backbone on three tasks, on real digits, without a GPU.
 
 Every step is a command that you could type; interrupted, the demo goes on where it was.
 """
@@ -28,23 +28,23 @@ class Task:
 
     Args:
         title: For people.
-        config: Name of the config in configs/digits.
+        method: What the names of its configs in configs/digits begin with.
         metrics: Name in the evaluator's result to name in the table.
     """
 
     title: str
-    config: str
+    method: str
     metrics: dict[str, str]
 
 
 TASKS = (
-    Task('classification', 'cls_smt_pico', {'accuracy/top1': 'top-1 (%)'}),
+    Task('classification', 'cls', {'accuracy/top1': 'top-1 (%)'}),
     Task(
         'detection with masks',
-        'mask_rcnn_smt_pico',
+        'mask_rcnn',
         {'coco/bbox_mAP': 'box AP', 'coco/segm_mAP': 'mask AP'},
     ),
-    Task('segmentation', 'upernet_smt_pico', {'mIoU': 'mIoU (%)'}),
+    Task('segmentation', 'upernet', {'mIoU': 'mIoU (%)'}),
 )
 
 
@@ -103,11 +103,16 @@ def remember(file: Path, facts: dict) -> dict:
     return facts
 
 
+def config_file(folder: Path) -> str:
+    """The config that a task's folder is named after."""
+    return f'{CONFIGS / folder.name}.py'
+
+
 def train(task: Task, folder: Path, log: Path, options: list[str]) -> None:
     """Train unless done before; go on from the latest checkpoint where there is one."""
     if (folder / 'trained.json').exists():
         return
-    arguments = ['tools/train.py', str(CONFIGS / f'{task.config}.py'), '--work-dir', str(folder)]
+    arguments = ['tools/train.py', config_file(folder), '--work-dir', str(folder)]
     if (folder / 'last_checkpoint').exists():
         arguments.append('--resume')
     if options:
@@ -123,9 +128,9 @@ def evaluate(task: Task, folder: Path, log: Path) -> dict:
     if done.exists():
         return json.loads(done.read_text())
     checkpoint = find_latest_checkpoint(str(folder))
-    arguments = ['tools/test.py', str(CONFIGS / f'{task.config}.py'), checkpoint]
+    arguments = ['tools/test.py', config_file(folder), checkpoint]
     arguments += ['--work-dir', f'{folder}/test', '--show-dir', f'{folder}/pictures']
-    if task.config.startswith('upernet'):  # mmseg takes a third of a second a picture
+    if task.method == 'upernet':  # mmseg takes a third of a second a picture
         arguments += ['--cfg-options', 'default_hooks.visualization.interval=10']
     seconds = run_step(f'evaluating {task.title}', arguments, log)
     results = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
@@ -134,21 +139,21 @@ def evaluate(task: Task, folder: Path, log: Path) -> dict:
 
 def picture(out: Path, folders: dict[str, Path]) -> None:
     """Draw learning curves and predictions of all tasks into one picture."""
-    plot_curves({task.title: folders[task.config] for task in TASKS}, out / 'curves.png')
+    plot_curves({task.title: folders[task.method] for task in TASKS}, out / 'curves.png')
     found = {
         name: sorted(
             path for path in (folder / 'pictures').rglob('*') if path.suffix in ('.png', '.jpg')
         )
         for name, folder in folders.items()
     }
-    scenes = [path.name.removeprefix('test_')[:6] for path in found['upernet_smt_pico'][:3]]
+    scenes = [path.name.removeprefix('test_')[:6] for path in found['upernet'][:3]]
     rows = [
-        ('classification of held-out digits', found['cls_smt_pico'][::60][:8]),
+        ('classification of held-out digits', found['cls'][::60][:8]),
         (
             'detection with masks: truth left, prediction right',
-            [path for path in found['mask_rcnn_smt_pico'] if path.stem in scenes],
+            [path for path in found['mask_rcnn'] if path.stem in scenes],
         ),
-        ('segmentation: truth left, prediction right', found['upernet_smt_pico'][:3]),
+        ('segmentation: truth left, prediction right', found['upernet'][:3]),
         ('training', [out / 'curves.png']),
     ]
     contact_sheet(rows, out / 'demo.png')
@@ -158,8 +163,14 @@ def main() -> None:
     """Run what is left of the demo and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
-    out = parser.parse_args().out
-    folders = {task.config: out / task.config for task in TASKS}
+    parser.add_argument(
+        '--backbone', default='smt_pico', help='the end of the names of three configs/digits files'
+    )
+    args = parser.parse_args()
+    out, folders = args.out, {t.method: args.out / f'{t.method}_{args.backbone}' for t in TASKS}
+    for folder in folders.values():
+        if not (ROOT / config_file(folder)).is_file():
+            sys.exit(f'error: --backbone {args.backbone}: no {config_file(folder)}')
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     log = out / 'demo.log'
@@ -167,7 +178,7 @@ def main() -> None:
     options: list[str] = []
     lines = ['| task | trained | evaluated | result |', '|---|---|---|---|']
     for task in TASKS:
-        folder = folders[task.config]
+        folder = folders[task.method]
         train(task, folder, log, options)
         # Each starts from the backbone of the one before: detection from classification as in
         # the papers, segmentation from detection, which has seen the scenes.

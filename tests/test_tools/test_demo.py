@@ -91,3 +91,14 @@ def test_the_picture_has_rows_of_all_tasks(demo: ModuleType, tmp_path: Path) -> 
     demo.picture(tmp_path, folders)
     with Image.open(tmp_path / 'demo.png') as picture:
         assert picture.height > 300
+
+
+def test_a_backbone_without_digits_configs_is_refused(
+    demo: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = record(demo, monkeypatch)
+    arguments = ['demo.py', '--out', str(tmp_path / 'out'), '--backbone', 'smt_picco']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    with pytest.raises(SystemExit, match=r'smt_picco: no configs/digits/cls_smt_picco\.py'):
+        demo.main()
+    assert not calls and not (tmp_path / 'out').exists()
