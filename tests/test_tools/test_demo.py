@@ -79,7 +79,7 @@ def test_evaluation_reports_what_the_evaluator_wrote(
 
 
 def test_the_picture_has_rows_of_all_tasks(demo: ModuleType, tmp_path: Path) -> None:
-    folders = {task.config: tmp_path / task.config for task in demo.TASKS}
+    folders = {task.method: tmp_path / f'{task.method}_smt_pico' for task in demo.TASKS}
     for folder in folders.values():
         (folder / 'pictures').mkdir(parents=True)
         for i in range(4):
