@@ -1,19 +1,15 @@
-"""Convert a released or trained SMT checkpoint into a file for mmpretrain, mmdet or mmseg."""
+"""Convert a released or trained checkpoint into a file for mmpretrain, mmdet or mmseg."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from mmsmt import __version__
-from mmsmt.backbones import SMT
-from mmsmt.backbones.smt_archs import infer_arch, name_arch
+from mmsmt.backbones.families import identify
 from mmsmt.checkpoints import (
     CheckpointError,
-    Parts,
-    compare,
     load_checkpoint,
     select_head_rows,
-    split_state_dict,
     to_host,
     write_checkpoint,
 )
@@ -41,37 +37,17 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_backbone(parts: Parts, source: Path) -> str:
-    """Hold the backbone against the network it should be.
-
-    Returns:
-        Its variant in words.
-
-    Raises:
-        CheckpointError: If it is no SMT, or entries are missing, too many or mis-shaped.
-    """
-    found = infer_arch(parts.backbone)
-    if found is None:
-        raise CheckpointError(f'{source}: no complete SMT backbone inside')
-    variant = name_arch(found)
-    try:
-        model = SMT.of_state_dict(parts.backbone)
-    except ValueError as error:
-        raise CheckpointError(f'{source}: no SMT has the shapes in it: {error}') from error
-    report = compare(model.state_dict(), parts.backbone)
-    if report.missing or report.unexpected or report.mismatched:
-        raise CheckpointError(f'{source}: no complete SMT, {variant}: {report.summary()}')
-    return f'{variant} ({", ".join(f"{key} {value}" for key, value in found.items())})'
-
-
 def convert(args: argparse.Namespace) -> None:
     """Read, check, write; say what was found, left out and written."""
     if args.dst.suffix not in FORMATS:
         raise CheckpointError(f'{args.dst}: the name must end in {" or ".join(FORMATS)}')
     if args.head_map and args.target != 'classifier':
         raise CheckpointError('--head-map needs --target classifier, others keep no head')
-    parts = split_state_dict(load_checkpoint(args.src), SMT.dialects)
-    variant = check_backbone(parts, args.src)
+    state = load_checkpoint(args.src)
+    try:
+        network, variant, parts = identify(state)
+    except CheckpointError as error:
+        raise CheckpointError(f'{args.src}: {error}') from error
     if args.head_map:
         select_head_rows(parts, args.head_map)
     state = to_host(parts, args.target)
@@ -79,10 +55,15 @@ def convert(args: argparse.Namespace) -> None:
     if args.target != 'classifier':
         left_out += [f'head.{name}' for name in parts.head]
     meta = dict(
-        source=args.src.name, target=args.target, variant=variant, mmsmt_version=__version__
+        source=args.src.name,
+        target=args.target,
+        network=network,
+        variant=variant,
+        mmsmt_version=__version__,
     )
     written = write_checkpoint(state, args.dst, meta)
 
+    print(f'network   {network}')
     print(f'variant   {variant}')
     print(f'names     {parts.dialect or "mmsmt"}')
     print(f'left out  {", ".join(left_out) or "nothing"}')

@@ -2,11 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
 Arch = TypeVar('Arch')
+
+
+class Inferred(NamedTuple):
+    """What the shapes in a file tell of a network.
+
+    Args:
+        variant: In words: `tiny`, or `a variation of small: depths ..., not ...`.
+        shape: The fields that tell variants apart.
+        options: Arguments that build a network with these shapes. What leaves no trace (heads
+            of attention, windows) is that of the named variant, else the least there is.
+    """
+
+    variant: str
+    shape: dict[str, Any]
+    options: dict[str, Any]
 
 
 def resolve_fields(

@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmsmt.backbones.archs import Inferred
 from mmsmt.backbones.base import FourStageBackbone
-from mmsmt.backbones.sg_former_archs import infer_arch, name_arch, resolve_arch
+from mmsmt.backbones.sg_former_archs import infer, resolve_arch
 from mmsmt.backbones.stages import build_stages
 from mmsmt.checkpoints import Parts
 from mmsmt.checkpoints.sg_former import SG_FORMER_RELEASED
@@ -53,6 +54,7 @@ class SGFormer(FourStageBackbone):
     """
 
     dialects = (SG_FORMER_RELEASED,)
+    network = 'SG-Former'
 
     def __init__(
         self,
@@ -108,9 +110,7 @@ class SGFormer(FourStageBackbone):
                 parts.backbone[_TABLE] = resampled.flatten(1, 2).to(table.dtype)
         return parts
 
-    def fit_hint(self, state: dict[str, Tensor]) -> str:
-        """Which variant a state dict under our names holds."""
-        found = infer_arch(state)
-        if found is None:
-            return 'The file holds no SG-Former backbone.'
-        return f'The file holds SG-Former {name_arch(found)}: {found}.'
+    @classmethod
+    def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
+        """What the shapes in a file tell of an SG-Former."""
+        return infer(state)

@@ -3,14 +3,20 @@
 Paper: https://arxiv.org/abs/2308.12216, table 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
 from torch import Tensor
 
-from mmsmt.backbones.archs import check_stages, infer_stages, name_nearest, resolve_fields
+from mmsmt.backbones.archs import (
+    Inferred,
+    check_stages,
+    infer_stages,
+    name_nearest,
+    resolve_fields,
+)
 from mmsmt.backbones.stages import check_stacking
 from mmsmt.mixers import MixerSpec
 
@@ -102,35 +108,55 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SGFor
     return resolved
 
 
-def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
-    """Read the variant's shape off a state dict.
+def infer(state: Mapping[str, Tensor]) -> Inferred | None:
+    """Read a network off a state dict.
 
     Args:
         state: Entries under our names, complete or not.
 
     Returns:
-        `embed_dims`, `depths`, `mlp_ratios` as lists, `position_grid`, `in_channels`; None
-        where the entries are no complete SG-Former.
+        Its variant, shape and the arguments of `SGFormer`; None where the entries show no
+        SG-Former.
     """
     stages = infer_stages(state)
     stem = state.get('patch_embeds.0.stem.conv1.conv.weight')
     table = state.get('patch_embeds.0.position.table')
     if stages is None or stem is None or table is None or stem.ndim != 4 or table.ndim != 3:
         return None
-    return {**stages, 'position_grid': isqrt(table.shape[1]), 'in_channels': stem.shape[1]}
-
-
-def name_arch(found: dict[str, Any]) -> str:
-    """Say which variant a shape is, or of which it is a variation and in what.
-
-    Args:
-        found: What `infer_arch` read off.
-
-    Returns:
-        `small`, or `a variation of small: depths [2, 4, 12, 1], not [2, 4, 16, 1]`.
-    """
+    shape: dict[str, Any] = {
+        **stages,
+        'position_grid': isqrt(table.shape[1]),
+        'in_channels': stem.shape[1],
+    }
     names = ('embed_dims', 'depths', 'mlp_ratios')
     shapes = {
         arch: {name: list(getattr(spec, name)) for name in names} for arch, spec in ARCHS.items()
     }
-    return name_nearest(found, shapes)
+    variant = name_nearest(shape, shapes)
+    options = {**shape, **_mixer_fields(state, shape['depths'])}
+    options['layer_scale_init_value'] = float('stages.0.0.scale1.weight' in state)
+    options['num_heads'] = ARCHS[variant].num_heads if variant in ARCHS else (2, 2, 2, 2)
+    in_channels = options.pop('in_channels')
+    return Inferred(variant, shape, dict(arch=options, in_channels=in_channels))
+
+
+def _mixer_fields(state: Mapping[str, Tensor], depths: Sequence[int]) -> dict[str, Any]:
+    """`mixers`, `reductions` and `runs`; where a stage shows none, 1."""
+    mixers, reductions, runs = [], [], []
+    for i, depth in enumerate(depths):
+        stage, reduction, merged = [], 1, [1, 1]
+        for j in range(depth):
+            mixer = f'stages.{i}.{j}.mixer'
+            merges = [state.get(f'{mixer}.merges.{k}.weight') for k in range(3)]
+            if (reduce := state.get(f'{mixer}.reduce.weight')) is not None:
+                stage.append('hybrid_scale')
+                reduction = reduce.shape[-1]
+            elif merges[0] is not None:
+                stage.append('self_guided')
+                merged = [merge.shape[-1] for merge in merges if merge is not None]
+            else:
+                stage.append('msa')
+        mixers.append(stage)
+        reductions.append(reduction)
+        runs.append(merged)
+    return {'mixers': mixers, 'reductions': reductions, 'runs': runs}

@@ -4,15 +4,15 @@ Paper: "Scale-Aware Modulation Meet Transformer", ICCV 2023, https://arxiv.org/a
 Behaviour and weights are those of the authors' released classification code (MIT).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from mmsmt.backbones.archs import Inferred
 from mmsmt.backbones.base import FourStageBackbone
-from mmsmt.backbones.smt_archs import infer_arch, infer_fields, name_arch, resolve_arch
+from mmsmt.backbones.smt_archs import infer, resolve_arch
 from mmsmt.backbones.stages import build_stages
-from mmsmt.checkpoints import CheckpointError
 from mmsmt.checkpoints.smt import SMT_RELEASED, SMT_RELEASED_DENSE
 from mmsmt.layers import ConvStem, PatchEmbed
 from mmsmt.registry import MODELS
@@ -41,6 +41,7 @@ class SMT(FourStageBackbone):
     """
 
     dialects = (SMT_RELEASED_DENSE, SMT_RELEASED)
+    network = 'SMT'
 
     def __init__(
         self,
@@ -79,27 +80,7 @@ class SMT(FourStageBackbone):
         )
         self.arch = spec
 
-    def fit_hint(self, state: dict[str, Tensor]) -> str:
-        """Which variant a state dict under our names holds."""
-        found = infer_arch(state)
-        if found is None:
-            return 'The file holds no SMT backbone.'
-        return f'The file holds SMT {name_arch(found)}: {found}.'
-
     @classmethod
-    def of_state_dict(cls, state: dict[str, Tensor]) -> 'SMT':
-        """Build the network whose weights a state dict holds, as far as shapes tell.
-
-        The number of attention heads has no trace in a file: that of a named variant is
-        taken, else one. No weight is copied.
-
-        Args:
-            state: Entries under our names.
-
-        Raises:
-            CheckpointError: If the entries do not show the shape of an SMT.
-        """
-        arch, found = infer_fields(state), infer_arch(state)
-        if arch is None or found is None:
-            raise CheckpointError('no complete SMT backbone inside')
-        return cls(arch=arch, in_channels=found['in_channels'])
+    def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
+        """What the shapes in a file tell of an SMT."""
+        return infer(state)

@@ -3,13 +3,19 @@
 Paper: https://arxiv.org/abs/2307.08579, table 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from mmsmt.backbones.archs import check_stages, infer_stages, name_nearest, resolve_fields
+from mmsmt.backbones.archs import (
+    Inferred,
+    check_stages,
+    infer_stages,
+    name_nearest,
+    resolve_fields,
+)
 from mmsmt.backbones.stages import check_stacking
 from mmsmt.mixers import MixerSpec
 
@@ -98,79 +104,56 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
     return resolved
 
 
-def infer_arch(state: dict[str, Tensor]) -> dict[str, Any] | None:
-    """Read the variant's shape off a state dict.
+def infer(state: Mapping[str, Tensor]) -> Inferred | None:
+    """Read a network off a state dict.
 
     Args:
         state: Entries under our names, complete or not.
 
     Returns:
-        `embed_dims`, `depths`, `mlp_ratios` as lists, `stem_kernel`, `layer_scale`,
-        `in_channels`; None where the entries are no complete SMT.
+        Its variant, shape and the arguments of `SMT`; None where the entries show no SMT.
     """
     stages = infer_stages(state)
     stem = state.get('patch_embeds.0.conv1.weight')
     if stages is None or stem is None or stem.ndim != 4:
         return None
-    return {
+    shape = {
         **stages,
         'stem_kernel': stem.shape[3],
         'layer_scale': 'stages.0.0.scale1.weight' in state,
         'in_channels': stem.shape[1],
     }
+    variant = name_nearest(shape, {name: _shape(spec) for name, spec in ARCHS.items()})
+    arch = variant if variant in ARCHS else _fields(state, shape)
+    return Inferred(variant, shape, dict(arch=arch, in_channels=shape['in_channels']))
 
 
-def name_arch(found: dict[str, Any]) -> str:
-    """Say which variant a shape is, or of which it is a variation and in what.
-
-    Args:
-        found: What `infer_arch` read off.
-
-    Returns:
-        `tiny`, or `a variation of small: depths [3, 4, 18, 1], not [3, 4, 18, 2]`.
-    """
-    shapes: dict[str, dict[str, Any]] = {
-        name: {
-            'embed_dims': list(spec.embed_dims),
-            'depths': list(spec.depths),
-            'mlp_ratios': list(spec.mlp_ratios),
-            'stem_kernel': spec.stem_kernel,
-            'layer_scale': spec.layer_scale_init_value > 0,
-        }
-        for name, spec in ARCHS.items()
+def _shape(spec: SMTArch) -> dict[str, Any]:
+    """What tells a variant apart in a file."""
+    return {
+        'embed_dims': list(spec.embed_dims),
+        'depths': list(spec.depths),
+        'mlp_ratios': list(spec.mlp_ratios),
+        'stem_kernel': spec.stem_kernel,
+        'layer_scale': spec.layer_scale_init_value > 0,
     }
-    return name_nearest(found, shapes)
 
 
-def infer_fields(state: dict[str, Tensor]) -> str | dict[str, Any] | None:
-    """Read a whole network off a state dict, as the `arch` of `SMT`.
-
-    Args:
-        state: Entries under our names.
-
-    Returns:
-        The name of a variant, else the fields of `SMTArch` as far as they decide names and
-        shapes; None where the entries are no complete SMT.
-    """
-    found = infer_arch(state)
-    if found is None:
-        return None
-    name = name_arch(found)
-    if name in ARCHS:
-        return name
+def _fields(state: Mapping[str, Tensor], shape: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `SMTArch` that decide names and shapes, of no named variant."""
     heads = [
         [
             {n.split('.')[5] for n in state if n.startswith(f'stages.{i}.{j}.mixer.head_convs.')}
             for j in range(depth)
         ]
-        for i, depth in enumerate(found['depths'])
+        for i, depth in enumerate(shape['depths'])
     ]
     return dict(
-        embed_dims=found['embed_dims'],
-        depths=found['depths'],
-        mlp_ratios=found['mlp_ratios'],
-        stem_kernel=found['stem_kernel'],
-        layer_scale_init_value=float(found['layer_scale']),
+        embed_dims=shape['embed_dims'],
+        depths=shape['depths'],
+        mlp_ratios=shape['mlp_ratios'],
+        stem_kernel=shape['stem_kernel'],
+        layer_scale_init_value=float(shape['layer_scale']),
         sam_heads=[max(map(len, stage)) or 1 for stage in heads],
         msa_heads=(1, 1, 1, 1),
         mixers=[['sam' if convs else 'msa' for convs in stage] for stage in heads],

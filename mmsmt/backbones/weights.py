@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmsmt.backbones.archs import Inferred
 from mmsmt.checkpoints import (
     CheckpointError,
     Dialect,
@@ -28,6 +29,7 @@ class ReleasedWeightsModule(BaseModule):
     """
 
     dialects: ClassVar[tuple[Dialect, ...]] = ()
+    network: ClassVar[str] = ''  # its name in messages
 
     def __init__(self, init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__()
@@ -93,7 +95,7 @@ class ReleasedWeightsModule(BaseModule):
         """
         names = [name for name in state_dict if name.startswith(prefix)]
         parts = self.translate({name[len(prefix) :]: state_dict[name] for name in names})
-        left_out = [*(f'head.{name}' for name in parts.head), *parts.other]
+        left_out = [*(f'head.{name}' for name in parts.head), *parts.other, *parts.dropped]
         own = nn.Module.state_dict(self)
         report = compare(own, parts.backbone, left_out, parts.dialect)
         source = f'weights for {type(self).__name__}'
@@ -118,6 +120,21 @@ class ReleasedWeightsModule(BaseModule):
         """
         return split_state_dict(state, self.dialects)
 
-    def fit_hint(self, state: dict[str, Tensor]) -> str:
-        """What to tell about a file that does not fit; a subclass knows its variants."""
-        return ''
+    @classmethod
+    def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
+        """Read the network off the entries of a file; a subclass knows its variants.
+
+        Args:
+            state: Entries under our names, complete or not.
+
+        Returns:
+            What the shapes tell; None where they show no network of this class.
+        """
+        return None
+
+    def fit_hint(self, state: Mapping[str, Tensor]) -> str:
+        """What to tell about a file that does not fit."""
+        found = self.infer(state)
+        if found is None:
+            return f'The file holds no {self.network} backbone.'
+        return f'The file holds {self.network} {found.variant}: {found.shape}.'

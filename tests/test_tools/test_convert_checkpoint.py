@@ -12,7 +12,7 @@ import torch
 from mmengine.registry import MODELS, DefaultScope
 from safetensors.torch import save_file
 
-from mmsmt.backbones import SMT
+from mmsmt.backbones import SMT, SGFormer
 from mmsmt.checkpoints import load_checkpoint
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'convert_checkpoint.py'
@@ -74,6 +74,7 @@ def test_classifier(
     status, said, err = convert(released, tmp_path / f'new/x{ending}', '--target', 'classifier')
     assert (status, err) == (0, '')
     assert said['variant'].startswith('tiny (embed_dims [64, 128, 256, 512], depths [2, 2, 8, 1]')
+    assert said['network'] == 'SMT'
     assert said['names'] == 'released SMT'
     assert said['left out'] == 'nothing'
     assert said['head'] == '1000 classes'
@@ -163,6 +164,33 @@ def test_small_with_one_block_in_stage_4(
         assert said['variant'].startswith(variant)
 
 
+def test_released_sg_former(convert: Run, tmp_path: Path, released_state: Callable) -> None:
+    """Strictly into the network of that name; the table of positions keeps its grid."""
+    released = released_state('small', 'sg_former')
+    torch.save({'state_dict': released}, tmp_path / 'sg.pth')
+    status, said, err = convert(
+        tmp_path / 'sg.pth', tmp_path / 'x.safetensors', '--target', 'classifier'
+    )
+    assert (status, err) == (0, '')
+    assert said['network'] == 'SG-Former'
+    assert said['variant'].startswith('small (embed_dims [64, 128, 256, 512], depths [2, 4, 16, 1]')
+    assert said['names'] == 'released SG-Former'
+    assert (said['left out'], said['head']) == ('nothing', '1000 classes')
+    state = load_checkpoint(said['written'])
+    assert torch.equal(state['head.fc.weight'], released['head.weight'])
+    with torch.device('meta'):
+        model = SGFormer('small')
+    own = model.state_dict()
+    assert {name: value.shape for name, value in own.items()} == {
+        name.removeprefix('backbone.'): value.shape
+        for name, value in state.items()
+        if name.startswith('backbone.')
+    }
+    assert torch.equal(
+        state['backbone.stages.1.1.mixer.merges.2.weight'], released['block2.1.attn.f3.weight']
+    )
+
+
 def test_head_map(convert: Run, released: Path, tmp_path: Path, released_state: Callable) -> None:
     (tmp_path / 'map.txt').write_text('999\n0\n17\n')
     status, said, _ = convert(
@@ -202,12 +230,12 @@ def test_refused(convert: Run, bad_files: Path, tmp_path: Path) -> None:
         'truncated.pth': 'truncated, damaged',
         'text.safetensors': 'truncated, damaged',
         'malicious.pth': '`posix.system`; nothing was run',
-        'resnet.pth': 'no complete SMT backbone inside',
+        'resnet.pth': 'no complete backbone inside; known: SMT, SG-Former',
         'missing.pth': 'no complete SMT, tiny: 383 of 384 entries fit; missing: norms.3.bias',
         'depth.pth': 'a variation of tiny: depths [3, 2, 8, 1]',
         'shape.pth': 'norms.0.weight ([3] in the file, [64] in the model)',
-        'fc1.pth': 'no complete SMT backbone inside',
-        'stage.safetensors': 'no complete SMT backbone inside',
+        'fc1.pth': 'no complete backbone inside; known: SMT, SG-Former',
+        'stage.safetensors': 'no complete backbone inside; known: SMT, SG-Former',
     }
     for name, says in cases.items():
         out = tmp_path / 'out' / 'x.pth'
