@@ -1,5 +1,6 @@
 """The shipped configs are clean, and so are a sample of the hosts' own."""
 
+import re
 from pathlib import Path
 
 import mmdet
@@ -28,6 +29,21 @@ def test_shipped_configs_are_clean(
     assert not [str(f) for f in findings if not f.note]
     untrained = ['model.backbone.init_cfg.checkpoint' for _ in findings]
     assert [f.key for f in findings] == untrained
+
+
+@pytest.mark.parametrize(
+    'path',
+    [path for path in LEAVES if re.search('smt_(s_|pico)', path.stem)],  # one of every method
+    ids=lambda path: path.stem,
+)
+def test_shipped_configs_are_clean_as_bases_of_others(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reached as `mmsmt::`, types without a prefix are looked up in mmsmt, not in a host."""
+    monkeypatch.chdir(tmp_path)
+    outside = tmp_path / 'outside.py'
+    outside.write_text(f"_base_ = 'mmsmt::{path.relative_to(OWN_CONFIGS)}'\n")
+    assert not [str(f) for f in check_config(outside) if not f.note]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
 ]
 model = dict(
-    type='ImageClassifier',
-    neck=dict(type='GlobalAveragePooling'),
+    type='mmpretrain.ImageClassifier',
+    neck=dict(type='mmpretrain.GlobalAveragePooling'),
     head=dict(
-        type='LinearClsHead',
+        type='mmpretrain.LinearClsHead',
         num_classes=10,
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
+        loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
         topk=(1,),
     ),
 )

@@ -24,7 +24,7 @@ train_dataloader = dict(
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='BaseSegDataset',
+        type='mmseg.BaseSegDataset',
         data_root=data_root,
         metainfo=metainfo,
         reduce_zero_label=True,
@@ -37,7 +37,7 @@ val_dataloader = dict(
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='BaseSegDataset',
+        type='mmseg.BaseSegDataset',
         data_root=data_root,
         metainfo=metainfo,
         reduce_zero_label=True,
@@ -45,7 +45,7 @@ val_dataloader = dict(
         pipeline=test_pipeline,
     ),
 )
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+val_evaluator = dict(type='mmseg.IoUMetric', iou_metrics=['mIoU'])
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 # Sizes only: mirrored digits are other characters.

@@ -1,7 +1,11 @@
 # Classification: 64x64 tiles in an image folder, written by tools/prepare_digits.py.
 data_root = 'data/digits/cls/'
 data_preprocessor = dict(
-    num_classes=10, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+    type='mmpretrain.ClsDataPreprocessor',
+    num_classes=10,
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    to_rgb=True,
 )
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -14,19 +18,23 @@ train_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='CustomDataset', data_prefix=data_root + 'train', pipeline=train_pipeline),
+    dataset=dict(
+        type='mmpretrain.CustomDataset', data_prefix=data_root + 'train', pipeline=train_pipeline
+    ),
 )
 val_dataloader = dict(
     batch_size=100,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='CustomDataset', data_prefix=data_root + 'val', pipeline=test_pipeline),
+    dataset=dict(
+        type='mmpretrain.CustomDataset', data_prefix=data_root + 'val', pipeline=test_pipeline
+    ),
 )
-val_evaluator = dict(type='Accuracy', topk=(1,))
+val_evaluator = dict(type='mmpretrain.Accuracy', topk=(1,))
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 # Sizes only: mirrored digits are other characters.
-tta_model = dict(type='AverageClsScoreTTA')
+tta_model = dict(type='mmpretrain.AverageClsScoreTTA')
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
