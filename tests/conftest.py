@@ -66,6 +66,12 @@ def released_state(released_keys: Callable) -> Callable[..., dict[str, Tensor]]:
     return rebuild
 
 
+@pytest.fixture(scope='session', name='rebuilt_entry')
+def _rebuilt_entry() -> Callable[[str, tuple[int, ...]], np.ndarray]:
+    """One of these weights, at a shape that the released checkpoint does not have."""
+    return rebuilt_entry
+
+
 @pytest.fixture(scope='session')
 def golden() -> Callable[..., dict[str, np.ndarray]]:
     """Numbers that the released code computed."""

@@ -1,7 +1,9 @@
 """Floor 3: the networks, registered once and used by all hosts as `mmsmt.<name>`."""
 
 from mmsmt.backbones.base import FeatureInfo, FourStageBackbone
+from mmsmt.backbones.conv_head import ConvHead
 from mmsmt.backbones.sg_former import SGFormer
 from mmsmt.backbones.smt import SMT
+from mmsmt.backbones.unified import UnifiedBackbone
 
-__all__ = ['SMT', 'FeatureInfo', 'FourStageBackbone', 'SGFormer']
+__all__ = ['SMT', 'ConvHead', 'FeatureInfo', 'FourStageBackbone', 'SGFormer', 'UnifiedBackbone']

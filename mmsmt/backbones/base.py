@@ -38,14 +38,16 @@ class FourStageBackbone(ReleasedWeightsModule):
     """Base of networks with four stages at strides 4, 8, 16 and 32.
 
     A stage is a patch embedding, blocks and a norm, all on channels-last maps; its
-    normalised result is an output and the input of the next stage. A subclass builds
-    them and passes them on.
+    normalised result is an output and, by default, the input of the next stage. A subclass
+    builds them and passes them on.
 
     Args:
         patch_embeds: One per stage, (B, H, W, C_in) to (B, H', W', C).
         stages: Blocks of each stage, (B, H, W, C) to the same.
         norms: One per stage.
         embed_dims: Channels of each stage.
+        chain_norms: Whether a stage's input is normalised. Else norms of stages that are not
+            returned have no use and are frozen.
         in_channels: Channels of the image.
         out_indices: Stages whose maps are returned, in this order, from 0.
         frozen_stages: Freeze patch embedding, blocks and norm of stages 1 to this number;
@@ -66,6 +68,7 @@ class FourStageBackbone(ReleasedWeightsModule):
         stages: Sequence[Sequence[nn.Module]],
         norms: Sequence[nn.Module],
         embed_dims: Sequence[int],
+        chain_norms: bool = True,
         in_channels: int = 3,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
@@ -84,6 +87,7 @@ class FourStageBackbone(ReleasedWeightsModule):
         self.stages = nn.ModuleList([nn.ModuleList(blocks) for blocks in stages])
         self.norms = nn.ModuleList(norms)
         self.embed_dims = tuple(embed_dims)
+        self.chain_norms = chain_norms
         self.in_channels = in_channels
         self.out_indices = out_indices
         self.frozen_stages = frozen_stages
@@ -161,8 +165,8 @@ class FourStageBackbone(ReleasedWeightsModule):
         features, significances = [], []
         for i in range(last + 1):
             x, maps = self._run_blocks(i, self.patch_embeds[i](x))
-            x = self.norms[i](x)
-            features.append(x)
+            features.append(self.norms[i](x))
+            x = features[-1] if self.chain_norms else x
             significances.append(maps)
         return features, significances
 
@@ -204,6 +208,8 @@ class FourStageBackbone(ReleasedWeightsModule):
     def _frozen_parts(self) -> Iterator[nn.Module]:
         for i in range(max(self.frozen_stages, 0)):
             yield from (self.patch_embeds[i], self.stages[i], self.norms[i])
+        if not self.chain_norms:
+            yield from (n for i, n in enumerate(self.norms) if i not in self.out_indices)
 
     def train(self, mode: bool = True) -> 'FourStageBackbone':
         """Set the mode; frozen stages, and batch norms under `norm_eval`, stay in evaluation."""

@@ -1,7 +1,10 @@
 """From a variant's fields to the blocks of four stages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
+
+from torch import nn
 
 from mmsmt.layers import ConvFFN, ResidualBlock, linear_drop_path_rates
 from mmsmt.mixers import HybridScaleAttention, MixerSpec, SelfGuidedAttention, build_mixer
@@ -64,13 +67,18 @@ def check_guidance(stage: int, blocks: Sequence[ResidualBlock]) -> None:
 
 
 def build_stages(
-    arch: StageFields, options: Sequence[dict[str, dict[str, Any]]]
+    arch: StageFields,
+    options: Sequence[dict[str, dict[str, Any]]],
+    ffn: Callable[[int, float], nn.Module] = ConvFFN,
+    norm_eps: Mapping[type[nn.Module], float] = MappingProxyType({}),
 ) -> list[list[ResidualBlock]]:
     """The blocks of all stages, their drop path rising over the whole network.
 
     Args:
         arch: The variant.
         options: For each stage, what the network gives to a mixer of a name.
+        ffn: Builds the feed-forward of a block from its channels and its ratio.
+        norm_eps: Epsilon of the norms of blocks with a mixer of a class, 1e-6 of all others.
 
     Returns:
         The blocks of each stage.
@@ -83,15 +91,17 @@ def build_stages(
     stages = []
     for i, dim in enumerate(arch.embed_dims):
         mixers = stack_mixers(arch.mixers[i], arch.depths[i], arch.stacking)
+        built = [build_mixer(mixer, dim, options[i]) for mixer in mixers]
         blocks = [
             ResidualBlock(
                 dim,
-                mixer=build_mixer(mixer, dim, options[i]),
-                ffn=ConvFFN(dim, arch.mlp_ratios[i]),
+                mixer=mixer,
+                ffn=ffn(dim, arch.mlp_ratios[i]),
                 drop_path=rate,
                 layer_scale_init_value=arch.layer_scale_init_value,
+                norm_eps=norm_eps.get(type(mixer), 1e-6),
             )
-            for mixer, rate in zip(mixers, rates[i], strict=True)
+            for mixer, rate in zip(built, rates[i], strict=True)
         ]
         check_guidance(i + 1, blocks)
         stages.append(blocks)

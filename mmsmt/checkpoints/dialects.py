@@ -27,11 +27,15 @@ class Dialect:
         name: For reports.
         marker: Pattern that only this dialect's backbone entries match.
         rules: Pairs of pattern and replacement (`re.sub`), applied in order.
+        derived: Pattern of names whose values our networks compute themselves.
+        squeezed: Pattern of our names whose values have further axes of length 1 there.
     """
 
     name: str
     marker: str
     rules: tuple[tuple[str, Replacement], ...]
+    derived: str = '(?!)'
+    squeezed: str = '(?!)'
 
     def speaks(self, names: Iterable[str]) -> bool:
         """Whether any of the names is of this dialect."""
@@ -43,6 +47,18 @@ class Dialect:
             name = re.sub(pattern, replacement, name)
         return name
 
+    def take_apart(self, parts: 'Parts') -> None:
+        """Translate what `parts.backbone` holds under the file's names, in place."""
+        state, parts.backbone, parts.dialect = parts.backbone, {}, self.name
+        for name, value in state.items():
+            ours = self.translate(name)
+            if re.search(self.derived, name):
+                parts.dropped[name] = value
+            elif ours.startswith('neck.'):
+                parts.other[ours] = value
+            else:
+                parts.backbone[ours] = value.squeeze() if re.search(self.squeezed, ours) else value
+
 
 @dataclass
 class Parts:
@@ -51,13 +67,15 @@ class Parts:
     Args:
         backbone: The backbone's entries under our names.
         head: The classifier's entries (`weight`, `bias`).
-        other: Every further entry, under its name in the file.
+        other: Every further entry, under its name in the file or, of a neck, in a host's model.
+        dropped: Entries that no model here needs, by name.
         dialect: Name of the dialect that was translated, None where it was ours.
     """
 
     backbone: dict[str, Tensor]
     head: dict[str, Tensor] = field(default_factory=dict)
     other: dict[str, Tensor] = field(default_factory=dict)
+    dropped: dict[str, Tensor] = field(default_factory=dict)
     dialect: str | None = None
 
 
@@ -86,7 +104,6 @@ def split_state_dict(state: Mapping[str, Tensor], dialects: Iterable[Dialect]) -
             parts.backbone[name.removeprefix('backbone.')] = value
     for dialect in dialects:
         if dialect.speaks(parts.backbone):
-            parts.dialect = dialect.name
-            parts.backbone = {dialect.translate(k): v for k, v in parts.backbone.items()}
+            dialect.take_apart(parts)
             break
     return parts

@@ -27,7 +27,7 @@ def to_host(parts: Parts, target: str) -> dict[str, Tensor]:
             (mmdet) or `segmenter` (mmseg), both without a head.
 
     Returns:
-        Name to tensor: `backbone.*`, for a classifier also `head.fc.*`.
+        Name to tensor: `backbone.*`, for a classifier also `head.fc.*` and the neck's entries.
 
     Raises:
         ValueError: If the target is unknown.
@@ -37,6 +37,8 @@ def to_host(parts: Parts, target: str) -> dict[str, Tensor]:
     state = {f'backbone.{name}': value for name, value in parts.backbone.items()}
     if target == 'classifier':
         state |= {f'head.fc.{name}': value for name, value in parts.head.items()}
+        if parts.head:  # else it is another model's neck
+            state |= {name: v for name, v in parts.other.items() if name.startswith('neck.')}
     return state
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import CheckpointLoader
-from torch import nn
+from torch import Tensor, nn
 
 from mmsmt.backbones import FourStageBackbone
-from mmsmt.checkpoints import compare, read_container, to_host
+from mmsmt.checkpoints import LoadReport, compare, read_container, to_host
 from mmsmt.checkpoints.reading import find_weights
 from mmsmt.registry import HOOKS
 
@@ -34,6 +34,42 @@ def _unwrap(model: nn.Module) -> nn.Module:
     while is_model_wrapper(inner) or isinstance(inner, BaseTTAModel):
         inner = inner.module
     return inner
+
+
+def fit_weights(
+    model: nn.Module, container: dict[str, Any], source: str, allow: Sequence[str] = ()
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """Find a model's weights in what a checkpoint holds, under the model's names.
+
+    Args:
+        model: A host's model; where its `backbone` is of this suite, released files fit too,
+            their head as that of an mmpretrain classifier.
+        container: As `read_container` gives it.
+        source: What was read, for messages.
+        allow: Entries or modules of the model that may be missing, superfluous or of another
+            shape; the backbone will let those pass that are its own.
+
+    Returns:
+        Name to tensor, for `load_state_dict`, and what fits.
+
+    Raises:
+        CheckpointError: If anything outside `allow` does not fit, or nothing fits.
+    """
+    state = find_weights(container, source)
+    backbone = getattr(model, 'backbone', None)
+    dialect, hint = None, ''
+    if isinstance(backbone, FourStageBackbone):
+        parts = backbone.translate(state)
+        dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
+        state = to_host(parts, 'classifier') | parts.other
+        backbone.allow_partial = tuple(
+            name.removeprefix('backbone').removeprefix('.')
+            for name in allow
+            if f'{name}.'.startswith('backbone.')
+        )
+    report = compare(model.state_dict(), state, dropped, dialect)
+    report.require_fit(source, allow, hint)
+    return state, report
 
 
 @HOOKS.register_module()
@@ -63,19 +99,5 @@ class StrictLoadHook(Hook):
         """
         model = _unwrap(runner.model)
         source = str(getattr(runner, '_load_from', None) or 'checkpoint')
-        state = find_weights(checkpoint, source)
-        backbone = getattr(model, 'backbone', None)
-        dialect, hint = None, ''
-        if isinstance(backbone, FourStageBackbone):
-            parts = backbone.translate(state)
-            dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
-            state = to_host(parts, 'classifier') | parts.other
-            backbone.allow_partial = tuple(
-                name.removeprefix('backbone').removeprefix('.')
-                for name in self.allow
-                if f'{name}.'.startswith('backbone.')
-            )
-        report = compare(model.state_dict(), state, dialect=dialect)
-        report.require_fit(source, self.allow, hint)
+        checkpoint['state_dict'], report = fit_weights(model, checkpoint, source, self.allow)
         runner.logger.info(f'{source}: {report}')
-        checkpoint['state_dict'] = state

@@ -3,18 +3,19 @@
 from mmsmt.layers.block import ResidualBlock
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.drop_path import DropPath, linear_drop_path_rates
-from mmsmt.layers.ffn import ConvFFN
+from mmsmt.layers.ffn import FFN, ConvFFN
 from mmsmt.layers.group_norm_embed import ConvNormStem, SeparablePatchEmbed
 from mmsmt.layers.heads import attend, split_heads
-from mmsmt.layers.init import init_layer
+from mmsmt.layers.init import init_layer, init_truncated
 from mmsmt.layers.layer_scale import LayerScale
 from mmsmt.layers.lepe import LocalPosition
-from mmsmt.layers.patch_embed import ConvStem, PatchEmbed
-from mmsmt.layers.position import PositionTable, resample_table
+from mmsmt.layers.patch_embed import ConvStem, PatchEmbed, TwoStepStem
+from mmsmt.layers.position import PositionMap, PositionTable, resample_table, stretch_map
 from mmsmt.layers.received import received_attention
 from mmsmt.layers.windows import from_windows, pad_to_multiple, to_windows
 
 __all__ = [
+    'FFN',
     'ConvFFN',
     'ConvNormStem',
     'ConvStem',
@@ -22,17 +23,21 @@ __all__ = [
     'LayerScale',
     'LocalPosition',
     'PatchEmbed',
+    'PositionMap',
     'PositionTable',
     'ResidualBlock',
     'SeparablePatchEmbed',
+    'TwoStepStem',
     'attend',
     'conv_channels_last',
     'from_windows',
     'init_layer',
+    'init_truncated',
     'linear_drop_path_rates',
     'pad_to_multiple',
     'received_attention',
     'resample_table',
     'split_heads',
+    'stretch_map',
     'to_windows',
 ]

@@ -22,7 +22,13 @@ class ResidualBlock(nn.Module):
         drop_path: Stochastic-depth rate of both branches.
         layer_scale_init_value: Initial layer scale; 0 for none.
         norm_eps: Epsilon of both layer norms.
+
+    `position` may be set to a module on (B, H, W, C) that adds positions to the block's input;
+    they stay in the result, unless `keep_position` is set to False: then only the mixer sees
+    them.
     """
+
+    keep_position = True
 
     def __init__(
         self,
@@ -40,6 +46,7 @@ class ResidualBlock(nn.Module):
                 LayerScale(dim, layer_scale_init_value) if layer_scale_init_value else nn.Identity()
             )
 
+        self.position: nn.Module = nn.Identity()
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
         self.mixer = mixer
         self.scale1 = scale()
@@ -58,7 +65,8 @@ class ResidualBlock(nn.Module):
         Returns:
             The map; where the mixer gives more than one, a tuple of it and the rest.
         """
-        mixed, *rest = _as_tuple(self.mixer(self.norm1(x), *guides))
-        x = x + self.drop_path(self.scale1(mixed))
+        placed = self.position(x)
+        mixed, *rest = _as_tuple(self.mixer(self.norm1(placed), *guides))
+        x = (placed if self.keep_position else x) + self.drop_path(self.scale1(mixed))
         x = x + self.drop_path(self.scale2(self.ffn(self.norm2(x))))
         return (x, *rest) if rest else x

@@ -1,4 +1,4 @@
-"""Feed-forward network with a depth-wise convolution, shared by SMT and SG-Former.
+"""Feed-forward networks: with a depth-wise convolution (SMT, SG-Former), and without.
 
 Paper: https://arxiv.org/abs/2307.08579. As in the released code, the identity is
 added to the convolution's output before the activation.
@@ -31,3 +31,23 @@ class ConvFFN(nn.Module):
         """Map (B, H, W, C) to (B, H, W, C)."""
         x = self.fc1(x)
         return self.fc2(F.gelu(x + conv_channels_last(self.dwconv, x)))
+
+
+class FFN(nn.Module):
+    """Linear, GELU (erf), Linear: every pixel on its own (https://arxiv.org/abs/2211.05781).
+
+    Args:
+        dim: Number of channels C of input and output.
+        mlp_ratio: Width of the hidden layer as a multiple of `dim`.
+    """
+
+    def __init__(self, dim: int, mlp_ratio: float = 4.0) -> None:
+        super().__init__()
+        hidden = int(dim * mlp_ratio)
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+        self.apply(init_layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        return self.fc2(F.gelu(self.fc1(x)))

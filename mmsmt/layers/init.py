@@ -1,4 +1,4 @@
-"""Initial weights, the rule that SMT and SG-Former share (released behaviour)."""
+"""Initial weights: a rule of SMT and SG-Former, one of unified models (released behaviour)."""
 
 import math
 
@@ -28,3 +28,16 @@ def init_layer(module: nn.Module) -> None:
         return
     if module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+def init_truncated(module: nn.Module) -> None:
+    """Initialise one layer in place as unified models do (https://arxiv.org/abs/2211.05781).
+
+    As `init_layer`, but for convolutions, which get what linear layers get.
+
+    Args:
+        module: Any module; others than the above are left alone.
+    """
+    init_layer(module)
+    if isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=0.02)

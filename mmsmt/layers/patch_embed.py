@@ -1,14 +1,15 @@
-"""Patch embeddings of SMT: the stem and the three reductions.
+"""Patch embeddings of SMT and of unified models: the stems, and the reduction they share.
 
-Layer norms here have eps 1e-5, those of blocks and stage ends 1e-6 (released behaviour).
-Paper: https://arxiv.org/abs/2307.08579.
+Layer norms here have eps 1e-5 in SMT, those of blocks and stage ends 1e-6; in unified models all
+have 1e-6 (released behaviour).
+Papers: https://arxiv.org/abs/2307.08579, https://arxiv.org/abs/2211.05781.
 """
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.layers.conv import conv_channels_last
-from mmsmt.layers.init import init_layer
+from mmsmt.layers.init import init_layer, init_truncated
 
 
 class ConvStem(nn.Module):
@@ -40,18 +41,41 @@ class ConvStem(nn.Module):
         return self.norm(conv_channels_last(self.conv2, x))
 
 
+class TwoStepStem(nn.Module):
+    """Stride-4 stem of unified models: Conv 3x3, LayerNorm, GELU (erf), Conv 3x3, LayerNorm.
+
+    Args:
+        in_channels: Channels of the image.
+        embed_dims: Channels of the result, twice those between the convolutions.
+    """
+
+    def __init__(self, in_channels: int, embed_dims: int) -> None:
+        super().__init__()
+        self.step1 = PatchEmbed(in_channels, embed_dims // 2, norm_eps=1e-6)
+        self.step2 = PatchEmbed(embed_dims // 2, embed_dims, norm_eps=1e-6)
+        self.apply(init_truncated)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, in_channels) to (B, ceil(H / 4), ceil(W / 4), embed_dims)."""
+        return self.step2(F.gelu(self.step1(x)))
+
+
 class PatchEmbed(nn.Module):
     """Stride-2 reduction: Conv 3x3, LayerNorm.
 
     Args:
         in_channels: Channels of the stage before.
         embed_dims: Channels of the result.
+        bias: Whether the convolution has a bias.
+        norm_eps: Epsilon of the norm.
     """
 
-    def __init__(self, in_channels: int, embed_dims: int) -> None:
+    def __init__(
+        self, in_channels: int, embed_dims: int, bias: bool = True, norm_eps: float = 1e-5
+    ) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(in_channels, embed_dims, 3, stride=2, padding=1)
-        self.norm = nn.LayerNorm(embed_dims, eps=1e-5)
+        self.proj = nn.Conv2d(in_channels, embed_dims, 3, stride=2, padding=1, bias=bias)
+        self.norm = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:

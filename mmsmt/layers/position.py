@@ -72,3 +72,27 @@ class PositionTable(nn.Module):
         """Map (B, H, W, C) to (B, H, W, C)."""
         table = resample_table(self.table, (self.grid, self.grid), (x.shape[1], x.shape[2]))
         return x + table.to(x.dtype)  # autocast would go on in float32
+
+
+class PositionMap(nn.Module):
+    """Add a trained map of positions, stretched to the size of the map corner to corner.
+
+    Args:
+        dim: Number of channels C.
+        size: Height and width of the stored map.
+    """
+
+    def __init__(self, dim: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.empty(1, dim, *size))
+        nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        table = stretch_map(self.table, (x.shape[1], x.shape[2]))
+        return x + table.permute(0, 2, 3, 1).to(x.dtype)  # autocast would go on in float32
+
+
+def stretch_map(table: Tensor, size: tuple[int, int]) -> Tensor:
+    """Interpolate (1, C, H, W) bilinearly to another size, corners staying corners."""
+    return F.interpolate(table, size, mode='bilinear', align_corners=True)

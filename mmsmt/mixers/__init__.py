@@ -8,16 +8,20 @@ from typing import Any
 
 from torch import nn
 
+from mmsmt.mixers.dwconv import DepthwiseConv
 from mmsmt.mixers.hybrid_scale import HybridScaleAttention
 from mmsmt.mixers.msa import MultiHeadSelfAttention
 from mmsmt.mixers.sam import ScaleAwareModulation
 from mmsmt.mixers.self_guided import SelfGuidedAttention
+from mmsmt.mixers.sra import SpatialReductionAttention
 
 MIXERS: dict[str, type[nn.Module]] = {
     'sam': ScaleAwareModulation,
     'msa': MultiHeadSelfAttention,
     'hybrid_scale': HybridScaleAttention,
     'self_guided': SelfGuidedAttention,
+    'sra': SpatialReductionAttention,
+    'dwconv': DepthwiseConv,
 }
 
 MixerSpec = str | type[nn.Module] | dict[str, Any]
@@ -50,10 +54,12 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
 
 __all__ = [
     'MIXERS',
+    'DepthwiseConv',
     'HybridScaleAttention',
     'MixerSpec',
     'MultiHeadSelfAttention',
     'ScaleAwareModulation',
     'SelfGuidedAttention',
+    'SpatialReductionAttention',
     'build_mixer',
 ]

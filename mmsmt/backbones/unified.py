@@ -1,0 +1,160 @@
+"""The unified architecture: one network for every spatial token mixer, as a backbone.
+
+Paper: "Demystify Transformers & Convolutions in Modern Image Deep Networks", TPAMI 2025,
+https://arxiv.org/abs/2211.05781. The authors released two networks under one name: that of their
+classification code, with which the weights were trained, and that of their detection code, with
+which the detectors were. `UnifiedBackbone.behaviour` chooses between them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmsmt.backbones.base import FourStageBackbone
+from mmsmt.backbones.stages import build_stages
+from mmsmt.backbones.unified_archs import BEHAVIOURS, map_sizes, resolve_arch
+from mmsmt.backbones.unified_weights import fit_tables
+from mmsmt.checkpoints import Parts
+from mmsmt.checkpoints.unified import UNIFIED_RELEASED
+from mmsmt.layers import FFN, PatchEmbed, PositionMap, TwoStepStem, init_truncated
+from mmsmt.mixers import MIXERS, SpatialReductionAttention
+from mmsmt.registry import MODELS
+
+# Of the norms in a block; with other mixers they have 1e-6, as all further norms.
+_NORM_EPS = {MIXERS[name]: 1e-5 for name in ('halo', 'sra', 'dcnv3') if name in MIXERS}
+
+
+@MODELS.register_module()
+class UnifiedBackbone(FourStageBackbone):
+    """Stem, four stages of blocks with any mixer, plain feed-forwards, layer scale.
+
+    `behaviour='classification'` is what the released weights were trained as, carried on to
+    images of any size so that nothing beyond the image takes part: padding is masked, the last
+    rows and columns are seen, tables of positions are stretched. It is the default for being the
+    one that continues the pre-training.
+
+    `behaviour='detection'` is what published detectors were trained as: the map that a stage
+    hands on is not normalised, the norms of the outputs start fresh beside pre-trained weights;
+    `halo` and `window` attend to padding, `window` shifts even where the map is one window;
+    `sra` adds positions only for the first attention of a stage, and does not see the last rows
+    and columns that fill no reduction.
+
+    Args:
+        mixer: `halo`, `sra`, `window`, `dwconv`, `dcnv3` (published), `sam` or `msa`.
+        arch: `pico`, `micro`, `tiny`, `small`, `base` (`large` for `dcnv3`), or a dict of the
+            fields of `UnifiedArch`.
+        behaviour: `classification` or `detection`.
+        in_channels: Channels of the image.
+        out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
+        **overrides: Fields of `UnifiedArch` that replace the variant's, None for none:
+            `drop_path_rate`, `depths`, `image_size`, `mixers` and so on. An entry of `mixers`
+            is a name, a module class, a dict of `type` and arguments, or a list of these.
+
+    Raises:
+        ValueError: If a name, a length or a number of heads is wrong.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.backbones import UnifiedBackbone
+        >>> model = UnifiedBackbone(mixer='dwconv', arch='micro')
+        >>> [tuple(f.shape) for f in model(torch.rand(1, 3, 64, 64))]
+        [(1, 32, 16, 16), (1, 64, 8, 8), (1, 128, 4, 4), (1, 256, 2, 2)]
+    """
+
+    dialects = (UNIFIED_RELEASED,)
+    network = 'unified model'
+
+    def __init__(
+        self,
+        mixer: str = 'halo',
+        arch: str | dict[str, Any] = 'tiny',
+        behaviour: str = 'classification',
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+        **overrides: Any,
+    ) -> None:
+        if behaviour not in BEHAVIOURS:
+            raise ValueError(f'unknown behaviour {behaviour!r}; known: {", ".join(BEHAVIOURS)}')
+        spec = resolve_arch(mixer, arch, overrides)
+        dims, detects = spec.embed_dims, behaviour == 'detection'
+        masks = dict(mask_padding=not detects)
+        options: list[dict[str, dict[str, Any]]] = [
+            {
+                'halo': dict(num_heads=heads, block=spec.window, **masks),
+                'window': dict(
+                    num_heads=heads, window=spec.window, small_map_rule=not detects, **masks
+                ),
+                'sra': dict(num_heads=heads, reduction=reduction, whole_map=not detects),
+                'dcnv3': dict(num_heads=heads),
+                'sam': dict(num_heads=sam_heads),
+                'msa': dict(num_heads=heads),
+                'hybrid_scale': dict(num_heads=heads, reduction=reduction, window=spec.window),
+                'self_guided': dict(num_heads=heads),
+            }
+            for heads, reduction, sam_heads in zip(
+                spec.num_heads, spec.reductions, spec.sam_heads, strict=True
+            )
+        ]
+        stages = build_stages(spec, options, FFN, _NORM_EPS)
+        for dim, blocks, size in zip(dims, stages, map_sizes(spec.image_size), strict=True):
+            if isinstance(blocks[0].mixer, SpatialReductionAttention):
+                blocks[0].position = PositionMap(dim, size)
+                blocks[0].keep_position = not detects
+        norms: list[nn.Module] = [nn.LayerNorm(dim, eps=1e-6) for dim in dims]
+        if detects:  # under names of their own: a file tells which of the two its norms are
+            norms = [nn.Sequential(OrderedDict(out=norm)) for norm in norms]
+        super().__init__(
+            patch_embeds=[
+                TwoStepStem(in_channels, dims[0]),
+                *(
+                    PatchEmbed(dims[i - 1], dims[i], bias=False, norm_eps=1e-6).apply(
+                        init_truncated
+                    )
+                    for i in range(1, 4)
+                ),
+            ],
+            stages=stages,
+            norms=norms,
+            embed_dims=dims,
+            chain_norms=not detects,
+            in_channels=in_channels,
+            out_indices=out_indices,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            with_cp=with_cp,
+            init_cfg=init_cfg,
+        )
+        self.arch = spec
+        self.mixer = mixer
+        self.behaviour = behaviour
+
+    def translate(self, state: Mapping[str, Tensor]) -> Parts:
+        """As for every backbone; tables of positions are interpolated to this one's sizes.
+
+        Stage norms of a classification network are dropped by name where this one is for
+        detection, and its own norms stay as they are.
+        """
+        parts = super().translate(state)
+        own = nn.Module.state_dict(self)
+        fit_tables(parts.backbone, own)
+        if self.behaviour == 'detection':
+            stage_norms = {
+                f'norms.{i}.{kind}' for i in range(4) for kind in ('weight', 'bias')
+            } & parts.backbone.keys()
+            for name in sorted(stage_norms):
+                parts.dropped[name] = parts.backbone.pop(name)
+            if stage_norms:
+                parts.backbone |= {n: v for n, v in own.items() if n.startswith('norms.')}
+                print_log(
+                    'stage norms of a classification network are left out, the norms of the '
+                    "outputs stay as they are: behaviour='detection' hands maps on un-normalised",
+                    logger='current',
+                )
+        return parts

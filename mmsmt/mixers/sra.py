@@ -1,0 +1,61 @@
+"""Spatial-reduction attention, the mixer of U-PVT.
+
+Paper: https://arxiv.org/abs/2102.12122, section 3.3; its form in unified models
+(https://arxiv.org/abs/2211.05781) as in the released code.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.layers import attend, conv_channels_last, init_truncated, pad_to_multiple
+
+
+class SpatialReductionAttention(nn.Module):
+    """Every pixel asks; keys and values are those of the map reduced by a strided convolution.
+
+    Args:
+        dim: Number of channels C.
+        num_heads: Number of heads, consecutive slices of the channels.
+        reduction: Kernel and stride of the convolution; 1 for none.
+        whole_map: Zeros fill the last rows and columns up, so that keys and values see them.
+            False leaves out what is beyond the last full patch (as the released detection
+            code), unless there is no full one.
+
+    Raises:
+        ValueError: If `dim` is no multiple of `num_heads`, or `reduction` is below 1.
+    """
+
+    def __init__(
+        self, dim: int, num_heads: int = 8, reduction: int = 1, whole_map: bool = True
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or dim % num_heads:
+            raise ValueError(f'SRA: dim {dim} is not a multiple of num_heads {num_heads}')
+        if reduction < 1:
+            raise ValueError(f'SRA: reduction must be at least 1, got {reduction}')
+        self.num_heads = num_heads
+        self.reduction = reduction
+        self.whole_map = whole_map
+        self.q = nn.Linear(dim, dim)
+        if reduction > 1:
+            self.reduce = nn.Conv2d(dim, dim, reduction, stride=reduction)
+            self.norm = nn.LayerNorm(dim, eps=1e-5)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.apply(init_truncated)
+
+    def _reduced(self, x: Tensor) -> Tensor:
+        """The map (B, H', W', C) that keys and values are made of."""
+        if self.reduction == 1:
+            return x
+        if self.whole_map:
+            x = pad_to_multiple(x, self.reduction)
+        else:
+            bottom, right = (max(self.reduction - side, 0) for side in x.shape[1:3])
+            x = F.pad(x, (0, 0, 0, right, 0, bottom))
+        return self.norm(conv_channels_last(self.reduce, x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        k, v = self.kv(self._reduced(x)).chunk(2, dim=-1)
+        return self.proj(attend(self.q(x), k, v, self.num_heads))
