@@ -1,0 +1,49 @@
+"""`--show-dir` switches the host's own visualization hook on."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import HOOKS, init_default_scope
+from mmengine.visualization import Visualizer
+
+from mmsmt.engine.launch import UsageError, apply_test_options
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+
+
+def with_show_dir(cfg: Config, folder: str) -> Any:
+    """The hook that a test with this folder has."""
+    arguments = dict(checkpoint='some.pth', tta=False, out=None, show_dir=folder)
+    apply_test_options(cfg, argparse.Namespace(**arguments))
+    init_default_scope(cfg.default_scope)
+    Visualizer.get_instance('show_dir')  # the hooks ask for the latest one
+    return HOOKS.build(cfg.default_hooks.visualization)
+
+
+@pytest.mark.parametrize(
+    ('config', 'on', 'folder'),
+    [
+        ('digits/cls_smt_pico.py', 'enable', 'out_dir'),
+        ('digits/mask_rcnn_smt_pico.py', 'draw', 'test_out_dir'),
+        ('digits/upernet_smt_pico.py', 'draw', None),
+        ('cls/smt_t_in1k.py', 'enable', 'out_dir'),
+        ('det/retinanet_smt_t_1x.py', 'draw', 'test_out_dir'),
+        ('seg/upernet_smt_t_160k_ade20k.py', 'draw', None),
+    ],
+)
+def test_switches_the_hook_on(config: str, on: str, folder: str | None, tmp_path: Path) -> None:
+    cfg = Config.fromfile(CONFIGS / config)
+    hook = with_show_dir(cfg, str(tmp_path))
+    assert getattr(hook, on)
+    written = getattr(hook, folder) if folder else cfg.visualizer.save_dir
+    assert Path(written) == tmp_path
+
+
+def test_a_hook_that_cannot_draw_is_named() -> None:
+    cfg = Config.fromfile(CONFIGS / 'digits/cls_smt_pico.py')
+    cfg.default_hooks.visualization = ConfigDict(type='IterTimerHook')
+    with pytest.raises(UsageError, match='IterTimerHook'):
+        with_show_dir(cfg, 'pictures')
