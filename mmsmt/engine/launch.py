@@ -135,14 +135,17 @@ def _draw_predictions(cfg: Config, folder: str) -> None:
     hook = cfg.default_hooks.get('visualization')
     if hook is None:
         raise UsageError('--show-dir needs `default_hooks.visualization` in the config')
-    if hook.type == 'DetVisualizationHook':
+    kind = hook.type.rpartition('.')[-1]  # with or without the host's prefix
+    if kind == 'DetVisualizationHook':
         hook.update(draw=True, test_out_dir=str(Path(folder).absolute()))
-    elif hook.type == 'SegVisualizationHook':
+    elif kind == 'SegVisualizationHook':
         hook.setdefault('interval', 1)
         hook.update(draw=True)
         cfg.visualizer.save_dir = folder
-    else:
+    elif kind == 'VisualizationHook':
         hook.update(enable=True, interval=1, out_dir=folder)
+    else:
+        raise UsageError(f'--show-dir: {hook.type} of the config is no hook that draws')
 
 
 def build_runner(cfg: Config) -> Runner:
