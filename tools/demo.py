@@ -4,22 +4,18 @@ Every step is a command that you could type; interrupted, the demo goes on where
 """
 
 import argparse
-import json
-import re
-import subprocess
+import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.runner import find_latest_checkpoint
 
 from mmsmt.analysis import contact_sheet, plot_curves
+from mmsmt.engine.steps import evaluate, run_step, train
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = Path('configs/digits')
-PROGRESS = re.compile(r'(?:Epoch|Iter)\((\w+)\)\s*(\[.*?/\s*\d+\]).*?eta: ([\d:]+)')
-PROGRESS_INTERVAL = 1 if sys.stdout.isatty() else 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -48,95 +44,6 @@ TASKS = (
 )
 
 
-def run_step(name: str, arguments: list[str], log: Path) -> float:
-    """Run one tool, its output into a log file, the latest ETA onto the screen.
-
-    Args:
-        name: For people.
-        arguments: Script and its arguments.
-        log: File that the output is appended to.
-
-    Returns:
-        Wall-clock seconds.
-    """
-    print(f'{name}\n  python {" ".join(arguments)}', flush=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    start, shown = time.monotonic(), float('-inf')
-    with (
-        log.open('a') as file,
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                file.write(line)
-                file.flush()
-                progress = PROGRESS.search(line)
-                now = time.monotonic()
-                if progress and now - shown > PROGRESS_INTERVAL:
-                    shown = now
-                    kind, where, eta = progress.groups()
-                    end = '\r' if sys.stdout.isatty() else '\n'
-                    print(f'  {kind} {where}  {eta} left   ', end=end, flush=True)
-        except KeyboardInterrupt:
-            process.terminate()
-            sys.exit('\ninterrupted: `make demo` goes on from here')
-    seconds = time.monotonic() - start
-    if process.returncode:
-        tail = ''.join(log.read_text().splitlines(keepends=True)[-12:])
-        sys.exit(f'{tail}\n{name} failed, the whole output is in {log}')
-    print(f'  done in {seconds:.0f} s' + ' ' * 40, flush=True)
-    return seconds
-
-
-def remember(file: Path, facts: dict) -> dict:
-    """Write a step's result at once or not at all; its presence says that the step is done."""
-    temporary = file.with_suffix('.tmp')
-    temporary.write_text(json.dumps(facts, indent=2))
-    temporary.replace(file)
-    return facts
-
-
-def config_file(folder: Path) -> str:
-    """The config that a task's folder is named after."""
-    return f'{CONFIGS / folder.name}.py'
-
-
-def train(task: Task, folder: Path, log: Path, options: list[str]) -> None:
-    """Train unless done before; go on from the latest checkpoint where there is one."""
-    if (folder / 'trained.json').exists():
-        return
-    arguments = ['tools/train.py', config_file(folder), '--work-dir', str(folder)]
-    if (folder / 'last_checkpoint').exists():
-        arguments.append('--resume')
-    if options:
-        # Scenes are evaluated right afterwards, once is enough.
-        arguments += ['--no-validate', '--cfg-options', *options]
-    seconds = run_step(f'training for {task.title}', arguments, log)
-    remember(folder / 'trained.json', {'seconds': round(seconds)})
-
-
-def evaluate(task: Task, folder: Path, log: Path) -> dict:
-    """Evaluate unless done before, with the evaluator and the pictures of the host."""
-    done = folder / 'evaluated.json'
-    if done.exists():
-        return json.loads(done.read_text())
-    checkpoint = find_latest_checkpoint(str(folder))
-    arguments = ['tools/test.py', config_file(folder), checkpoint]
-    arguments += ['--work-dir', f'{folder}/test', '--show-dir', f'{folder}/pictures']
-    if task.method == 'upernet':  # mmseg takes a third of a second a picture
-        arguments += ['--cfg-options', 'default_hooks.visualization.interval=10']
-    seconds = run_step(f'evaluating {task.title}', arguments, log)
-    results = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
-    return remember(done, {'seconds': round(seconds), **json.loads(results.read_text())})
-
-
 def picture(out: Path, folders: dict[str, Path]) -> None:
     """Draw learning curves and predictions of all tasks into one picture."""
     plot_curves({task.title: folders[task.method] for task in TASKS}, out / 'curves.png')
@@ -162,30 +69,38 @@ def picture(out: Path, folders: dict[str, Path]) -> None:
 def main() -> None:
     """Run what is left of the demo and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/demo'),
+        help="folder, as seen from the project's",
+    )
     parser.add_argument(
         '--backbone', default='smt_pico', help='the end of the names of three configs/digits files'
     )
     args = parser.parse_args()
+    os.chdir(ROOT)
     out, folders = args.out, {t.method: args.out / f'{t.method}_{args.backbone}' for t in TASKS}
-    for folder in folders.values():
-        if not (ROOT / config_file(folder)).is_file():
-            sys.exit(f'error: --backbone {args.backbone}: no {config_file(folder)}')
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
+    configs = {method: CONFIGS / f'{folder.name}.py' for method, folder in folders.items()}
+    for config in configs.values():
+        if not config.is_file():
+            sys.exit(f'error: --backbone {args.backbone}: no {config}')
     log = out / 'demo.log'
     run_step('data', ['tools/prepare_digits.py'], log)
     options: list[str] = []
     lines = ['| task | trained | evaluated | result |', '|---|---|---|---|']
     for task in TASKS:
-        folder = folders[task.method]
-        train(task, folder, log, options)
+        folder, config = folders[task.method], str(configs[task.method])
+        trained = train(task.title, config, folder, log, options)
         # Each starts from the backbone of the one before: detection from classification as in
         # the papers, segmentation from detection, which has seen the scenes.
         source = find_latest_checkpoint(str(folder))
-        options = [f'model.backbone.init_cfg.checkpoint={source}']
-        result = evaluate(task, folder, log)
-        trained = json.loads((folder / 'trained.json').read_text())['seconds']
+        # Scenes are evaluated right afterwards, once is enough.
+        options = ['--no-validate', '--cfg-options', f'model.backbone.init_cfg.checkpoint={source}']
+        shown = ['--show-dir', f'{folder}/pictures']
+        if task.method == 'upernet':  # mmseg takes a third of a second a picture
+            shown += ['--cfg-options', 'default_hooks.visualization.interval=10']
+        result = evaluate(task.title, config, folder, log, shown)
         values = ', '.join(f'{label} {result[key]:.3f}' for key, label in task.metrics.items())
         lines.append(f'| {task.title} | {trained} s | {result["seconds"]} s | {values} |')
     picture(out, folders)
