@@ -57,10 +57,11 @@ def fit_weights(
     """
     state = find_weights(container, source)
     backbone = getattr(model, 'backbone', None)
-    dialect, hint = None, ''
+    dialect, hint, dropped = None, '', list[str]()
     if isinstance(backbone, FourStageBackbone):
         parts = backbone.translate(state)
         dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
+        dropped = list(parts.dropped)
         state = to_host(parts, 'classifier') | parts.other
         backbone.allow_partial = tuple(
             name.removeprefix('backbone').removeprefix('.')

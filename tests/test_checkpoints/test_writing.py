@@ -31,7 +31,7 @@ def parts() -> Parts:
     return Parts(
         backbone={'norms.0.weight': torch.ones(2)},
         head={'weight': torch.arange(10.0).reshape(5, 2), 'bias': torch.arange(5.0)},
-        other={'neck.weight': torch.ones(1)},
+        other={'neck.0.weight': torch.ones(1), 'ema.weight': torch.ones(1)},
     )
 
 
@@ -117,9 +117,12 @@ def test_full_disk_leaves_nothing(tmp_path: Path, ending: str) -> None:
 
 def test_names_of_the_hosts(parts: Parts) -> None:
     head = {'head.fc.weight', 'head.fc.bias'}
-    assert set(to_host(parts, 'classifier')) == {'backbone.norms.0.weight'} | head
+    whole = {'backbone.norms.0.weight', 'neck.0.weight'} | head
+    assert set(to_host(parts, 'classifier')) == whole
     for target in ('detector', 'segmenter'):
         assert set(to_host(parts, target)) == {'backbone.norms.0.weight'}
+    parts.head.clear()
+    assert set(to_host(parts, 'classifier')) == {'backbone.norms.0.weight'}, "a detector's neck"
     with pytest.raises(ValueError, match="'tracker'; known: classifier, detector, segmenter"):
         to_host(parts, 'tracker')
 
