@@ -14,12 +14,14 @@ from mmsmt.mixers.msa import MultiHeadSelfAttention
 from mmsmt.mixers.sam import ScaleAwareModulation
 from mmsmt.mixers.self_guided import SelfGuidedAttention
 from mmsmt.mixers.sra import SpatialReductionAttention
+from mmsmt.mixers.window import ShiftedWindowAttention
 
 MIXERS: dict[str, type[nn.Module]] = {
     'sam': ScaleAwareModulation,
     'msa': MultiHeadSelfAttention,
     'hybrid_scale': HybridScaleAttention,
     'self_guided': SelfGuidedAttention,
+    'window': ShiftedWindowAttention,
     'sra': SpatialReductionAttention,
     'dwconv': DepthwiseConv,
 }
@@ -60,6 +62,7 @@ __all__ = [
     'MultiHeadSelfAttention',
     'ScaleAwareModulation',
     'SelfGuidedAttention',
+    'ShiftedWindowAttention',
     'SpatialReductionAttention',
     'build_mixer',
 ]

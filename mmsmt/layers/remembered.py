@@ -1,0 +1,44 @@
+"""Constant tensors that depend on sizes and device only, made once for many calls."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+KEPT = 16  # four stages of four sizes of image; the oldest goes first
+
+
+def remembered(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Keep what a function made for its last `KEPT` different arguments.
+
+    The tensors belong to the process, not to a module: they are in no state dict, no pickle and
+    no copy of a model. Compilers and tracers of fake tensors get new ones, which they see made.
+
+    Args:
+        make: Makes a tensor without gradient from hashable positional arguments, the device
+            among them; nobody may change what it made.
+
+    Returns:
+        The same function, with a memory.
+    """
+    kept: OrderedDict[Any, Tensor] = OrderedDict()
+
+    @wraps(make)
+    def recall(*arguments: Any) -> Tensor:
+        if torch.compiler.is_compiling():
+            return make(*arguments)
+        made = kept.pop(arguments, None)
+        if made is None:
+            # A tensor born in inference mode could never again take part in a training step.
+            with torch.inference_mode(False):
+                made = make(*arguments)
+        if type(made) is Tensor:
+            kept[arguments] = made
+        if len(kept) > KEPT:
+            kept.popitem(last=False)
+        return made
+
+    return recall

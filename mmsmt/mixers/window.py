@@ -1,0 +1,155 @@
+"""Shifted window attention, the mixer of Swin, with and without its released quirks.
+
+Paper: https://arxiv.org/abs/2103.14030, sections 3.2 and 3.3, as the unified models
+(https://arxiv.org/abs/2211.05781) use it.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.layers import init_truncated, pad_to_multiple, remembered, to_windows
+
+APART = -100.0  # the released mask between regions; exp(-100) is nothing beside float32's 1
+
+
+@remembered
+def relative_index(window: int, table: int, device: torch.device) -> Tensor:
+    """Rows of a bias table for the pairs of pixels of a window.
+
+    Args:
+        window: Side of the window.
+        table: Side of the window that the table is for, at least `window`; smaller windows use
+            the inner part, so that an offset keeps its row.
+        device: Of the result.
+
+    Returns:
+        (window^2, window^2), queries first: offset in rows, then in columns, counted from
+        -(table - 1) on.
+    """
+    place = torch.arange(window, device=device)
+    offset = place[:, None] - place + table - 1
+    rows = offset[:, None, :, None] * (2 * table - 1)
+    return (rows + offset[None, :, None, :]).reshape(window**2, window**2)
+
+
+@remembered
+def window_mask(
+    height: int, width: int, window: int, shift: int, mask_padding: bool, device: torch.device
+) -> Tensor:
+    """What is added to the logits of the windows of a padded, then rolled map.
+
+    Args:
+        height: Rows of the map before padding.
+        width: Its columns.
+        window: Side of a window.
+        shift: By how much the map is rolled up and left.
+        mask_padding: Whether no pixel sees the padding.
+        device: Of the result.
+
+    Returns:
+        (windows, window^2, window^2) in float16, which has its three values: `APART` between
+        pixels that only rolling brought together, -inf where a key is padding, else 0.
+    """
+
+    def along(length: int) -> tuple[Tensor, Tensor]:
+        padded = length + -length % window
+        place = torch.arange(padded, device=device)
+        region = (place >= padded - window).int() + (place >= padded - shift).int()
+        return region * bool(shift), (place + shift) % padded < length
+
+    (rows, real_rows), (columns, real_columns) = along(height), along(width)
+    region = to_windows((3 * rows[:, None] + columns)[None, ..., None], window)
+    real = to_windows((real_rows[:, None] & real_columns)[None, ..., None], window)
+    mask = torch.zeros(len(region), window**2, window**2, dtype=torch.float16, device=device)
+    mask.masked_fill_(region != region.transpose(1, 2), APART)
+    # Each window holds a pixel of the map, so that no row is -inf throughout.
+    return mask.masked_fill_(~real.transpose(1, 2), -torch.inf) if mask_padding else mask
+
+
+class ShiftedWindowAttention(nn.Module):
+    """Attention inside windows, each second time of a rolled map, with relative positions.
+
+    The map is padded by zeros, at the right and at the bottom, until windows fill it.
+
+    Args:
+        dim: Number of channels C.
+        num_heads: Number of heads, consecutive slices of the channels.
+        window: Side of a window.
+        shift: Rows and columns that the map is rolled by; 0 for no shift.
+        mask_padding: Whether padding is invisible, which makes every size of map sound; False
+            is the released detection code, where padded pixels count with keys and values
+            that are the biases.
+        small_map_rule: Whether a map no larger than a window in one direction is not shifted
+            and its windows are of that size, as in the released classification code. That one
+            builds a table for them; here they use the inner part of the one table. False:
+            windows and shift are always as given, as in the released detection code.
+
+    Raises:
+        ValueError: If `dim` is not a multiple of `num_heads`, `window` below 1, or `shift` not
+            from 0 to `window` - 1.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int = 8,
+        window: int = 7,
+        shift: int = 0,
+        mask_padding: bool = True,
+        small_map_rule: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or dim % num_heads:
+            raise ValueError(
+                f'window attention: dim {dim} is not a multiple of num_heads {num_heads}'
+            )
+        if not 0 <= shift < window:
+            raise ValueError(
+                f'window attention: shift must be from 0 to window - 1, got {shift} and {window}'
+            )
+        self.num_heads = num_heads
+        self.window = window
+        self.shift = shift
+        self.mask_padding = mask_padding
+        self.small_map_rule = small_map_rule
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.relative_position_bias_table = nn.Parameter(
+            torch.empty((2 * window - 1) ** 2, num_heads)
+        )
+        self.proj = nn.Linear(dim, dim)
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.apply(init_truncated)
+
+    def _logit_bias(self, size: tuple[int, int], window: int, shift: int) -> Tensor:
+        """Positions (heads, w^2, w^2), or with the masks of windows (windows, heads, w^2, w^2)."""
+        table = self.relative_position_bias_table
+        index = relative_index(window, self.window, table.device)
+        bias = table[index.flatten()].T.unflatten(1, index.shape)
+        if shift or (self.mask_padding and (size[0] % window or size[1] % window)):
+            mask = window_mask(*size, window, shift, self.mask_padding, table.device)
+            return bias + mask[:, None]
+        return bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        _, height, width, _ = x.shape
+        window, shift = self.window, self.shift
+        if self.small_map_rule and min(height, width) <= window:
+            window, shift = min(height, width), 0
+        x = pad_to_multiple(x, window)
+        if shift:
+            x = x.roll((-shift, -shift), (1, 2))
+        cells = self.qkv(x).unflatten(2, (-1, window)).unflatten(1, (-1, window))
+        # (3, B, rows, columns, heads, w, w, C / heads)
+        qkv = cells.unflatten(-1, (3, self.num_heads, -1)).permute(5, 0, 1, 3, 6, 2, 4, 7)
+        bias = self._logit_bias((height, width), window, shift).to(qkv.dtype)
+        # One mask serves the whole batch: windows join the heads, which attention broadcasts.
+        # The bias of masked windows thus has as many heads as there are windows and heads.
+        bias = bias.flatten(0, -3)[None]
+        q, k, v = qkv.reshape(3, -1, bias.shape[1], window**2, qkv.shape[-1])
+        mixed = F.scaled_dot_product_attention(q, k, v, bias).reshape(qkv.shape[1:])
+        x = mixed.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(1, 2)
+        if shift:
+            x = x.roll((shift, shift), (1, 2))
+        return self.proj(x[:, :height, :width])

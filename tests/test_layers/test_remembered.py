@@ -1,0 +1,64 @@
+"""Tensors made once: which are kept, for how long, and when not."""
+
+import torch
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
+
+from mmsmt.layers import remembered
+from mmsmt.layers.remembered import KEPT
+
+
+def counted() -> tuple[list[int], object]:
+    made: list[int] = []
+
+    @remembered
+    def ramp(length: int, device: torch.device) -> Tensor:
+        made.append(length)
+        return torch.arange(length, device=device)
+
+    return made, ramp
+
+
+CPU = torch.device('cpu')
+
+
+def test_equal_arguments_give_the_same_tensor() -> None:
+    made, ramp = counted()
+    assert ramp(3, CPU) is ramp(3, CPU)
+    assert ramp(3, CPU).tolist() == [0, 1, 2]
+    assert ramp(3, torch.device('meta')).is_meta
+    assert ramp(4, CPU).tolist() == [0, 1, 2, 3]
+    assert made == [3, 3, 4]
+
+
+def test_the_one_longest_unused_goes_first() -> None:
+    made, ramp = counted()
+    for length in range(KEPT):
+        ramp(length, CPU)
+    ramp(0, CPU)
+    ramp(KEPT, CPU)
+    del made[:]
+    ramp(0, CPU)
+    ramp(1, CPU)
+    assert made == [1]
+
+
+def test_made_in_inference_mode_it_still_serves_training() -> None:
+    _, ramp = counted()
+    with torch.inference_mode():
+        first = ramp(3, CPU)
+    assert not first.is_inference()
+
+
+def test_a_tracers_fake_tensor_is_not_kept() -> None:
+    _, ramp = counted()
+    with FakeTensorMode():
+        ramp(3, CPU)
+    assert type(ramp(3, CPU)) is Tensor
+
+
+def test_compilers_see_it_made() -> None:
+    _, ramp = counted()
+    kept = ramp(3, CPU)
+    compiled = torch.compile(lambda x: x + ramp(3, x.device), fullgraph=True, backend='eager')
+    assert torch.equal(compiled(torch.zeros(3)), kept.float())
