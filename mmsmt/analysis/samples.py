@@ -104,6 +104,3 @@ def subject_batch(subject: Subject, images: Sequence[Image.Image]) -> Tensor:
     """`to_batch` as a subject wants its images, on its device."""
     device = next(subject.model.parameters()).device
     return to_batch(images, subject.mean, subject.std, subject.bgr).to(device)
-
-
-_open = open_image
