@@ -13,10 +13,11 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmsmt.backbones.archs import Inferred
 from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.backbones.stages import build_stages
 from mmsmt.backbones.unified_archs import BEHAVIOURS, map_sizes, resolve_arch
-from mmsmt.backbones.unified_weights import fit_tables
+from mmsmt.backbones.unified_weights import fit_tables, infer
 from mmsmt.checkpoints import Parts
 from mmsmt.checkpoints.unified import UNIFIED_RELEASED
 from mmsmt.layers import FFN, PatchEmbed, PositionMap, TwoStepStem, init_truncated
@@ -158,3 +159,8 @@ class UnifiedBackbone(FourStageBackbone):
                     logger='current',
                 )
         return parts
+
+    @classmethod
+    def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
+        """What the shapes in a file tell of a unified model."""
+        return infer(state)

@@ -4,9 +4,10 @@ Dimensions, depths, heads and drop path (of ImageNet-1K) of `halo`, `sra`, `wind
 `dcnv3` are those of https://arxiv.org/abs/2211.05781 in the released configurations; `dcnv3` has
 a fifth one, `large`, without weights or results.
 
-`sam` and `msa` are ours: the dimensions of `window`, and as many blocks in stage 3 as bring the
-parameters, with a classifier for 1,000 classes, nearest to the paper's class sizes (4.5, 30, 50
-and 100 M). `pico` is ours too: for digits of 64 pixels and scenes of 256, of SMT-pico's size.
+`sam` and `msa` are ours: dimensions, heads and drop path of `window`, and as many blocks in stage
+3 as bring the parameters, with a classifier for 1,000 classes, nearest to the paper's class sizes
+(4.5, 30, 50 and 100 M). `pico` is ours too: for digits of 64 pixels and scenes of 256, of
+SMT-pico's size.
 """
 
 from collections.abc import Sequence
@@ -69,8 +70,10 @@ def _scales(
 ) -> dict[str, UnifiedArch]:
     """The variants of a mixer that has the usual widths, from micro to base."""
     return {'pico': pico} | {
-        name: UnifiedArch(*_WIDTHS[name][:1], depth, _WIDTHS[name][1], drop_path_rate=rate)
-        for name, depth, rate in zip(_WIDTHS, depths, drop_paths, strict=True)
+        name: UnifiedArch(dims, depth, heads, drop_path_rate=rate)
+        for (name, (dims, heads)), depth, rate in zip(
+            _WIDTHS.items(), depths, drop_paths, strict=True
+        )
     }
 
 
@@ -106,8 +109,12 @@ ARCHS: dict[str, dict[str, UnifiedArch]] = {
             (160, 320, 640, 1280), (5, 5, 22, 5), (10, 20, 40, 80), drop_path_rate=0.5
         ),
     },
-    'sam': _ATTENTION,
-    'msa': _ATTENTION,
+    'sam': _scales(
+        [(2, 2, 8, 2), (2, 2, 4, 2), (2, 2, 14, 2), (2, 2, 18, 2)], (0, 0.2, 0.3, 0.5), _PICO
+    ),
+    'msa': _scales(
+        [(2, 2, 10, 2), (2, 2, 5, 2), (2, 2, 16, 2), (2, 2, 20, 2)], (0, 0.2, 0.3, 0.5), _PICO
+    ),
 }
 
 

@@ -1,11 +1,14 @@
-"""Tables of positions in files, brought to the sizes of a network."""
+"""Unified models in files: which one it is, and tables of positions of another size."""
 
 from collections.abc import Mapping
 from math import isqrt
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmsmt.backbones.archs import Inferred, infer_stages, name_nearest
+from mmsmt.backbones.unified_archs import ARCHS, BEHAVIOURS
 from mmsmt.layers import stretch_map
 
 
@@ -52,3 +55,85 @@ def fit_tables(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
             shape = tuple(own[name].shape)
             if value.ndim == axes and value.shape != shape and value.shape[kept] == shape[kept]:
                 state[name] = stretch(value.float(), shape).to(value.dtype).contiguous()
+
+
+# Entries that tell mixers apart, in the order of asking: msa and sra have no more than others.
+_TRACES = {
+    'window': 'qkv.weight',
+    'halo': 'height_rel',
+    'dcnv3': 'sampling_offsets.weight',
+    'dwconv': 'input_proj.weight',
+    'sam': 'head_convs.0.weight',
+    'msa': 'dwconv.weight',
+    'sra': 'kv.weight',
+}
+
+
+def _mixer_of(state: Mapping[str, Tensor], block: str) -> str:
+    traces = (m for m, entry in _TRACES.items() if f'{block}.mixer.{entry}' in state)
+    return next(traces, '')
+
+
+def _heads(state: Mapping[str, Tensor], stage: int) -> int:
+    """Heads of a stage's first block where they leave a trace, else one."""
+    mixer = f'stages.{stage}.0.mixer.'
+    if (biases := state.get(mixer + 'relative_position_bias_table')) is not None:
+        return biases.shape[1]
+    if (rows := state.get(mixer + 'height_rel')) is not None:
+        return state[mixer + 'proj.weight'].shape[0] // rows.shape[1]
+    if (offsets := state.get(mixer + 'sampling_offsets.weight')) is not None:
+        return offsets.shape[0] // 18  # 9 points of two coordinates
+    return 1
+
+
+def infer(state: Mapping[str, Tensor]) -> Inferred | None:
+    """Read a network off a state dict.
+
+    Args:
+        state: Entries under our names, complete or not.
+
+    Returns:
+        Its variant, shape and the arguments of `UnifiedBackbone`; None where the entries show no
+        unified model.
+    """
+    stages = infer_stages(state)
+    stem = state.get('patch_embeds.0.step1.proj.weight')
+    if stages is None or stem is None or stem.ndim != 4:
+        return None
+    mixers = [
+        [_mixer_of(state, f'stages.{i}.{j}') for j in range(depth)]
+        for i, depth in enumerate(stages['depths'])
+    ]
+    kinds = {mixer for stage in mixers for mixer in stage}
+    mixer = mixers[-1][-1]
+    if '' in kinds:
+        return None
+    shape = {
+        'mixer': mixer,
+        **stages,
+        'behaviour': BEHAVIOURS['norms.0.out.weight' in state],
+        'in_channels': stem.shape[1],
+    }
+    variant = name_nearest(
+        shape,
+        {
+            name: {key: list(getattr(spec, key)) for key in stages}
+            for name, spec in ARCHS[mixer].items()
+        },
+    )
+    options: dict[str, Any] = {key: shape[key] for key in ('mixer', 'behaviour', 'in_channels')}
+    options['arch'] = variant
+    if variant not in ARCHS[mixer]:
+        heads = [_heads(state, i) for i in range(4)]
+        options['arch'] = {**{key: shape[key] for key in stages}, 'num_heads': heads}
+    if len(kinds) > 1:
+        options['mixers'] = mixers
+    if 'stages.0.0.scale1.weight' not in state:
+        options['layer_scale_init_value'] = 0.0
+    reduced = [state.get(f'stages.{i}.0.mixer.reduce.weight') for i in range(4)]
+    if mixer == 'sra':
+        options['reductions'] = [1 if r is None else r.shape[-1] for r in reduced]
+    if (table := state.get('stages.0.0.position.table')) is not None:
+        # Images with equal maps in stage 1 have equal maps in all stages.
+        options['image_size'] = (4 * table.shape[2], 4 * table.shape[3])
+    return Inferred(variant, shape, options)
