@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from mmsmt.mixers.dwconv import DepthwiseConv
+from mmsmt.mixers.halo import HaloAttention
 from mmsmt.mixers.hybrid_scale import HybridScaleAttention
 from mmsmt.mixers.msa import MultiHeadSelfAttention
 from mmsmt.mixers.sam import ScaleAwareModulation
@@ -21,6 +22,7 @@ MIXERS: dict[str, type[nn.Module]] = {
     'msa': MultiHeadSelfAttention,
     'hybrid_scale': HybridScaleAttention,
     'self_guided': SelfGuidedAttention,
+    'halo': HaloAttention,
     'window': ShiftedWindowAttention,
     'sra': SpatialReductionAttention,
     'dwconv': DepthwiseConv,
@@ -57,6 +59,7 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
 __all__ = [
     'MIXERS',
     'DepthwiseConv',
+    'HaloAttention',
     'HybridScaleAttention',
     'MixerSpec',
     'MultiHeadSelfAttention',
