@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.backbones import ConvHead, UnifiedBackbone
@@ -124,3 +124,107 @@ def test_logits_match_released_code(run: Callable, mixer: str, file: str, size: 
         (last,) = neck(features)
     logits = F.linear(last.mean((2, 3)), state['head.weight'], state['head.bias'])
     assert deviation(logits.numpy(), recorded[f'{size}_logits']) < TOLERANCE
+
+
+# Controls: each bug keeps every shape and loads the same weights.
+
+
+def all_of(model: nn.Module, name: str) -> list[nn.Module]:
+    """The mixers of all blocks, by one of their attributes."""
+    found = [block.mixer for blocks in model.stages for block in blocks]
+    found = [mixer for mixer in found if hasattr(mixer, name)]
+    assert found
+    return found
+
+
+def flip(name: str) -> Callable[[nn.Module], None]:
+    """Turn a switch of the network, or of all blocks or mixers that have it."""
+
+    def change(model: nn.Module) -> None:
+        owners = [m for m in model.modules() if isinstance(getattr(m, name, None), bool)]
+        assert owners
+        for owner in owners:
+            setattr(owner, name, not getattr(owner, name))
+
+    return change
+
+
+def rewrite(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[nn.Module], None]:
+    """Replace an entry of all mixers that have it."""
+
+    def apply(model: nn.Module) -> None:
+        for mixer in all_of(model, name.split('.')[0]):
+            entry = mixer.get_parameter(name)
+            entry.data = change(entry.data).clone()
+
+    return apply
+
+
+def unshift(model: nn.Module) -> None:
+    for mixer in all_of(model, 'shift'):
+        mixer.shift = 0
+
+
+def swap_rel(model: nn.Module) -> None:
+    for mixer in all_of(model, 'height_rel'):
+        mixer.height_rel, mixer.width_rel = mixer.width_rel, mixer.height_rel
+
+
+def halves(weight: Tensor) -> Tensor:
+    """Rows of keys of all heads, then values, as if they were in turn by head of 32 channels."""
+    return weight.unflatten(0, (-1, 2, 32)).transpose(0, 1).flatten(0, 2)
+
+
+def turned(weight: Tensor) -> Tensor:
+    """Rows for 3 x 3 points, transposed."""
+    return weight.unflatten(0, (-1, 3, 3)).transpose(1, 2).flatten(0, 2)
+
+
+CONTROLS: dict[str, tuple[str, str, Callable[[nn.Module], None]]] = {
+    'handed on un-normalised': ('dwconv', '', flip('chain_norms')),
+    'handed on normalised': ('dwconv', '_det', flip('chain_norms')),
+    'kernel transposed': ('dwconv', '', rewrite('dwconv.weight', lambda w: w.mT)),
+    'positions stay': ('sra', '_det', flip('keep_position')),
+    'positions go': ('sra', '', flip('keep_position')),
+    'last rows seen': ('sra', '_det', flip('whole_map')),
+    'values first': ('sra', '', rewrite('kv.weight', lambda w: w.roll(len(w) // 2, 0))),
+    'no shift': ('window', '', unshift),
+    'small maps whole': ('window', '_det', flip('small_map_rule')),
+    'small maps shifted': ('window', '', flip('small_map_rule')),
+    'window padding masked': ('window', '_det', flip('mask_padding')),
+    'offsets transposed': (
+        'window',
+        '',
+        rewrite(
+            'relative_position_bias_table',
+            lambda t: t.unflatten(0, (13, 13)).transpose(0, 1).flatten(0, 1),
+        ),
+    ),
+    'rows for columns': ('halo', '', swap_rel),
+    'scaled queries for positions': ('halo', '', rewrite('height_rel', lambda t: t * 32**-0.5)),
+    'centred rows': ('halo', '', rewrite('width_rel', lambda t: t.roll(-3, 0))),
+    'keys before values': ('halo', '', rewrite('kv.weight', halves)),
+    'halo padding masked': ('halo', '_det', flip('mask_padding')),
+    'row-major points': ('dcnv3', '', rewrite('attention_weights.weight', turned)),
+    'y before x': (
+        'dcnv3',
+        '',
+        rewrite('sampling_offsets.weight', lambda w: w.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)),
+    ),
+}
+
+
+@pytest.mark.parametrize('name', CONTROLS)
+def test_control_fails(
+    built: Callable, golden: Callable, golden_images: Callable, name: str
+) -> None:
+    mixer, ending, change = CONTROLS[name]
+    recorded = golden(f'golden_{mixer}_micro{ending}', 'unified')
+    size = '61x97' if '61x97_stage0_mean' in recorded else '224x224'
+    model, _ = built(mixer, BOTH[bool(ending)], (224, 224))
+    change(model)
+    height, width = map(int, size.split('x'))
+    with torch.no_grad():
+        features = model(golden_images(len(recorded[f'{size}_stage0_mean']), height, width))
+    off = [stage_deviation(recorded, size, i, feature) for i, feature in enumerate(features)]
+    assert max(off) > 2 * TOLERANCE, off

@@ -62,6 +62,20 @@ def test_branches_are_dropped_each_on_its_own() -> None:
     torch.testing.assert_close(shares, torch.tensor([0.25, 0.5, 0.25]), atol=0.035, rtol=0)
 
 
+@pytest.mark.parametrize('keep', [True, False])
+def test_positions_stay_in_the_result_or_not(keep: bool) -> None:
+    class Shift(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.arange(6.0)
+
+    block = ResidualBlock(6, Scale(2.0), Scale(0.0))
+    block.position, block.keep_position = Shift(), keep
+    x = torch.randn(2, 3, 4, 6)
+    placed = x + torch.arange(6.0)
+    want = (placed if keep else x) + 2.0 * layer_norm(placed, block.norm1)
+    torch.testing.assert_close(block(x), want)
+
+
 def test_guides_go_in_and_further_results_come_out() -> None:
     class Guided(nn.Module):
         def forward(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:

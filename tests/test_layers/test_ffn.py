@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmsmt.layers import ConvFFN
+from mmsmt.layers import FFN, ConvFFN
 
 
 def depthwise3(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -29,6 +29,15 @@ def test_formula() -> None:
     hidden = x @ ffn.fc1.weight.T + ffn.fc1.bias
     assert hidden.shape[-1] == 15
     hidden = gelu(hidden + depthwise3(hidden, ffn.dwconv.weight, ffn.dwconv.bias))
+    torch.testing.assert_close(ffn(x), hidden @ ffn.fc2.weight.T + ffn.fc2.bias)
+
+
+def test_plain_formula() -> None:
+    torch.manual_seed(0)
+    ffn = FFN(6, 2.5).double()
+    x = 3 * torch.randn(2, 5, 4, 6, dtype=torch.float64)
+    hidden = gelu(x @ ffn.fc1.weight.T + ffn.fc1.bias)
+    assert hidden.shape[-1] == 15
     torch.testing.assert_close(ffn(x), hidden @ ffn.fc2.weight.T + ffn.fc2.bias)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmsmt.layers import init_layer
+from mmsmt.layers import init_layer, init_truncated
 
 LAYERS = [
     (nn.Linear(256, 256), 0.02),
@@ -25,6 +25,17 @@ def test_standard_deviation(layer: nn.Module, std: float) -> None:
     assert abs(layer.weight.std().item() / std - 1) < 4 / (2 * count) ** 0.5
     assert abs(layer.weight.mean().item()) < 4 * std / count**0.5
     assert layer.bias is None or not layer.bias.any()
+
+
+@pytest.mark.parametrize(
+    'layer', [nn.Conv2d(64, 64, 3), nn.Linear(256, 256), nn.Conv2d(512, 512, 3)]
+)
+def test_truncated_rule_is_one_for_all(layer: nn.Module) -> None:
+    torch.manual_seed(0)
+    nn.init.ones_(layer.bias)
+    init_truncated(layer)
+    assert layer.weight.std().item() == pytest.approx(0.02, rel=0.03)
+    assert not layer.bias.any()
 
 
 @pytest.mark.parametrize('norm', [nn.LayerNorm(8), nn.GroupNorm(2, 8), nn.BatchNorm2d(8)])

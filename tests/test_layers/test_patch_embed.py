@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmsmt.layers import ConvStem, PatchEmbed
+from mmsmt.layers import ConvStem, PatchEmbed, TwoStepStem
 
 
 def images(height: int, width: int, channels: int = 3) -> Tensor:
@@ -49,5 +49,18 @@ def test_reduction_is_conv_norm_and_rounds_up(size: int) -> None:
     assert embed.proj.bias is not None
 
 
+@pytest.mark.parametrize('size', [(1, 1), (2, 5), (9, 14)])
+def test_stem_of_two_steps(size: tuple[int, int]) -> None:
+    stem = TwoStepStem(3, 8)
+    x = images(*size)
+    middle = nn.functional.gelu(stem.step1(x))
+    assert middle.shape[1:] == (-(-size[0] // 2), -(-size[1] // 2), 4)
+    torch.testing.assert_close(stem(x), stem.step2(middle))
+    assert stem.step1.proj.bias is not None and stem.step2.proj.bias is not None
+
+
 def test_epsilons() -> None:
     assert ConvStem(3, 4).norm.eps == PatchEmbed(3, 4).norm.eps == 1e-5
+    assert TwoStepStem(3, 4).step1.norm.eps == TwoStepStem(3, 4).step2.norm.eps == 1e-6
+    plain = PatchEmbed(3, 4, bias=False, norm_eps=1e-6)
+    assert plain.norm.eps == 1e-6 and plain.proj.bias is None

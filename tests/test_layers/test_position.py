@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from mmsmt.layers import PositionTable, resample_table
+from mmsmt.layers import PositionMap, PositionTable, resample_table, stretch_map
 
 
 def test_recorded_rows(golden: Callable) -> None:
@@ -61,6 +61,25 @@ def test_any_size_and_precision(size: tuple[int, int], dtype: torch.dtype) -> No
     out = position(torch.zeros(2, *size, 8, dtype=dtype))
     assert out.dtype == dtype
     assert out.shape == (2, *size, 8)
+    out.square().sum().backward()
+    assert position.table.grad.isfinite().all()
+
+
+def test_map_is_added_as_it_is_or_stretched_corner_to_corner() -> None:
+    position = PositionMap(2, (3, 5))
+    x = torch.randn(2, 3, 5, 2)
+    torch.testing.assert_close(position(x), x + position.table[0].permute(1, 2, 0))
+    ramp = torch.linspace(0, 4, 5)[:, None] + torch.linspace(0, 8, 3)
+    want = torch.linspace(0, 4, 9)[:, None] + torch.linspace(0, 8, 5)
+    torch.testing.assert_close(stretch_map(ramp[None, None], (9, 5))[0, 0], want)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 7), (6, 2)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_map_of_any_size_and_precision(size: tuple[int, int], dtype: torch.dtype) -> None:
+    position = PositionMap(4, (3, 5))
+    out = position(torch.zeros(2, *size, 4, dtype=dtype))
+    assert out.dtype == dtype and out.shape == (2, *size, 4)
     out.square().sum().backward()
     assert position.table.grad.isfinite().all()
 
