@@ -17,8 +17,9 @@ from mmsmt.analysis.receptive_field import (
     to_log_scale,
 )
 from mmsmt.analysis.reports import measure_each, progress, whole_file, write_csv
+from mmsmt.analysis.requests import Request
 from mmsmt.analysis.samples import Samples, central_view, subject_batch
-from mmsmt.analysis.subjects import Request, load_subject
+from mmsmt.analysis.subjects import load_subject
 
 BATCH = 4
 # Of the maximum; what is below is drawn black.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from mmsmt.analysis.requests import Request, parse_requests
 from mmsmt.analysis.samples import Samples, read_samples
-from mmsmt.analysis.subjects import Request, parse_requests
 from mmsmt.datasets.root import data_root
 from mmsmt.engine.launch import UsageError
 

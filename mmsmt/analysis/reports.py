@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from mmsmt.analysis.subjects import Request, describe
+from mmsmt.analysis.requests import Request, describe
 from mmsmt.engine.launch import UsageError
 
 T = TypeVar('T')

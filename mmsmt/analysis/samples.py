@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import functional as TF
 
-from mmsmt.analysis.subjects import MEAN, STD, Subject, fingerprint
+from mmsmt.analysis.requests import fingerprint
+from mmsmt.analysis.subjects import MEAN, STD, Subject
 from mmsmt.engine.launch import UsageError
 
 
