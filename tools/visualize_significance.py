@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from mmsmt.analysis.options import NAMED, quiet
+from mmsmt.analysis.requests import parse_requests
 from mmsmt.analysis.significance_report import draw_images
-from mmsmt.analysis.subjects import parse_requests
 from mmsmt.engine.launch import run_tool
 
 
