@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from mmsmt.analysis.reports import whole_file
+from mmsmt.analysis.requests import Request
 from mmsmt.analysis.samples import open_image, subject_batch
 from mmsmt.analysis.significance import look_at_guidance
 from mmsmt.analysis.significance_picture import draw_guidance
 from mmsmt.analysis.significance_study import read_boxes, study_significance
-from mmsmt.analysis.subjects import Request, backbone_of, load_subject
+from mmsmt.analysis.subjects import backbone_of, load_subject
 from mmsmt.engine.launch import UsageError
 
 

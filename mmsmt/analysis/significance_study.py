@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mmsmt.analysis.requests import Request
 from mmsmt.analysis.samples import open_image, subject_batch
 from mmsmt.analysis.significance import RankMeans, look_at_guidance, rank_inside_outside
-from mmsmt.analysis.subjects import Request, backbone_of, load_subject
+from mmsmt.analysis.subjects import backbone_of, load_subject
 from mmsmt.engine.launch import UsageError
 
 
