@@ -41,7 +41,7 @@ def check_arguments(config: Any, scope: str, built: bool = False) -> list[Findin
 
 
 def _check_part(part: Part, scope: str) -> Iterator[Finding]:
-    scope = part.config.get('_scope_', scope)
+    scope = part.scope or scope
     kind = part.config.get('type', part.role.default)
     if kind is None:
         yield Finding(

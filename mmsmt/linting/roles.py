@@ -34,11 +34,13 @@ class Part:
         path: Keys and indices from the top of the config.
         config: The dictionary itself.
         role: What it is for.
+        scope: Package in whose registries its type is looked up; None for the config's default.
     """
 
     path: Path
     config: dict[str, Any]
     role: Role
+    scope: str | None = None
 
     @property
     def key(self) -> str:
@@ -145,15 +147,17 @@ def _parts_of_loader(name: str, value: Any) -> Iterator[Part]:
         yield from _walk(value, (name,), DATALOADER)
 
 
-def _walk(value: Any, path: Path, role: Role) -> Iterator[Part]:
+def _walk(value: Any, path: Path, role: Role, scope: str | None = None) -> Iterator[Part]:
     if isinstance(value, list | tuple):
         for i, inner in enumerate(value):
-            yield from _walk(inner, (*path, i), role)
+            yield from _walk(inner, (*path, i), role, scope)
     elif isinstance(value, dict):
+        # mmengine builds what is inside in the same scope: a prefix of the type changes nothing.
+        scope = value.get('_scope_') or scope
         if 'type' in value or role.what:
-            yield Part(path, value, role)
+            yield Part(path, value, role, scope)
         for name, inner in value.items():
-            yield from _walk(inner, (*path, name), _role_below(role, value, name))
+            yield from _walk(inner, (*path, name), _role_below(role, value, name), scope)
 
 
 def _role_below(role: Role, config: dict[str, Any], name: str) -> Role:

@@ -75,8 +75,8 @@ def read(task: str, name: str, **options: Any) -> tuple[dict[str, Any], Config]:
 
 
 def steps(cfg: Config) -> dict[str, dict]:
-    """The transforms of a training pipeline by type."""
-    return {step['type']: step for step in cfg.train_dataloader.dataset.pipeline}
+    """The transforms of a training pipeline by type, without a host's prefix."""
+    return {step['type'].rpartition('.')[-1]: step for step in cfg.train_dataloader.dataset.pipeline}
 
 
 @pytest.mark.parametrize('name', CLS)

@@ -37,7 +37,7 @@ tta_pipeline = [
         type='TestTimeAug',
         transforms=[
             [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='PackInputs')],
+            [dict(type='mmpretrain.PackInputs')],
         ],
     ),
 ]

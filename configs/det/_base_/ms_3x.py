@@ -7,7 +7,7 @@ _resize = dict(
     keep_ratio=True,
 )
 multi_scale = [
-    dict(type='RandomFlip', prob=0.5),
+    dict(type='mmdet.RandomFlip', prob=0.5),
     dict(
         type='RandomChoice',
         transforms=[
@@ -19,7 +19,7 @@ multi_scale = [
                     keep_ratio=True,
                 ),
                 dict(
-                    type='RandomCrop',
+                    type='mmdet.RandomCrop',
                     crop_type='absolute_range',
                     crop_size=(384, 600),
                     allow_negative_crop=True,
@@ -28,5 +28,5 @@ multi_scale = [
             ],
         ],
     ),
-    dict(type='PackDetInputs'),
+    dict(type='mmdet.PackDetInputs'),
 ]

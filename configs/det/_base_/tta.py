@@ -13,11 +13,11 @@ tta_pipeline = [
         type='TestTimeAug',
         transforms=[
             [
-                dict(type='Resize', scale=(4000, short), keep_ratio=True)
+                dict(type='mmdet.Resize', scale=(4000, short), keep_ratio=True)
                 for short in range(400, 1201, 100)
             ],
-            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
-            [dict(type='PackDetInputs')],
+            [dict(type='mmdet.RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='mmdet.PackDetInputs')],
         ],
     ),
 ]

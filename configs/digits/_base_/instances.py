@@ -4,15 +4,15 @@ classes = tuple('0123456789')
 metainfo = dict(classes=classes)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='PackDetInputs'),
+    dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='mmdet.PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(256, 256), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='mmdet.Resize', scale=(256, 256), keep_ratio=True),
+    dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
-        type='PackDetInputs',
+        type='mmdet.PackDetInputs',
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
@@ -61,9 +61,12 @@ tta_pipeline = [
     dict(
         type='TestTimeAug',
         transforms=[
-            [dict(type='Resize', scale=(size, size), keep_ratio=True) for size in (224, 256, 288)],
-            [dict(type='RandomFlip', prob=0.0)],  # mmdet asks every view how it was flipped
-            [dict(type='PackDetInputs')],
+            [
+                dict(type='mmdet.Resize', scale=(size, size), keep_ratio=True)
+                for size in (224, 256, 288)
+            ],
+            [dict(type='mmdet.RandomFlip', prob=0.0)],  # mmdet asks every view how it was flipped
+            [dict(type='mmdet.PackDetInputs')],
         ],
     ),
 ]

@@ -10,14 +10,14 @@ metainfo = dict(
 crop_size = (192, 192)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.98),
-    dict(type='PackSegInputs'),
+    dict(type='mmseg.LoadAnnotations', reduce_zero_label=True),
+    dict(type='mmseg.RandomCrop', crop_size=crop_size, cat_max_ratio=0.98),
+    dict(type='mmseg.PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
-    dict(type='PackSegInputs'),
+    dict(type='mmseg.LoadAnnotations', reduce_zero_label=True),
+    dict(type='mmseg.PackSegInputs'),
 ]
 train_dataloader = dict(
     batch_size=6,
@@ -54,9 +54,12 @@ tta_pipeline = [
     dict(
         type='TestTimeAug',
         transforms=[
-            [dict(type='Resize', scale=(size, size), keep_ratio=True) for size in (224, 256, 288)],
-            [dict(type='LoadAnnotations', reduce_zero_label=True)],
-            [dict(type='PackSegInputs')],
+            [
+                dict(type='mmseg.Resize', scale=(size, size), keep_ratio=True)
+                for size in (224, 256, 288)
+            ],
+            [dict(type='mmseg.LoadAnnotations', reduce_zero_label=True)],
+            [dict(type='mmseg.PackSegInputs')],
         ],
     ),
 ]

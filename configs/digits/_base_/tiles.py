@@ -9,11 +9,11 @@ data_preprocessor = dict(
 )
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Invert', prob=0.5),
-    dict(type='ColorJitter', brightness=0.3, contrast=0.5, saturation=0.3),
-    dict(type='PackInputs'),
+    dict(type='mmpretrain.Invert', prob=0.5),
+    dict(type='mmpretrain.ColorJitter', brightness=0.3, contrast=0.5, saturation=0.3),
+    dict(type='mmpretrain.PackInputs'),
 ]
-test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+test_pipeline = [dict(type='LoadImageFromFile'), dict(type='mmpretrain.PackInputs')]
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
@@ -41,7 +41,7 @@ tta_pipeline = [
         type='TestTimeAug',
         transforms=[
             [dict(type='Resize', scale=size) for size in (56, 64, 72)],
-            [dict(type='PackInputs')],
+            [dict(type='mmpretrain.PackInputs')],
         ],
     ),
 ]

@@ -7,15 +7,19 @@ tta_pipeline = [
         type='TestTimeAug',
         transforms=[
             [
-                dict(type='Resize', scale=(int(2048 * ratio), int(512 * ratio)), keep_ratio=True)
+                dict(
+                    type='mmseg.Resize',
+                    scale=(int(2048 * ratio), int(512 * ratio)),
+                    keep_ratio=True,
+                )
                 for ratio in _base_.img_ratios
             ],
             [
-                dict(type='RandomFlip', prob=0.0, direction='horizontal'),
-                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+                dict(type='mmseg.RandomFlip', prob=0.0, direction='horizontal'),
+                dict(type='mmseg.RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [dict(type='LoadAnnotations', reduce_zero_label=True)],
-            [dict(type='PackSegInputs')],
+            [dict(type='mmseg.LoadAnnotations', reduce_zero_label=True)],
+            [dict(type='mmseg.PackSegInputs')],
         ],
     ),
 ]
