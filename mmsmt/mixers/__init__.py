@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from mmsmt.mixers.dcnv3 import DeformableConvV3
 from mmsmt.mixers.dwconv import DepthwiseConv
 from mmsmt.mixers.halo import HaloAttention
 from mmsmt.mixers.hybrid_scale import HybridScaleAttention
@@ -24,6 +25,7 @@ MIXERS: dict[str, type[nn.Module]] = {
     'self_guided': SelfGuidedAttention,
     'halo': HaloAttention,
     'window': ShiftedWindowAttention,
+    'dcnv3': DeformableConvV3,
     'sra': SpatialReductionAttention,
     'dwconv': DepthwiseConv,
 }
@@ -58,6 +60,7 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
 
 __all__ = [
     'MIXERS',
+    'DeformableConvV3',
     'DepthwiseConv',
     'HaloAttention',
     'HybridScaleAttention',
