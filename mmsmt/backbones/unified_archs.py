@@ -77,7 +77,14 @@ def _scales(
     }
 
 
-_PICO = UnifiedArch((32, 64, 128, 256), (2, 2, 2, 1), mlp_ratios=(4, 4, 4, 2), image_size=64)
+# On tiles of 64 pixels these reductions leave 16 keys.
+_PICO = UnifiedArch(
+    (32, 64, 128, 256),
+    (1, 1, 2, 1),
+    mlp_ratios=(4, 4, 4, 2),
+    reductions=(4, 2, 1, 1),
+    image_size=64,
+)
 _ATTENTION = _scales(
     [(2, 2, 9, 2), (2, 2, 6, 2), (2, 2, 18, 2), (2, 2, 18, 2)], (0, 0.2, 0.3, 0.5), _PICO
 )
@@ -93,7 +100,9 @@ ARCHS: dict[str, dict[str, UnifiedArch]] = {
         'base': replace(_SRA, depths=(3, 8, 45, 3), mlp_ratios=(4, 4, 4, 4), drop_path_rate=0.5),
     },
     'dwconv': _scales(
-        [(3, 3, 8, 3), (2, 2, 9, 2), (2, 2, 24, 2), (2, 2, 24, 2)], (0, 0.1, 0.4, 0.5), _PICO
+        [(3, 3, 8, 3), (2, 2, 9, 2), (2, 2, 24, 2), (2, 2, 24, 2)],
+        (0, 0.1, 0.4, 0.5),
+        replace(_PICO, depths=(1, 1, 3, 1)),
     ),
     'dcnv3': {
         'pico': replace(_PICO, num_heads=(2, 4, 8, 16)),

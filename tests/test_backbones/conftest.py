@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmsmt.backbones import SMT, FourStageBackbone, SGFormer
+from mmsmt.backbones import SMT, FourStageBackbone, SGFormer, UnifiedBackbone
 
 
 def smallest(network: type[FourStageBackbone]) -> Callable[..., FourStageBackbone]:
@@ -59,7 +59,7 @@ def sg_pico() -> Callable[..., FourStageBackbone]:
     return smallest(SGFormer)
 
 
-@pytest.fixture(params=[SMT, SGFormer], ids=lambda network: network.__name__)
+@pytest.fixture(params=[SMT, SGFormer, UnifiedBackbone], ids=lambda network: network.__name__)
 def any_pico(request: pytest.FixtureRequest) -> Callable[..., FourStageBackbone]:
     """The smallest variant of each network in turn."""
     return smallest(request.param)
