@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export GOMP_SPINCOUNT ?= 50000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo lint test clean
+.PHONY: help setup doctor demo study lint test clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,9 @@ doctor: ## say what is wrong with the environment and which command mends it
 
 demo: setup ## make data, train and evaluate all three tasks, show the results
 	@$(BIN)/python tools/demo.py
+
+study: setup ## train every mixer on the digits, three seeds each, and compare them on a page
+	@$(BIN)/python tools/study.py
 
 lint: setup ## style, types and the direction of imports
 	$(BIN)/ruff check .
