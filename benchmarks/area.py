@@ -8,9 +8,8 @@ from pathlib import Path
 
 from mmsmt.analysis.area import Series
 from mmsmt.analysis.area_report import GIB, report_area
-from mmsmt.analysis.options import quiet
 from mmsmt.analysis.requests import parse_requests, read_config
-from mmsmt.engine.launch import run_tool
+from mmsmt.engine.launch import quiet, run_tool
 
 ROOT = Path(__file__).parents[1]
 SIZES = (224, 320, 448, 640, 896, 1152, 1536)

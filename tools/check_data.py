@@ -1,9 +1,7 @@
 """Say what is missing, misplaced or damaged in the data of a config, before training starts."""
 
 import argparse
-import logging
 import sys
-import warnings
 
 from mmengine.config import Config
 from rich.console import Console
@@ -12,7 +10,7 @@ from rich.progress import Progress
 from mmsmt.datasets.checking import Opener, check_data
 from mmsmt.datasets.checking.findings import count
 from mmsmt.engine import load_config
-from mmsmt.engine.launch import add_common_arguments, run_tool
+from mmsmt.engine.launch import add_common_arguments, quiet, run_tool
 
 
 def report(cfg: Config, full: bool) -> None:
@@ -42,9 +40,7 @@ def main() -> None:
     parser.add_argument('--full', action='store_true', help='open every image, not a sample')
     add_common_arguments(parser)
     args = parser.parse_args()
-    # Hosts remark on data sets as they build them, and on what they import.
-    logging.disable(logging.WARNING)
-    warnings.filterwarnings('ignore')
+    quiet()
     run_tool(lambda: load_config(args), lambda cfg: report(cfg, args.full))
 
 

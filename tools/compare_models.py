@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mmsmt.analysis.model_table import compare_models, to_markdown
-from mmsmt.analysis.options import quiet
 from mmsmt.analysis.requests import parse_requests
-from mmsmt.engine.launch import UsageError, run_tool
+from mmsmt.engine.launch import UsageError, quiet, run_tool
 
 
 def measure(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """Say what a training with a config does: rates, decay, length and augmentation as built."""
 
 import argparse
-import logging
 from typing import Any
 
 from mmsmt.analysis.recipe import read_recipe
 from mmsmt.engine import load_config
-from mmsmt.engine.launch import add_common_arguments, run_tool
+from mmsmt.engine.launch import add_common_arguments, quiet, run_tool
 
 
 def show(recipe: dict[str, Any]) -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     parser.add_argument('--epoch-length', type=int, default=1000, help='iterations in an epoch')
     add_common_arguments(parser)
     args = parser.parse_args()
-    logging.disable(logging.INFO)  # the constructor of optimizers names every parameter
+    quiet()
     run_tool(lambda: read_recipe(load_config(args), args.epoch_length), show)
 
 

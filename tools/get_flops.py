@@ -1,13 +1,11 @@
 """Count parameters and multiply-accumulates of a config's model, without weights and data."""
 
 import argparse
-import logging
-import warnings
 
 from mmsmt.analysis.complexity import Complexity
 from mmsmt.analysis.counting import count_config
 from mmsmt.engine import load_config
-from mmsmt.engine.launch import UsageError, add_common_arguments, run_tool
+from mmsmt.engine.launch import UsageError, add_common_arguments, quiet, run_tool
 
 
 def count(args: argparse.Namespace) -> tuple[Complexity, tuple[int, int]]:
@@ -41,9 +39,7 @@ def main() -> None:
     )
     add_common_arguments(parser)
     args = parser.parse_args()
-    # Hosts remark on parts that they build.
-    logging.disable(logging.WARNING)
-    warnings.filterwarnings('ignore')
+    quiet()
     run_tool(lambda: count(args), show)
 
 

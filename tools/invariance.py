@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from mmsmt.analysis.invariance_report import report_invariance
-from mmsmt.analysis.options import add_report_arguments, quiet, read_report_arguments
+from mmsmt.analysis.options import add_report_arguments, read_report_arguments
 from mmsmt.analysis.variants import CROP, FORMS, KINDS, RESIZE, Protocol
-from mmsmt.engine.launch import run_tool
+from mmsmt.engine.launch import quiet, run_tool
 
 
 def measure(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """Make the tables of docs/model_zoo.md from the metafiles."""
 
 import argparse
-import logging
 import sys
-import warnings
 from pathlib import Path
 
 from mmsmt.analysis.zoo import PAGE, ZooError, recount, render_page
+from mmsmt.engine.launch import quiet
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,9 +35,7 @@ def main() -> None:
     )
     parser.add_argument('--root', type=Path, default=ROOT, help='folder of the project')
     args = parser.parse_args()
-    # Hosts remark on parts that they build.
-    logging.disable(logging.WARNING)
-    warnings.filterwarnings('ignore')
+    quiet()
     sys.exit(make(args.root, args.check, args.recount))
 
 

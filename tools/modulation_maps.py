@@ -5,9 +5,9 @@ from pathlib import Path
 
 from mmsmt.analysis.modulation import HeadReach
 from mmsmt.analysis.modulation_report import report_modulation
-from mmsmt.analysis.options import NAMED, quiet
+from mmsmt.analysis.options import NAMED
 from mmsmt.analysis.requests import parse_requests
-from mmsmt.engine.launch import UsageError, run_tool
+from mmsmt.engine.launch import UsageError, quiet, run_tool
 
 
 def measure(args: argparse.Namespace) -> list[HeadReach]:

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mmsmt.analysis.options import NAMED, quiet
+from mmsmt.analysis.options import NAMED
 from mmsmt.analysis.requests import parse_requests
 from mmsmt.analysis.significance_report import rank_models
 from mmsmt.analysis.significance_study import tabulate_ranks
 from mmsmt.datasets.root import data_root
-from mmsmt.engine.launch import run_tool
+from mmsmt.engine.launch import quiet, run_tool
 
 
 def main() -> None:

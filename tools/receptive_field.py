@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mmsmt.analysis.field_report import report_fields
-from mmsmt.analysis.options import add_report_arguments, quiet, read_report_arguments
-from mmsmt.engine.launch import run_tool
+from mmsmt.analysis.options import add_report_arguments, read_report_arguments
+from mmsmt.engine.launch import quiet, run_tool
 
 
 def measure(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mmengine.runner import find_latest_checkpoint
 
-from mmsmt.analysis.options import quiet
 from mmsmt.analysis.study import Member, measure_speed, write_report
+from mmsmt.engine.launch import quiet
 from mmsmt.engine.steps import evaluate, remember, run_step, train
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmsmt.datasets.root import data_root
+from mmsmt.engine.launch import quiet
 from mmsmt.engine.trial import try_config
 
 
@@ -38,5 +38,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    warnings.filterwarnings('ignore')
+    quiet()
     main()

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from mmsmt.analysis.options import NAMED, quiet
+from mmsmt.analysis.options import NAMED
 from mmsmt.analysis.requests import parse_requests
 from mmsmt.analysis.significance_report import draw_images
-from mmsmt.engine.launch import run_tool
+from mmsmt.engine.launch import quiet, run_tool
 
 
 def show(written: list[Path]) -> None:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from mmsmt.analysis.options import quiet
 from mmsmt.analysis.requests import Request
 from mmsmt.analysis.subjects import backbone_of, load_subject
 from mmsmt.analysis.timing import time_in_turn
 from mmsmt.analysis.whole_matrices import count_matrix_bytes, whole_matrices
+from mmsmt.engine.launch import quiet
 
 FORWARD, TRAINING = 'forward', 'training step'
 STEPS = (FORWARD, TRAINING)

@@ -1,8 +1,6 @@
 """Arguments that the tools for looking at networks share."""
 
 import argparse
-import logging
-import warnings
 from pathlib import Path
 
 import torch
@@ -55,9 +53,3 @@ def read_report_arguments(args: argparse.Namespace) -> tuple[list[Request], Samp
         reason = str(error).splitlines()[0]
         raise UsageError(f'--device {args.device}: not to be had here: {reason}') from error
     return requests, read_samples(args.images, args.limit, args.seed)
-
-
-def quiet() -> None:
-    """Silence what hosts remark on parts that they build."""
-    logging.disable(logging.WARNING)
-    warnings.filterwarnings('ignore')
