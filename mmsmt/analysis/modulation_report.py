@@ -87,7 +87,7 @@ def draw_reaches(title: str, reaches: Sequence[HeadReach], out: Path) -> None:
         reaches: As `head_reaches` gives them.
         out: PNG file to write.
     """
-    figure, axis = plt.subplots(figsize=(5, 3), layout='constrained')
+    figure, axis = plt.subplots(figsize=(6, 3), layout='constrained')
     heads = sorted({reach.head for reach in reaches})
     for head in heads:
         mine = [reach for reach in reaches if reach.head == head]
@@ -99,7 +99,7 @@ def draw_reaches(title: str, reaches: Sequence[HeadReach], out: Path) -> None:
         ylabel='relative receptive field',
         xticks=sorted({reach.stage for reach in reaches}),
     )
-    axis.legend(fontsize='small')
+    figure.legend(fontsize='small', loc='outside right upper')
     axis.set_title(title, fontsize='small')
     with whole_file(out) as partial:
         figure.savefig(partial, dpi=100)
