@@ -1,6 +1,7 @@
 """A small set of digits where the digits configs look for it, and a runner on it."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmsmt.backbones import SMT, SGFormer
+from mmsmt.backbones import SMT, SGFormer, UnifiedBackbone
 from mmsmt.datasets import Parameters, prepare_digits
 from mmsmt.engine.launch import build_runner
 
@@ -21,10 +22,15 @@ def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp('digits_home')
     # Scenes no smaller than the crop: mmseg 1.2.2 cannot weight classes where it has padded.
     prepare_digits(home / 'data/digits', Parameters(8, 4, 192, 0))
-    for name, network in (('smt_pico', SMT), ('sg_former_pico', SGFormer)):
+    networks = {
+        'smt_pico': SMT,
+        'sg_former_pico': SGFormer,
+        'unified_halo_pico': partial(UnifiedBackbone, 'halo'),
+    }
+    for name, network in networks.items():
         for seed, task in enumerate((f'cls_{name}/epoch_6', f'mask_rcnn_{name}/epoch_2')):
             torch.manual_seed(seed)
-            state = {f'backbone.{k}': v for k, v in network('pico').state_dict().items()}
+            state = {f'backbone.{k}': v for k, v in network(arch='pico').state_dict().items()}
             checkpoint = home / f'work_dirs/{task}.pth'
             checkpoint.parent.mkdir(parents=True)
             torch.save({'state_dict': state}, checkpoint)

@@ -4,9 +4,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from mmengine.config import Config
 
-from mmsmt.backbones import sg_former_archs, smt_archs
+from mmsmt.backbones import sg_former_archs, smt_archs, unified_archs
 from mmsmt.registry import MODELS
 
 FILES = sorted((Path(__file__).resolve().parents[2] / 'configs/_base_/backbones').glob('*.py'))
@@ -15,7 +16,8 @@ FILES = sorted((Path(__file__).resolve().parents[2] / 'configs/_base_/backbones'
 @pytest.mark.parametrize('file', FILES, ids=lambda path: path.stem)
 def test_channels_are_those_of_the_network(file: Path) -> None:
     cfg = Config.fromfile(file)
-    backbone = MODELS.build(cfg.backbone)
+    with torch.device('meta'):
+        backbone = MODELS.build(cfg.backbone)
     assert cfg.backbone_channels == [info.channels for info in backbone.feature_info]
 
 
@@ -24,3 +26,12 @@ def test_there_is_a_file_for_every_variant(network: str, archs: ModuleType) -> N
     backbones = [Config.fromfile(file).backbone for file in FILES]
     found = [spec.arch for spec in backbones if spec.type == f'mmsmt.{network}']
     assert sorted(found) == sorted(archs.ARCHS)
+
+
+@pytest.mark.parametrize('mixer', unified_archs.ARCHS)
+def test_there_is_a_file_for_every_unified_variant(mixer: str) -> None:
+    """Of the published mixers all that have results, of all mixers the one for digits."""
+    backbones = [Config.fromfile(file).backbone for file in FILES]
+    found = [spec.arch for spec in backbones if spec.get('mixer') == mixer]
+    published = ('micro', 'tiny', 'small', 'base') if mixer not in ('sam', 'msa') else ()
+    assert sorted(found) == sorted(('pico', *published))

@@ -1,0 +1,10 @@
+_base_ = ['../_base_/backbones/unified_halo_pico.py', '_base_/mask_rcnn.py']
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        **_base_.backbone,
+        # What configs/digits/cls_unified_halo_pico.py trains.
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_unified_halo_pico/epoch_6.pth'),
+    ),
+    neck=dict(in_channels=_base_.backbone_channels),
+)

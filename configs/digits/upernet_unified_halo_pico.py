@@ -1,0 +1,13 @@
+_base_ = ['../_base_/backbones/unified_halo_pico.py', '_base_/upernet.py']
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        **_base_.backbone,
+        # What configs/digits/mask_rcnn_unified_halo_pico.py trains: it has seen the scenes.
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/mask_rcnn_unified_halo_pico/epoch_2.pth'
+        ),
+    ),
+    decode_head=dict(in_channels=_base_.backbone_channels),
+    auxiliary_head=dict(in_channels=_base_.backbone_channels[2]),
+)
