@@ -25,7 +25,7 @@ from mmsmt.mixers import MIXERS, SpatialReductionAttention
 from mmsmt.registry import MODELS
 
 # Of the norms in a block; with other mixers they have 1e-6, as all further norms.
-_NORM_EPS = {MIXERS[name]: 1e-5 for name in ('halo', 'sra', 'dcnv3') if name in MIXERS}
+_NORM_EPS = {MIXERS[name]: 1e-5 for name in ('halo', 'sra', 'dcnv3')}
 
 
 @MODELS.register_module()

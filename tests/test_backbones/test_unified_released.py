@@ -251,8 +251,10 @@ def test_bias_table_is_a_square_of_each_head() -> None:
     found = state[name].reshape(9, 9, 2)
     assert not found[..., 0].any()
     assert found[..., 1].argmax() == 8
-    # Cubic convolution, a = -0.75, at 1/6 of a pixel beyond the centre of the first row.
+    # Cubic convolution, a = -0.75: the corner lies a third of a pixel beyond the source's, whose
+    # weight is 10 / 9 on each axis.
     assert found[1, 7, 1] == pytest.approx(1.0, abs=1e-6)
+    assert found[0, 8, 1] == pytest.approx((10 / 9) ** 2, rel=1e-5)
 
 
 def test_sra_of_another_image_size(released_state: Callable) -> None:
