@@ -15,7 +15,7 @@ def remembered(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Keep what a function made for its last `KEPT` different arguments.
 
     The tensors belong to the process, not to a module: they are in no state dict, no pickle and
-    no copy of a model. Compilers and tracers of fake tensors get new ones, which they see made.
+    no copy of a model. Compilers get new ones, which they see made; fake tensors are not kept.
 
     Args:
         make: Makes a tensor without gradient from hashable positional arguments, the device
