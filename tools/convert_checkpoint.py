@@ -51,7 +51,7 @@ def convert(args: argparse.Namespace) -> None:
     if args.head_map:
         select_head_rows(parts, args.head_map)
     state = to_host(parts, args.target)
-    left_out = list(parts.other)
+    left_out = [name for name in (*parts.other, *parts.dropped) if name not in state]
     if args.target != 'classifier':
         left_out += [f'head.{name}' for name in parts.head]
     meta = dict(

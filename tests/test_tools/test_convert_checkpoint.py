@@ -89,6 +89,22 @@ def test_classifier(
     )
 
 
+@pytest.mark.parametrize('target', ['classifier', 'detector'])
+def test_unified_classifier(
+    convert: Run, tmp_path: Path, target: str, released_state: Callable
+) -> None:
+    """Its convolution before the pooling is part of it; what is derived is named and left out."""
+    torch.save({'model': released_state('window_micro', 'unified')}, tmp_path / 'x.pth')
+    status, said, err = convert(tmp_path / 'x.pth', tmp_path / 'y.pth', '--target', target)
+    assert (status, err, said['network']) == (0, '', 'unified model')
+    assert said['variant'].startswith('micro (mixer window')
+    left_out = said['left out'].split(', ')
+    assert 'stages.0.1.attn_mask' in left_out
+    neck = [name for name in load_checkpoint(said['written']) if name.startswith('neck.0.')]
+    assert len(neck) == (6 if target == 'classifier' else 0)
+    assert ('neck.0.conv.weight' in left_out) is (target == 'detector')
+
+
 @pytest.mark.parametrize('target', ['detector', 'segmenter'])
 def test_dense_targets_keep_no_head(
     convert: Run, released: Path, tmp_path: Path, target: str
