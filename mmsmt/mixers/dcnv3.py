@@ -3,8 +3,9 @@
 Paper: https://arxiv.org/abs/2211.05778, section 3.1; layouts as in the released code of the
 unified models (https://arxiv.org/abs/2211.05781).
 
-No operator of a host is needed: without gradients an embedding bag samples, with them
-`F.grid_sample`, either being the faster of PyTorch's own there (`benchmarks/dcnv3_operators.py`).
+No operator of a host is needed: without gradients an embedding bag samples, in a quarter to half
+of the time of the next; with them `F.grid_sample`, fastest or nearly so, while the bag's backward
+pass takes up to twice as long (figures: `benchmarks/dcnv3_operators.py`).
 """
 
 import torch
