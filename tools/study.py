@@ -69,7 +69,7 @@ def main() -> None:
         help='classifiers of digits (default: configs/digits/cls_unified_*_pico.py)',
     )
     parser.add_argument('--seeds', type=int, default=3, help='trainings of each config (3)')
-    parser.add_argument('--epochs', type=int, default=4, help='of each training (4)')
+    parser.add_argument('--epochs', type=int, default=3, help='of each training (3)')
     parser.add_argument(
         '--jobs', type=int, default=os.cpu_count() or 1, help='trainings at a time (the cores)'
     )

@@ -77,13 +77,15 @@ def _scales(
     }
 
 
-# On tiles of 64 pixels these reductions leave 16 keys.
+# On tiles of 64 pixels these reductions leave 16 keys. Layer scale would grow too slowly from 1e-6
+# for the few hundred steps of a training on digits.
 _PICO = UnifiedArch(
     (32, 64, 128, 256),
     (1, 1, 2, 1),
     mlp_ratios=(4, 4, 4, 2),
     reductions=(4, 2, 1, 1),
     image_size=64,
+    layer_scale_init_value=0.0,
 )
 _ATTENTION = _scales(
     [(2, 2, 9, 2), (2, 2, 6, 2), (2, 2, 18, 2), (2, 2, 18, 2)], (0, 0.2, 0.3, 0.5), _PICO
