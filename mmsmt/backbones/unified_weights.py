@@ -128,8 +128,7 @@ def infer(state: Mapping[str, Tensor]) -> Inferred | None:
         options['arch'] = {**{key: shape[key] for key in stages}, 'num_heads': heads}
     if len(kinds) > 1:
         options['mixers'] = mixers
-    if 'stages.0.0.scale1.weight' not in state:
-        options['layer_scale_init_value'] = 0.0
+    options['layer_scale_init_value'] = 1e-6 * ('stages.0.0.scale1.weight' in state)
     reduced = [state.get(f'stages.{i}.0.mixer.reduce.weight') for i in range(4)]
     if mixer == 'sra':
         options['reductions'] = [1 if r is None else r.shape[-1] for r in reduced]
