@@ -20,7 +20,7 @@ CONFIGS = [
 
 
 def test_configs_are_found() -> None:
-    assert len([page for page, *_ in CONFIGS if page == 'your_own']) == 4
+    assert len([page for page, *_ in CONFIGS if page == 'your_own']) == 5
 
 
 @pytest.mark.parametrize(
