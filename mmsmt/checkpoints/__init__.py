@@ -5,6 +5,7 @@ The way of a weight: `load_checkpoint` reads the file without running anything i
 fits. A backbone's `load_state_dict` does the last two by itself.
 """
 
+from mmsmt.checkpoints.atomic import remove_unfinished, write_atomically
 from mmsmt.checkpoints.dialects import Dialect, Parts, split_state_dict
 from mmsmt.checkpoints.errors import CheckpointError
 from mmsmt.checkpoints.reading import load_checkpoint, read_container
@@ -19,8 +20,10 @@ __all__ = [
     'compare',
     'load_checkpoint',
     'read_container',
+    'remove_unfinished',
     'select_head_rows',
     'split_state_dict',
     'to_host',
+    'write_atomically',
     'write_checkpoint',
 ]

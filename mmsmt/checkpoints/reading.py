@@ -23,6 +23,7 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from mmsmt.checkpoints.errors import CheckpointError
+from mmsmt.checkpoints.inspecting import require_finite, require_sound_archive
 
 # Keys under which training codes put the weights, in order of preference.
 _CONTAINERS = ('state_dict', 'model', 'module')
@@ -119,6 +120,7 @@ def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any
                 device = map_location if isinstance(map_location, str) else 'cpu'
                 content = safetensors.load_file(local, device=device)
             else:
+                require_sound_archive(local)
                 with torch.serialization.safe_globals(_safe_globals()), warnings.catch_warnings():
                     # What another pickle protocol leads to is an error of its own.
                     warnings.filterwarnings('ignore', 'Detected pickle protocol')
@@ -143,17 +145,22 @@ def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Te
         Name to tensor; containers (`state_dict`, `model`) are unwrapped.
 
     Raises:
-        CheckpointError: As `read_container`, or if the file holds no tensors.
+        CheckpointError: As `read_container`, or if the file holds no tensors, or NaN or Inf.
     """
     return find_weights(read_container(path, map_location), str(path))
 
 
 def find_weights(container: dict[str, Any], name: str) -> dict[str, Tensor]:
-    """The dictionary of tensors in a container, or the container itself."""
+    """The dictionary of tensors in a container, or the container itself.
+
+    Raises:
+        CheckpointError: If there is none, or its numbers are not finite.
+    """
     for candidate in (*(container.get(key) for key in _CONTAINERS), container):
         if isinstance(candidate, dict) and candidate:
             tensors = {k: v for k, v in candidate.items() if isinstance(v, Tensor)}
             if len(tensors) == len(candidate):
+                require_finite(tensors, name)
                 return tensors
     raise CheckpointError(
         f'{name}: no dictionary of tensors at the top or under {", ".join(_CONTAINERS)}; '

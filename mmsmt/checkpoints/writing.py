@@ -3,13 +3,13 @@
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mmsmt.checkpoints.atomic import write_atomically
 from mmsmt.checkpoints.dialects import Parts
 from mmsmt.checkpoints.errors import CheckpointError
 from mmsmt.checkpoints.reading import import_safetensors
@@ -107,14 +107,5 @@ def write_checkpoint(state: dict[str, Tensor], path: str | Path, meta: dict[str,
         content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()[:8]
     final = path.with_name(f'{path.stem}-{digest}{path.suffix}')
-    temporary = final.with_name(f'.{final.name}.{os.getpid()}')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(final)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CheckpointError(f'{final}: cannot be written ({error.strerror})') from error
+    write_atomically(final, content)
     return final

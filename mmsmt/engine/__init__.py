@@ -1,15 +1,20 @@
 """Hooks and launching that mmengine lacks."""
 
 from mmsmt.engine.amp import CpuAmpOptimWrapper
+from mmsmt.engine.anomalies import AnomalyError, AnomalyHook
 from mmsmt.engine.launch import UsageError, apply_test_options, apply_train_options, load_config
 from mmsmt.engine.layer_decay import LayerDecayOptimWrapperConstructor
 from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
 from mmsmt.engine.models import build_instance_tta
 from mmsmt.engine.progress import ProgressBarHook
+from mmsmt.engine.saving import AtomicCheckpointHook
 from mmsmt.engine.seeding import EpochSeedHook
 from mmsmt.engine.sharding import ShardedAmpOptimWrapper, ShardedOptimWrapper
 
 __all__ = [
+    'AnomalyError',
+    'AnomalyHook',
+    'AtomicCheckpointHook',
     'CpuAmpOptimWrapper',
     'EpochSeedHook',
     'LayerDecayOptimWrapperConstructor',

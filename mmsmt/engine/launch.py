@@ -20,9 +20,12 @@ from torch import distributed
 from mmsmt.checkpoints import CheckpointError
 from mmsmt.datasets.root import VARIABLE, data_root
 from mmsmt.engine.amp import prepare_cpu_amp
+from mmsmt.engine.anomalies import AnomalyError
 from mmsmt.engine.data_root import move_data
 from mmsmt.engine.distributed import prepare_cpu_processes
 from mmsmt.engine.loading import install_safe_loading
+from mmsmt.engine.resuming import find_last_good
+from mmsmt.engine.saving import prepare_atomic_saving
 from mmsmt.engine.sharding import prepare_sharded_clipping
 
 
@@ -87,8 +90,10 @@ def load_config(args: argparse.Namespace) -> Config:
 def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
     """Apply `--resume`, `--amp`, `--auto-scale-lr` and `--no-validate` to a config, in place."""
     if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        found = find_last_good(cfg.work_dir) if args.resume == 'auto' else args.resume
+        cfg.resume = found is not None
+        if found:  # else a first start, from the weights that the config names
+            cfg.load_from = str(found)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -151,11 +156,12 @@ def _draw_predictions(cfg: Config, folder: str) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the config's runner with safe loading and, without GPUs, gloo and bfloat16."""
+    """Build the config's runner: safe loading and saving and, without GPUs, gloo and bfloat16."""
     install_safe_loading()
     prepare_cpu_processes(cfg)
     prepare_cpu_amp(cfg)
     prepare_sharded_clipping(cfg)
+    prepare_atomic_saving(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
@@ -181,14 +187,14 @@ def run_tool(prepare: Callable[[], Runner], run: Callable[[Runner], Any]) -> Non
     """Run a tool; bad input ends in one line on stderr and exit status 1.
 
     While the runner is built from the user's config, any wrong value, key or file is the
-    input's fault; while it runs, only errors of checkpoints and files are. Set the environment
-    variable MMSMT_TRACEBACK to see where such an error came from.
+    input's fault; while it runs, errors of checkpoints and files end so, and losses that are no
+    numbers. Set the environment variable MMSMT_TRACEBACK to see where such an error came from.
 
     Args:
         prepare: Builds the runner.
         run: Trains or tests with it.
     """
-    user_errors = (UsageError, CheckpointError, FileNotFoundError)
+    user_errors = (UsageError, CheckpointError, FileNotFoundError, AnomalyError)
     config_errors = (ValueError, KeyError, TypeError, AttributeError, AssertionError)
     with _one_line_errors((*user_errors, *config_errors)):
         runner = prepare()

@@ -134,7 +134,10 @@ def make_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         return Runner(
             work_dir=str(tmp_path / 'work'),
             experiment_name=f'{tmp_path.name}_{count}',
-            custom_hooks=[dict(type='mmsmt.StrictLoadHook', allow=options.pop('allow', ()))],
+            custom_hooks=[
+                dict(type='mmsmt.StrictLoadHook', allow=options.pop('allow', ())),
+                *options.pop('hooks', ()),
+            ],
             cfg=Config(),
             **options,
         )

@@ -1,6 +1,7 @@
 """Bad input to tools/train.py and tools/test.py: one line on stderr, exit status 1."""
 
 import os
+import resource
 import runpy
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'empty': '',
         'arch': config.replace("'pico'", "'smt_tiny'"),
         'type': config.replace("'mmsmt.SMT'", "'mmsmt.SMTv2'"),
+        'guarded': config.replace("'mmsmt.StrictLoadHook'", "'mmsmt.AnomalyHook'"),
         'argument': config.replace("arch='pico'", "arch='pico', depht=3"),
     }.items():
         (folder / f'{name}.py').write_text(text)
@@ -186,6 +188,33 @@ def test_good_input(run: Run) -> None:
     """Control: the same config and file train and test."""
     assert run('train', '@good.py', '--cfg-options', 'load_from=@good.pth')[0] == 0
     assert run('test', '@good.py', '@good.pth')[0] == 0
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(run: Run, tmp_path: Path) -> None:
+    assert run('train', '@good.py')[0] == 0
+    before = (tmp_path / 'w/epoch_1.pth').read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        more = ['--cfg-options', 'train_cfg.max_epochs=2', 'default_hooks.checkpoint.interval=1']
+        more += ['default_hooks.checkpoint.max_keep_ckpts=1']
+        more += ['default_hooks.checkpoint.type=CheckpointHook']
+        status, err = run('train', '@good.py', '--resume', *more)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    says = 'epoch_2.pth: cannot be written (File too large); the last good checkpoint is '
+    assert_one_line(status, err, says + str(tmp_path / 'w/epoch_1.pth'))
+    assert (tmp_path / 'w/epoch_1.pth').read_bytes() == before
+    assert not [*(tmp_path / 'w').glob('.*'), *(tmp_path / 'w').glob('*2.pth')]
+
+
+def test_a_loss_that_is_no_number(run: Run, folder: Path, tmp_path: Path) -> None:
+    options = ['optim_wrapper.optimizer.lr=1e30', 'train_cfg.max_epochs=3']
+    status, err = run('train', '@guarded.py', '--cfg-options', *options)
+    assert_one_line(status, err, 'iteration 2 (epoch 2): loss is nan; images of the batch: ')
+    assert all(str(folder / f'data/{name}/x.png') in err for name in ('cat', 'dog'))
+    assert f'the last good checkpoint is {tmp_path}/w/epoch_1.pth' in err
+    assert not (tmp_path / 'w/epoch_2.pth').exists()
 
 
 @pytest.mark.parametrize(
