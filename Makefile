@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export GOMP_SPINCOUNT ?= 50000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo study lint test clean
+.PHONY: help setup doctor demo study soak lint test clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -26,6 +26,9 @@ demo: setup ## make data, train and evaluate all three tasks, show the results
 
 study: setup ## train every mixer on the digits, three seeds each, and compare them on a page
 	@$(BIN)/python tools/study.py
+
+soak: setup ## kill trainings of all tasks 200 times each; nothing may be lost (hours, can be interrupted)
+	@$(BIN)/python tools/soak.py
 
 lint: setup ## style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
-# For every task: a start only from weights that fit, random numbers that survive
+# For every task: a start only from weights that fit, random numbers and validations that survive
 # an interruption, a stop where the loss is no number, and a progress bar in terminals.
 custom_hooks = [
     dict(type='mmsmt.StrictLoadHook'),
     dict(type='mmsmt.EpochSeedHook'),
+    dict(type='mmsmt.MissedValidationHook'),
     dict(type='mmsmt.AnomalyHook'),
     dict(type='mmsmt.ProgressBarHook'),
 ]

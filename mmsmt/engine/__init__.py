@@ -5,6 +5,7 @@ from mmsmt.engine.anomalies import AnomalyError, AnomalyHook
 from mmsmt.engine.launch import UsageError, apply_test_options, apply_train_options, load_config
 from mmsmt.engine.layer_decay import LayerDecayOptimWrapperConstructor
 from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
+from mmsmt.engine.missed_validation import MissedValidationHook
 from mmsmt.engine.models import build_instance_tta
 from mmsmt.engine.progress import ProgressBarHook
 from mmsmt.engine.saving import AtomicCheckpointHook
@@ -18,6 +19,7 @@ __all__ = [
     'CpuAmpOptimWrapper',
     'EpochSeedHook',
     'LayerDecayOptimWrapperConstructor',
+    'MissedValidationHook',
     'ProgressBarHook',
     'ShardedAmpOptimWrapper',
     'ShardedOptimWrapper',

@@ -39,7 +39,8 @@ class AtomicBackend(LocalBackend):
     @contextmanager
     def removing_later(self) -> Iterator[None]:
         """Postpone removals until what is to replace the files is written."""
-        self._postponed = postponed = []
+        postponed: list[str] = []
+        self._postponed = postponed
         try:
             yield
         finally:
