@@ -6,7 +6,7 @@ from pathlib import Path
 
 TOOLS = Path(__file__).parent / '.mim' / 'tools'
 # They work on a checkout of the project, or serve those that do.
-NEED_CHECKOUT = {'demo', 'study', 'doctor', 'doctor_probes', 'make_model_zoo', 'mmcv_wheel'}
+NEED_CHECKOUT = {'demo', 'study', 'soak', 'doctor', 'doctor_probes', 'make_model_zoo', 'mmcv_wheel'}
 NEED_CHECKOUT |= {'setup_env', 'setup_run'}
 
 

@@ -67,4 +67,4 @@ def identify(state: Mapping[str, Tensor]) -> Identified:
 
 
 def _fits(report: LoadReport) -> bool:
-    return not (report.missing or report.unexpected or report.mismatched)
+    return not (report.missing or report.unexpected or report.mismatched or report.other_kind)

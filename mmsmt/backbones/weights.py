@@ -104,9 +104,8 @@ class ReleasedWeightsModule(BaseModule):
             print_log(f'{source}: {report}', logger='current')
         for name in names:
             del state_dict[name]
-        state_dict.update(
-            {prefix + n: v for n, v in parts.backbone.items() if n not in report.mismatched}
-        )
+        differing = report.mismatched.keys() | report.other_kind.keys()
+        state_dict.update({prefix + n: v for n, v in parts.backbone.items() if n not in differing})
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def translate(self, state: Mapping[str, Tensor]) -> Parts:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from mmsmt.checkpoints.errors import CheckpointError
@@ -34,6 +35,8 @@ class LoadReport:
         missing: The model's entries that the file lacks.
         unexpected: The file's entries that the model lacks.
         mismatched: Entries of another shape: name to (in the file, in the model).
+        other_kind: Entries of which one is of whole numbers, say, the other of real ones: name to
+            (in the file, in the model).
         left_out: Entries of the file that are none of the model's business (a head, say).
         dialect: The released naming that was translated, if any.
     """
@@ -43,6 +46,7 @@ class LoadReport:
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    other_kind: dict[str, tuple[torch.dtype, torch.dtype]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     dialect: str | None = None
 
@@ -56,6 +60,10 @@ class LoadReport:
             f'  other shape: {name} is {list(theirs)} in the file, {list(ours)} in the model'
             for name, (theirs, ours) in self.mismatched.items()
         ]
+        lines += [
+            f'  other kind: {name} is {theirs} in the file, {ours} in the model'
+            for name, (theirs, ours) in self.other_kind.items()
+        ]
         lines += [f'  left out: {name}' for name in self.left_out]
         return '\n'.join(lines)
 
@@ -65,10 +73,15 @@ class LoadReport:
             f'{n} ({list(theirs)} in the file, {list(ours)} in the model)'
             for n, (theirs, ours) in self.mismatched.items()
         ]
+        types = [
+            f'{n} ({theirs} in the file, {ours} in the model)'
+            for n, (theirs, ours) in self.other_kind.items()
+        ]
         kinds = {
             'missing': self.missing,
             'unexpected': self.unexpected,
             'other shape': shapes,
+            'other kind': types,
             'left out': self.left_out,
         }
         found = [f'{kind}: {_shorten(names)}' for kind, names in kinds.items() if names]
@@ -86,7 +99,8 @@ class LoadReport:
         Raises:
             CheckpointError: If anything outside `allow` does not fit, or nothing fits.
         """
-        problems = _named([*self.missing, *self.unexpected, *self.mismatched], allow)
+        found = [*self.missing, *self.unexpected, *self.mismatched, *self.other_kind]
+        problems = _named(found, allow)
         if problems or not self.fitting:
             message = f'{source}: does not fit the model: {self.summary()}. {hint}'.rstrip()
             # What fits by less than half is another network, which nobody should allow.
@@ -107,9 +121,10 @@ def compare(
     left_out: Collection[str] = (),
     dialect: str | None = None,
 ) -> LoadReport:
-    """Compare a file's entries with a model's by name and shape.
+    """Compare a file's entries with a model's by name, shape and kind of number.
 
-    `num_batches_tracked`, a counter that files of early PyTorch lack, is never missed.
+    Any precision fits any other. `num_batches_tracked`, a counter that files of early PyTorch
+    lack, is never missed.
 
     Args:
         model: The model's state dict.
@@ -125,12 +140,20 @@ def compare(
         for name, own in model.items()
         if name in state and state[name].shape != own.shape
     }
+    other_kind = {
+        name: (state[name].dtype, own.dtype)
+        for name, own in model.items()
+        if name in state
+        and name not in mismatched
+        and state[name].is_floating_point() != own.is_floating_point()
+    }
     return LoadReport(
-        fitting=sum(name in state for name in model) - len(mismatched),
+        fitting=sum(name in state for name in model) - len(mismatched) - len(other_kind),
         total=len(model),
         missing=[n for n in model if n not in state and not n.endswith('num_batches_tracked')],
         unexpected=[n for n in state if n not in model],
         mismatched=mismatched,
+        other_kind=other_kind,
         left_out=list(left_out),
         dialect=dialect,
     )

@@ -1,0 +1,222 @@
+"""Damaged and hostile files: none loads other weights than were saved, none runs or bloats."""
+
+import io
+import json
+import pickle
+import random
+import resource
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mmsmt.backbones import SMT
+from mmsmt.checkpoints import CheckpointError, load_checkpoint
+
+STATE = {'a.weight': torch.linspace(-1, 1, 1000).reshape(40, 25), 'a.bias': torch.arange(3.0)}
+FORMATS = ('x.pth', 'legacy.pth', 'x.safetensors')
+
+
+def write(path: Path, state: dict[str, Tensor] = STATE) -> bytes:
+    if path.suffix == '.safetensors':
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=path.name == 'x.pth')
+    return path.read_bytes()
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    message = str(caught.value)
+    assert message.startswith(f'{path}: ') and '\n' not in message
+    return message
+
+
+def load_or_refuse(path: Path) -> dict[str, Tensor] | None:
+    try:
+        return load_checkpoint(path)
+    except CheckpointError:
+        return None
+
+
+def flips(content: bytes, count: int) -> list[bytes]:
+    """Copies with one bit turned, at random places."""
+    chance, found = random.Random(0), []
+    for _ in range(count):
+        copy = bytearray(content)
+        copy[chance.randrange(len(copy))] ^= 1 << chance.randrange(8)
+        found.append(bytes(copy))
+    return found
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_truncated_at_every_tenth(tmp_path: Path, name: str) -> None:
+    content = write(tmp_path / name)
+    for tenth in range(10):
+        (tmp_path / name).write_bytes(content[: len(content) * tenth // 10])
+        refusal(tmp_path / name)
+
+
+def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    path, refused = tmp_path / 'x.pth', 0
+    for content in flips(write(path), 300):
+        path.write_bytes(content)
+        state = load_or_refuse(path)
+        refused += state is None
+        if state is not None:
+            assert list(state) == list(STATE)
+            assert all(torch.equal(state[name], STATE[name]) for name in STATE)
+    assert refused > 200  # the rest fell on padding and on what PyTorch does not read
+
+
+@pytest.mark.parametrize('name', FORMATS[1:])
+def test_flipped_bits_without_checksums(tmp_path: Path, name: str) -> None:
+    """These formats have none; still there are finite tensors or one line, never anything else."""
+    path = tmp_path / name
+    for content in flips(write(path), 150):
+        path.write_bytes(content)
+        state = load_or_refuse(path)
+        for value in (state or {}).values():
+            assert isinstance(value, Tensor)
+            assert not value.is_floating_point() or value.isfinite().all()
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), float('-inf')])
+@pytest.mark.parametrize(
+    ('name', 'dtype'),
+    [
+        *((name, dtype) for name in FORMATS for dtype in (torch.float32, torch.float16)),
+        # PyTorch cannot read these from its old format.
+        *((name, torch.float8_e5m2) for name in FORMATS if name != 'legacy.pth'),
+    ],
+)
+def test_numbers_that_are_none(tmp_path: Path, name: str, dtype: torch.dtype, value: float) -> None:
+    bad = STATE['a.weight'].clone()
+    bad[39, 24] = value
+    write(tmp_path / name, {**STATE, 'a.weight': bad.to(dtype)})
+    assert ': a.weight holds NaN or Inf; the training' in refusal(tmp_path / name)
+
+
+def test_numbers_beside_the_weights_do_not_matter(tmp_path: Path) -> None:
+    """A part of a larger tensor is saved with all of it."""
+    whole = torch.full((10,), torch.nan)
+    whole[:5] = 1.0
+    write(tmp_path / 'x.pth', {'a': whole[:5]})
+    assert load_checkpoint(tmp_path / 'x.pth')['a'].tolist() == [1.0] * 5
+
+
+def test_one_number_that_stands_for_many(tmp_path: Path) -> None:
+    """A terabyte by its shape, four bytes in the file."""
+    write(tmp_path / 'x.pth', {'a': torch.zeros(()).expand(10**6, 10**6)})
+    assert load_checkpoint(tmp_path / 'x.pth')['a'].shape == (10**6, 10**6)
+    write(tmp_path / 'x.pth', {'a': torch.full((), torch.nan).expand(10**6, 10**6)})
+    assert 'NaN' in refusal(tmp_path / 'x.pth')
+
+
+def rewritten(content: bytes, change: Callable[[str, bytes], bytes], method: int = 0) -> bytes:
+    """The same archive with changed entries and sound checksums."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, 'w', method) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, change(entry.filename, old.read(entry)))
+    return made.getvalue()
+
+
+def test_compressed_entries_never_reach_pytorch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few thousand bytes would become sixteen millions, or as many as one likes."""
+    content = write(tmp_path / 'x.pth', {'a': torch.zeros(4 << 20)})
+    bomb = rewritten(content, lambda _, data: data, zipfile.ZIP_DEFLATED)
+    assert len(bomb) < len(content) / 500
+    (tmp_path / 'x.pth').write_bytes(bomb)
+    assert torch.load(tmp_path / 'x.pth')['a'].numel() == 4 << 20, 'control: PyTorch inflates it'
+    monkeypatch.setattr(torch, 'load', lambda *_, **__: pytest.fail('PyTorch was given the file'))
+    assert 'compressed entries' in refusal(tmp_path / 'x.pth')
+
+
+def test_sizes_beyond_the_file(tmp_path: Path) -> None:
+    """In an archive, in the old format and in a safetensors header: refused at once."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    number, huge = pickle.dumps(1000, 2)[2:-1], b'\x8a\x06' + (10**12).to_bytes(6, 'little')
+    state = {'a': torch.zeros(1000)}
+
+    def enlarge(name: str, data: bytes) -> bytes:
+        assert not name.endswith('.pkl') or number in data
+        return data.replace(number, huge) if name.endswith('.pkl') else data
+
+    (tmp_path / 'x.pth').write_bytes(rewritten(write(tmp_path / 'x.pth', state), enlarge))
+    old = write(tmp_path / 'legacy.pth', state)
+    (tmp_path / 'legacy.pth').write_bytes(old.replace(number, huge))
+    header = json.dumps({'a': {'dtype': 'F32', 'shape': [10**12], 'data_offsets': [0, 4 * 10**12]}})
+    (tmp_path / 'x.safetensors').write_bytes(struct.pack('<Q', len(header)) + header.encode())
+    for name in FORMATS:
+        refusal(tmp_path / name)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 200 << 10, f'{grown} KiB'
+
+
+def safetensors_file(header: bytes, data: bytes = b'\0' * 8, length: int | None = None) -> bytes:
+    return struct.pack('<Q', len(header) if length is None else length) + header + data
+
+
+def entry(**changes: object) -> bytes:
+    return json.dumps(
+        {'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 8], **changes}}
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        safetensors_file(entry(), length=1 << 62),
+        safetensors_file(entry(), length=10**9),
+        safetensors_file(entry(), length=5),
+        safetensors_file(b'{"a": '),
+        safetensors_file(b'\xff' * 40),
+        safetensors_file(b'[' * 10000),
+        safetensors_file(entry(dtype='F33')),
+        safetensors_file(entry(shape=[3])),
+        safetensors_file(entry(shape=[-2])),
+        safetensors_file(entry(data_offsets=[0, 16])),
+        safetensors_file(entry(data_offsets=[8, 0])),
+        safetensors_file(entry(), data=b''),
+        b'<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>',
+    ],
+)
+def test_bad_safetensors_headers(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / 'x.safetensors'
+    path.write_bytes(safetensors_file(entry()))
+    assert load_checkpoint(path)['a'].tolist() == [0.0, 0.0], 'control'
+    path.write_bytes(content)
+    refusal(path)
+
+
+@pytest.mark.parametrize('kind', [torch.int32, torch.bool, torch.complex64, torch.float64])
+def test_kinds_of_numbers(tmp_path: Path, kind: torch.dtype) -> None:
+    """Other precision fits; whole numbers in place of real ones are other weights."""
+    model = SMT('pico')
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    state['norms.0.bias'] = state['norms.0.bias'].to(kind)
+    write(tmp_path / 'x.pth', state)
+    if kind.is_floating_point:
+        model.load_pretrained(tmp_path / 'x.pth')
+    else:
+        says = rf'other kind: norms.0.bias \({kind} in the file, torch.float32 in the model\)'
+        with pytest.raises(CheckpointError, match=says):
+            model.load_pretrained(tmp_path / 'x.pth')
+
+
+@pytest.mark.parametrize('shape', [(1,), (2, 16), (0,), ()])
+def test_other_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    state = dict(SMT('pico').state_dict())
+    state['norms.0.bias'] = torch.zeros(shape)
+    write(tmp_path / 'x.pth', state)
+    with pytest.raises(CheckpointError, match='other shape: norms.0.bias'):
+        SMT('pico').load_pretrained(tmp_path / 'x.pth')
