@@ -35,8 +35,8 @@ class LoadReport:
         missing: The model's entries that the file lacks.
         unexpected: The file's entries that the model lacks.
         mismatched: Entries of another shape: name to (in the file, in the model).
-        other_kind: Entries of which one is of whole numbers, say, the other of real ones: name to
-            (in the file, in the model).
+        other_kind: Entries that are real numbers in the model and others in the file, whole ones,
+            say: name to (in the file, in the model).
         left_out: Entries of the file that are none of the model's business (a head, say).
         dialect: The released naming that was translated, if any.
     """
@@ -145,7 +145,8 @@ def compare(
         for name, own in model.items()
         if name in state
         and name not in mismatched
-        and state[name].is_floating_point() != own.is_floating_point()
+        and own.is_floating_point()
+        and not state[name].is_floating_point()
     }
     return LoadReport(
         fitting=sum(name in state for name in model) - len(mismatched) - len(other_kind),
