@@ -6,8 +6,9 @@ rebuilds.
 """
 
 import json
+import logging
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def rebuilt_entry(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests may have set MMSMT_DATA."""
     monkeypatch.delenv('MMSMT_DATA', raising=False)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Tools that only look at models silence the process that they run in."""
+    before = logging.root.manager.disable
+    yield
+    logging.disable(before)
 
 
 @pytest.fixture(scope='session')

@@ -39,7 +39,6 @@ class Series(NamedTuple):
 
 def load_backbone(series: Series) -> nn.Module:
     """Build a series' backbone, random weights, in evaluation mode."""
-    quiet()
     return backbone_of(load_subject(Request(series.label, series.config)).model)
 
 
@@ -104,7 +103,8 @@ def seconds(series: Sequence[Series], side: int, step: str, rounds: int) -> dict
 
 
 def _ready() -> None:
-    """Nothing; a process that has done it has imported this package."""
+    """Silence; a process that has done it has imported this package."""
+    quiet()
 
 
 def in_fresh_process(function: Any, *arguments: Any) -> Any:
