@@ -15,6 +15,8 @@ from typing import Any
 
 from mmengine.runner import find_latest_checkpoint
 
+from mmsmt.checkpoints import write_atomically
+
 PROGRESS = re.compile(r'(?:Epoch|Iter)\((\w+)\)\s*(\[.*?/\s*\d+\]).*?eta: ([\d:]+)')
 PROGRESS_INTERVAL = 1 if sys.stdout.isatty() else 30  # seconds
 
@@ -75,9 +77,7 @@ def run_step(
 
 def remember(file: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """Write a step's result at once or not at all; its presence says that the step is done."""
-    temporary = file.with_suffix('.tmp')
-    temporary.write_text(json.dumps(facts, indent=2))
-    temporary.replace(file)
+    write_atomically(file, json.dumps(facts, indent=2).encode())
     return facts
 
 
