@@ -41,10 +41,12 @@ def soak(job: Job, kills: int, report: Path, context: BaseContext, seed: int = 0
     facts: dict[str, Any] = {'kills': 0, 'writing': 0, 'runs': 0}
     if report.exists():
         facts = json.loads(report.read_text())
-    if not job.final('unbroken').exists():
+    if 'seconds' not in facts or not job.final('unbroken').exists():
+        shutil.rmtree(job.folder('unbroken'), ignore_errors=True)  # one that is timed as a whole
         start = time.monotonic()
         finish(job.start('unbroken', context), job)
         facts['seconds'] = round(time.monotonic() - start, 2)
+        remember(report, facts)
     chance = random.Random(f'{seed} {facts["kills"]}')
     while facts['kills'] < kills or job.folder('killed').exists():
         processes = job.start('killed', context)
