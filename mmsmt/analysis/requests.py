@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
-from mmsmt.engine.launch import UsageError
+from mmsmt.engine.launch import UsageError, read_config_file
 
 
 class Request(NamedTuple):
@@ -64,13 +64,7 @@ def read_config(name: str) -> Config:
             path = Path(get_installed_path(package), '.mim', 'configs', rest)
         except Exception as error:  # importlib.metadata has several for a missing package
             raise UsageError(f'{name}: package {package!r} is not installed') from error
-    if not path.is_file():
-        raise UsageError(f'{name}: no such config file')
-    try:
-        cfg = Config.fromfile(path)
-    except Exception as error:  # a config is a program, which may raise anything
-        reason = f'{type(error).__name__}: {error}'
-        raise UsageError(f'{name}: cannot be read as a config: {reason}') from error
+    cfg = read_config_file(path, name)
     if 'model' not in cfg:
         if 'backbone' not in cfg:
             raise UsageError(f'{name}: has neither `model` nor `backbone`')

@@ -51,6 +51,26 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def read_config_file(path: str | Path, name: str | None = None) -> Config:
+    """Read a config.
+
+    Args:
+        path: File.
+        name: What the user called it, for errors; by default the path.
+
+    Raises:
+        UsageError: If it is missing or cannot be parsed.
+    """
+    name = name or str(path)
+    if not Path(path).is_file():
+        raise UsageError(f'{name}: no such config file')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a program, which may raise anything
+        reason = f'{type(error).__name__}: {error}'
+        raise UsageError(f'{name}: cannot be read as a config: {reason}') from error
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config of a tool and apply the common arguments.
 
@@ -65,13 +85,7 @@ def load_config(args: argparse.Namespace) -> Config:
             folder for data is missing.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not Path(args.config).is_file():
-        raise UsageError(f'{args.config}: no such config file')
-    try:
-        cfg = Config.fromfile(args.config)
-    except Exception as error:  # a config is a program, which may raise anything
-        reason = f'{type(error).__name__}: {error}'
-        raise UsageError(f'{args.config}: cannot be read as a config: {reason}') from error
+    cfg = read_config_file(args.config)
     if 'model' not in cfg:
         raise UsageError(f'{args.config}: has no `model`, so it is no config of a run')
     cfg.launcher = args.launcher
