@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import mmcv.transforms
+import mmdet.datasets.transforms
+import mmpretrain.datasets
+import mmseg.datasets.transforms
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,11 +15,10 @@ from mmsmt.datasets import CLASSES, Parameters, load_split
 
 @pytest.mark.parametrize('split, tiles', [('train', 2), ('val', 1)])
 def test_mmpretrain_custom_dataset(prepared: Path, split: str, tiles: int) -> None:
-    datasets = pytest.importorskip('mmpretrain.datasets')
-    dataset = datasets.CustomDataset(
+    dataset = mmpretrain.datasets.CustomDataset(
         data_root=str(prepared / 'cls'),
         data_prefix=split,
-        pipeline=[datasets.LoadImageFromFile()],
+        pipeline=[mmpretrain.datasets.LoadImageFromFile()],
     )
     assert dataset.CLASSES == CLASSES
     assert len(dataset) == tiles * len(load_split()[split])
@@ -26,17 +29,14 @@ def test_mmpretrain_custom_dataset(prepared: Path, split: str, tiles: int) -> No
 
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_mmdet_coco_dataset(prepared: Path, parameters: Parameters, split: str) -> None:
-    datasets = pytest.importorskip('mmdet.datasets')
-    transforms = pytest.importorskip('mmdet.datasets.transforms')
-    image_transforms = pytest.importorskip('mmcv.transforms')
-    dataset = datasets.CocoDataset(
+    dataset = mmdet.datasets.CocoDataset(
         data_root=str(prepared / 'scenes'),
         ann_file=f'annotations/instances_{split}.json',
         data_prefix={'img': f'images/{split}/'},
         metainfo={'classes': CLASSES},
         pipeline=[
-            image_transforms.LoadImageFromFile(),
-            transforms.LoadAnnotations(with_bbox=True, with_mask=True),
+            mmcv.transforms.LoadImageFromFile(),
+            mmdet.datasets.transforms.LoadAnnotations(with_bbox=True, with_mask=True),
         ],
     )
     assert len(dataset) == getattr(parameters, f'scenes_{split}')
@@ -58,17 +58,14 @@ def test_mmdet_coco_dataset(prepared: Path, parameters: Parameters, split: str) 
 
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_mmseg_base_seg_dataset(prepared: Path, parameters: Parameters, split: str) -> None:
-    datasets = pytest.importorskip('mmseg.datasets')
-    transforms = pytest.importorskip('mmseg.datasets.transforms')
-    image_transforms = pytest.importorskip('mmcv.transforms')
-    dataset = datasets.BaseSegDataset(
+    dataset = mmseg.datasets.BaseSegDataset(
         data_root=str(prepared / 'scenes'),
         data_prefix={'img_path': f'images/{split}', 'seg_map_path': f'labels/{split}'},
         metainfo={'classes': ('background', *CLASSES)},
         reduce_zero_label=True,
         pipeline=[
-            image_transforms.LoadImageFromFile(),
-            transforms.LoadAnnotations(),
+            mmcv.transforms.LoadImageFromFile(),
+            mmseg.datasets.transforms.LoadAnnotations(),
         ],
     )
     assert len(dataset) == getattr(parameters, f'scenes_{split}')

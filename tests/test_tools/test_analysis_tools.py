@@ -2,9 +2,6 @@
 
 import csv
 import json
-import logging
-import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,21 +45,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
-    """Run a tool in this process; give exit status, stdout, stderr."""
-    monkeypatch.setattr(logging.root.manager, 'disable', logging.NOTSET)  # the tools set it
+def run(home: Path, run_here: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a tool in the folder of the networks; give exit status, stdout, stderr."""
     monkeypatch.chdir(home)
-
-    def tool(name: str, *args: object) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        status: object = 0
-        try:
-            runpy.run_path(str(ROOT / 'tools' / f'{name}.py'), run_name='__main__')
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return tool
+    return run_here
 
 
 def rows(file: Path) -> list[dict[str, str]]:

@@ -1,9 +1,7 @@
 """tools/get_flops.py: what it prints, and bad input ends in one line."""
 
-import logging
-import runpy
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,21 +36,10 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
+def run(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the tool in this process; give exit status, stdout, stderr."""
-    monkeypatch.setattr(logging.root.manager, 'disable', logging.NOTSET)  # the tool sets it
     monkeypatch.setenv('LOCAL_RANK', '0')
-
-    def tool(*args: object) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, 'argv', ['get_flops.py', *map(str, args)])
-        status: object = 0
-        try:
-            runpy.run_path(str(ROOT / 'tools/get_flops.py'), run_name='__main__')
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return tool
+    return partial(run_here, 'get_flops')
 
 
 def numbers(said: str) -> dict[str, str]:

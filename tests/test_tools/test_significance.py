@@ -1,9 +1,6 @@
 """tools/visualize_significance.py and rank_significance.py: what they write, and bad input."""
 
 import json
-import logging
-import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,20 +66,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
+def run(run_here: Run) -> Run:
     """Run a tool in this process; give exit status, stdout, stderr."""
-    monkeypatch.setattr(logging.root.manager, 'disable', logging.NOTSET)  # the tool sets it
-
-    def tool(name: str, *args: object) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        status: object = 0
-        try:
-            runpy.run_path(str(ROOT / f'tools/{name}.py'), run_name='__main__')
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return tool
+    return run_here
 
 
 @pytest.mark.parametrize('kind', ['classifier', 'segmenter', 'backbone'])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mmcv
 import pytest
 from mmengine.config import Config
 from PIL import Image
@@ -104,7 +105,6 @@ def test_damage_of_coco_data(
 def test_pictures_turned_by_exif_are_measured_as_the_host_reads_them(
     tmp_path: Path, found: Found, coco: Coco
 ) -> None:
-    mmcv = pytest.importorskip('mmcv')
     cfg = coco(tmp_path)
     for orientation, size in ((6, (10, 20)), (3, (20, 10))):
         exif = Image.Exif()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from mmengine.config import Config
+from mmpretrain import datasets
 from PIL import Image
 
 from mmsmt.datasets.checking.pictures import SAMPLE
@@ -93,7 +94,6 @@ def test_damage_of_image_folders(
 
 
 def test_images_are_found_as_the_host_finds_them(tmp_path: Path, found: Found) -> None:
-    datasets = pytest.importorskip('mmpretrain.datasets')
     cfg = folders(tmp_path)
     for name in ('a.JPEG', 'b.PNG', 'deep/er/c.jpg', '.hidden.jpg'):
         write_image(tmp_path / 'train/cat' / 'x.png')

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmseg import datasets
 from PIL import Image
 
 from mmsmt.datasets.checking.labels import look_at_labels
@@ -89,7 +90,6 @@ def test_values_without_reducing_zero(tmp_path: Path, assert_named: Named, found
 def test_values_become_classes_by_the_hosts_rules(
     tmp_path: Path, reduce_zero_label: bool, classes: tuple[str, ...] | None
 ) -> None:
-    datasets = pytest.importorskip('mmseg.datasets')
     dataset = datasets.ADE20KDataset(
         metainfo=dict(classes=classes) if classes else None,
         reduce_zero_label=reduce_zero_label,
