@@ -36,7 +36,7 @@ def forward(model: Callable[[Tensor], object], x: Tensor) -> object:
 
 def both(model: Callable[[Tensor], object], x: Tensor) -> None:
     out = model(x.requires_grad_())
-    sum(part.mean() for part in (out if isinstance(out, tuple) else (out,))).backward()
+    sum(part.mean() for part in ((out,) if isinstance(out, Tensor) else out)).backward()
 
 
 WAYS = {'forward': forward, 'forward and backward': both}
