@@ -39,17 +39,22 @@ def require_sound_archive(path: str | Path) -> None:
                         pass
 
 
-def require_finite(state: Mapping[str, Tensor], name: str) -> None:
-    """Refuse weights of which a training has lost hold.
+def require_numbers(state: Mapping[str, Tensor], name: str, on_meta: bool = False) -> None:
+    """Refuse what is no weight: tensors without numbers, and numbers that training lost hold of.
 
     Args:
-        state: Name to tensor; other than floating-point ones pass.
+        state: Name to tensor; of other than floating-point ones only the form is checked.
         name: Of the file, for the message.
+        on_meta: Whether the caller asked for shapes alone (`map_location='meta'`).
 
     Raises:
-        CheckpointError: If a tensor holds NaN or Inf, or is sparse.
+        CheckpointError: If a tensor is sparse or nested, has no numbers, or holds NaN or Inf.
     """
-    bad = [key for key, value in state.items() if not _is_finite(value, f'{name}: {key}')]
+    for key, value in state.items():
+        form = _other_form(value, on_meta)
+        if form:
+            raise CheckpointError(f'{name}: {key} is {form}, expected a dense tensor')
+    bad = [key for key, value in state.items() if not _is_finite(value)]
     if bad:
         more = f' and {len(bad) - 1} more' if len(bad) > 1 else ''
         raise CheckpointError(
@@ -57,11 +62,17 @@ def require_finite(state: Mapping[str, Tensor], name: str) -> None:
         )
 
 
-def _is_finite(value: Tensor, name: str) -> bool:
+def _other_form(value: Tensor, on_meta: bool) -> str:
+    if value.is_nested:
+        return 'nested'
+    if value.layout != torch.strided:
+        return 'sparse'
+    return 'a shape without numbers' if value.is_meta and not on_meta else ''
+
+
+def _is_finite(value: Tensor) -> bool:
     if value.is_meta or not (value.is_floating_point() or value.is_complex()):
         return True
-    if value.layout != torch.strided:
-        raise CheckpointError(f'{name} is sparse, expected a dense tensor')
     # One number may stand for many (`expand`), so that looking at all would need memory that
     # the file does not have: look at what is stored first.
     stored = torch.empty(0, dtype=value.dtype, device=value.device).set_(value.untyped_storage())

@@ -23,10 +23,11 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from mmsmt.checkpoints.errors import CheckpointError
-from mmsmt.checkpoints.inspecting import require_finite, require_sound_archive
+from mmsmt.checkpoints.inspecting import require_numbers, require_sound_archive
 
 # Keys under which training codes put the weights, in order of preference.
 _CONTAINERS = ('state_dict', 'model', 'module')
+_LONGEST_NAME = 1000  # characters; those of deeply nested networks have some hundred
 
 
 def _history_method(owner: Any, name: str) -> Any:
@@ -145,24 +146,47 @@ def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Te
         Name to tensor; containers (`state_dict`, `model`) are unwrapped.
 
     Raises:
-        CheckpointError: As `read_container`, or if the file holds no tensors, or NaN or Inf.
+        CheckpointError: As `read_container`, and as `find_weights`.
     """
-    return find_weights(read_container(path, map_location), str(path))
+    container = read_container(path, map_location)
+    return find_weights(container, str(path), on_meta=str(map_location) == 'meta')
 
 
-def find_weights(container: dict[str, Any], name: str) -> dict[str, Tensor]:
+def find_weights(container: dict[str, Any], name: str, on_meta: bool = False) -> dict[str, Tensor]:
     """The dictionary of tensors in a container, or the container itself.
 
+    Args:
+        container: As `read_container` gives it.
+        name: Of the file, for messages.
+        on_meta: Whether tensors may be shapes alone.
+
     Raises:
-        CheckpointError: If there is none, or its numbers are not finite.
+        CheckpointError: If there is none, its names are no text or its tensors no finite numbers.
     """
-    for candidate in (*(container.get(key) for key in _CONTAINERS), container):
+    # `dict.` because a file may put attributes on its dictionaries that hide their methods.
+    for candidate in (*(dict.get(container, key) for key in _CONTAINERS), container):
         if isinstance(candidate, dict) and candidate:
-            tensors = {k: v for k, v in candidate.items() if isinstance(v, Tensor)}
-            if len(tensors) == len(candidate):
-                require_finite(tensors, name)
-                return tensors
+            entries = dict(dict.items(candidate))
+            if all(isinstance(value, Tensor) for value in entries.values()):
+                _require_names(entries, name)
+                require_numbers(entries, name, on_meta)
+                return entries
+    held = [key for key in dict.keys(container) if isinstance(key, str)]
     raise CheckpointError(
         f'{name}: no dictionary of tensors at the top or under {", ".join(_CONTAINERS)}; '
-        f'it holds: {", ".join(map(str, list(container)[:8])) or "nothing"}'
+        f'it holds: {", ".join(held[:8]) or "nothing"}'
     )
+
+
+def _require_names(entries: dict[Any, Tensor], name: str) -> None:
+    """Tools print names, so that control characters in one would reach a terminal."""
+    for key in entries:
+        if not isinstance(key, str):
+            raise CheckpointError(
+                f'{name}: an entry is named by a {type(key).__name__}, not a text'
+            )
+        if not key.isprintable() or len(key) > _LONGEST_NAME:
+            raise CheckpointError(
+                f'{name}: an entry is named {key[:40]!r}, expected at most {_LONGEST_NAME} '
+                'printable characters'
+            )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hostile_corpus import MARKER, Calls, make_corpus
 from mmengine.registry import MODELS, DefaultScope
 from safetensors.torch import save_file
 
@@ -17,16 +18,6 @@ from mmsmt.checkpoints import load_checkpoint
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'convert_checkpoint.py'
 Run = Callable[..., tuple[object, dict[str, str], str]]
-
-
-class Calls:
-    """Unpickled, runs a command."""
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __reduce__(self) -> tuple:
-        return os.system, (self.command,)
 
 
 @pytest.fixture
@@ -228,7 +219,7 @@ def bad_files(tmp_path: Path, released: Path, released_state: Callable) -> Path:
     (folder / 'text.safetensors').write_text('hello')
     (folder / 'folder.pth').mkdir()
     (folder / 'map.txt').write_text('0\ncat\n')
-    command = Calls(f'touch {tmp_path / "marker"}')
+    command = Calls(os.system, f'touch {tmp_path / "marker"}')
     torch.save({'model': state, 'x': command}, folder / 'malicious.pth')
     torch.save({'model': {'conv1.weight': torch.ones(1)}}, folder / 'resnet.pth')
     torch.save({k: v for k, v in state.items() if k != 'norm4.bias'}, folder / 'missing.pth')
@@ -262,6 +253,21 @@ def test_refused(convert: Run, bad_files: Path, tmp_path: Path) -> None:
         assert err.count('\n') == 1
         assert not out.parent.exists()
     assert not (tmp_path / 'marker').exists()
+
+
+def test_hostile_files(convert: Run, tmp_path: Path) -> None:
+    """A file of every kind of the corpus that must not load."""
+    (tmp_path / 'corpus').mkdir()
+    samples = make_corpus(tmp_path / 'corpus', dict(SMT('pico').state_dict()), flips=0)
+    chosen = {sample.kind: sample.path for sample in samples}
+    del chosen['hidden methods']
+    assert len(chosen) > 10
+    for kind, path in chosen.items():
+        status, said, err = convert(path, tmp_path / 'out/x.pth', '--target', 'detector')
+        assert (status, said) == (1, {}), kind
+        assert err.startswith(f'error: {path}: ') and err[:-1].isprintable(), err
+        assert not [*tmp_path.glob('out/*')], kind
+    assert not (tmp_path / 'corpus' / MARKER).exists()
 
 
 def test_refused_arguments(convert: Run, bad_files: Path, released: Path) -> None:
