@@ -56,7 +56,7 @@ class Result(NamedTuple):
 def pins() -> dict[str, str]:
     """Exact versions in requirements/, by distribution name; without those for one Python only."""
     lines = '\n'.join(path.read_text() for path in sorted((ROOT / 'requirements').glob('*.txt')))
-    return dict(re.findall(r'^([\w.-]+)==([\w.]+) *(?:#.*)?$', lines, re.MULTILINE))
+    return dict(re.findall(r'^([\w.-]+)==([\w.]+) *(?:#.*|--hash.*)?$', lines, re.MULTILINE))
 
 
 def install(*names: str) -> Callable[[str], str]:

@@ -152,8 +152,9 @@ def unpack(python: str, build: Path, log: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=build) as folder:
         fetched = Path(folder, 'sdist')
         command = [python, '-m', 'pip', 'download', '--no-build-isolation', '--no-cache-dir']
-        command += ['--no-deps', '--no-binary', 'mmcv', '--dest', str(fetched)]
-        run([*command, f'mmcv=={doctor.pins()["mmcv"]}'], log, 'fetching the source of mmcv')
+        command += ['--no-deps', '--no-binary', 'mmcv', '--dest', str(fetched), '--require-hashes']
+        named = doctor.ROOT / 'requirements' / 'mmcv.txt'  # with the hash of the source
+        run([*command, '-r', str(named)], log, 'fetching the source of mmcv')
         shutil.unpack_archive(next(fetched.glob('mmcv-*.tar.gz')), Path(folder, 'unpacked'))
         os.replace(next(Path(folder, 'unpacked').iterdir()), source)
     return source

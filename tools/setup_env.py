@@ -2,8 +2,10 @@
 
     python tools/setup_env.py [--venv .venv]
 
-A virtual environment with the exact versions of requirements/, mmcv with its operators from the
-wheelhouse (mmcv_wheel.py compiles it once for a machine), and mmsmt itself as an editable install.
+A virtual environment with the very files that the lock for this Python and platform names
+(requirements/lock/; where there is none, the pinned versions of requirements/), mmcv with its
+operators from the wheelhouse (mmcv_wheel.py compiles it once for a machine), and mmsmt itself as an
+editable install.
 Every step looks at what is really there, so an interrupted run goes on and a finished one returns
 at once. Where the given Python already has torch and a fitting mmcv with operators, the environment
 uses those instead. Standard library only.
@@ -20,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +33,7 @@ from setup_run import Problem, cache_folder, locked, run
 
 NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
 GIVEN = ['torch', 'torchvision', 'mmcv']
+INSTALLED = ('build', 'torch', 'core', 'cls', 'det', 'seg', 'digits', 'dev')  # requirement files
 
 
 class Environment:
@@ -48,7 +52,7 @@ class Environment:
         shows, and the next set-up looks again.
         """
         told = [str(doctor.ROOT)]
-        sources = [*(doctor.ROOT / 'requirements').glob('*.txt'), doctor.ROOT / 'setup.py']
+        sources = [*(doctor.ROOT / 'requirements').rglob('*.txt'), doctor.ROOT / 'setup.py']
         told += [path.read_text() for path in sorted(sources)]
         told += sorted(
             path.name for path in self.folder.glob('lib/python*/site-packages/*.dist-info')
@@ -102,8 +106,26 @@ class Environment:
         command = [self.python, '-m', 'pip', 'install', '--disable-pip-version-check']
         run([*command, '--retries', '2', *arguments], self.log, what)
 
+    def install_packages(self) -> None:
+        """Install all that comes from the package index; pip itself sees what is there already."""
+        lock = lock_file()
+        if lock.exists() and not self.reuses():
+            with step(f'packages by the hashes of {lock.name}, about 5 GB'):
+                arguments = ('--require-hashes', '--no-deps', '--only-binary', ':all:')
+                self.pip('installing packages', *arguments, '-r', str(lock))
+            return
+        why = 'the given Python has torch' if self.reuses() else f'there is no {lock.name}'
+        print(f'- note: pinned versions without hashes, as {why}', flush=True)
+        with step('build tools'):
+            self.install('build')
+        if not self.reuses():
+            with step('torch and torchvision, about 5 GB'):
+                self.install('torch')
+        with step('mmengine, mmpretrain, mmdet, mmseg, digits, checks'):
+            self.install(*INSTALLED[2:])
+
     def install(self, *names: str) -> None:
-        """Install requirement files; pip itself sees what is there already."""
+        """Install requirement files."""
         arguments = [part for name in names for part in ('-r', requirements(name))]
         if not self.reuses():  # the given Python chose its own numpy
             arguments += ['-c', requirements('constraints')]
@@ -143,19 +165,11 @@ class Environment:
         """All steps in order; each is quick where its work is done."""
         with step(f'virtual environment {self.folder.name}'):
             self.create()
-        with step('build tools'):
-            self.install('build')
-        if not self.reuses():
-            with step('torch and torchvision, about 5 GB'):
-                self.install('torch')
-        with step('mmengine and what the backbones need'):
-            self.install('core')
+        self.install_packages()
         with step('shared libraries of OpenCV'):
             self.install_libraries()
         with step('mmcv with operators'):
             self.install_mmcv()
-        with step('mmpretrain, mmdet, mmseg, digits, checks'):
-            self.install('cls', 'det', 'seg', 'digits', 'dev')
         with step('mmsmt, editable'):
             self.install_mmsmt()
         self.stamp.write_text(self.state())
@@ -163,6 +177,13 @@ class Environment:
 
 def requirements(name: str) -> str:
     return str(doctor.ROOT / 'requirements' / f'{name}.txt')
+
+
+def lock_file() -> Path:
+    """The lock for this Python and platform, whether or not there is one."""
+    python = f'cp{sys.version_info[0]}{sys.version_info[1]}'
+    platform = sysconfig.get_platform().replace('-', '_')
+    return doctor.ROOT / 'requirements' / 'lock' / f'{python}-{platform}.txt'
 
 
 def given_fits() -> bool:

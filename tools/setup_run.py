@@ -25,6 +25,11 @@ KNOWN = [
         'the disk is full: free about 12 GB, then run make setup again',
     ),
     (
+        r'DO NOT MATCH THE HASHES',
+        'the package index has another file than the one whose hash requirements/ names; nothing of'
+        ' it was installed: set PIP_INDEX_URL to an index that you trust',
+    ),
+    (
         r'name resolution|Name or service not known|Network is unreachable|Connection refused'
         r'|Failed to establish a new connection|NewConnectionError|ReadTimeoutError|ProxyError'
         r'|\(from versions: none\)|ConnectTimeoutError|nodename nor servname',

@@ -82,6 +82,10 @@ def test_folder_that_is_no_environment_is_left_alone(tmp_path: Path) -> None:
         ('WARNING: ... Failed to establish a new connection: [Errno 101]', 'no connection'),
         ('ERROR: Could not find a version that satisfies x (from versions: none)', 'no connection'),
         ('OSError: [Errno 28] No space left on device', 'the disk is full'),
+        (
+            'ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE',
+            'another file than the one whose',
+        ),
         ('c++: fatal error: Killed signal terminated program cc1plus', 'MAX_JOBS=1'),
     ],
 )
