@@ -49,10 +49,12 @@ def check_boxes(opened: Opened, content: dict[str, Any]) -> Iterator[Finding]:
     yield Finding('note', path, f'{counts}, {count(empty, "image")} without any')
     if not used and 'train' in opened.splits:
         yield Finding('error', path, 'has no annotation at all to learn from')
-    yield from _check_masks(opened, annotations)
+    yield from _check_masks(opened, annotations, images)
 
 
-def _check_masks(opened: Opened, annotations: list[dict[str, Any]]) -> Iterator[Finding]:
+def _check_masks(
+    opened: Opened, annotations: list[dict[str, Any]], images: dict[Any, dict[str, Any]]
+) -> Iterator[Finding]:
     if not _asks_for_masks(opened.config.get('pipeline')):
         return
     without = [a for a in annotations if not a.get('segmentation')]
@@ -61,6 +63,16 @@ def _check_masks(opened: Opened, annotations: list[dict[str, Any]]) -> Iterator[
         right = 'the pipeline asks for masks: add them, or use a detector of boxes'
         level = _level(without, annotations)
         yield Finding(level, opened.dataset.ann_file, f'{wrong}: {_ids(without)}', right)
+    wide = [a for a in annotations if not _mask_fits(a, images[a['image_id']])]
+    if wide:
+        wrong = f'{_share(wide, annotations, "masks")} not of the size of their image: {_ids(wide)}'
+        right = '`size` of run lengths is [height, width]'
+        yield Finding('error', opened.dataset.ann_file, wrong, right)
+
+
+def _mask_fits(annotation: dict[str, Any], image: dict[str, Any]) -> bool:
+    mask = annotation.get('segmentation')
+    return not isinstance(mask, dict) or mask.get('size') == [image['height'], image['width']]
 
 
 def _asks_for_masks(node: Any) -> bool:
@@ -79,9 +91,13 @@ def _kind(annotation: dict[str, Any], image: dict[str, Any]) -> str:
     return 'beyond' if _sticks_out(annotation, image) else 'good'
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number that one can compute with: no NaN, no Infinity."""
+    return isinstance(value, Real) and isfinite(value)
+
+
 def _is_box(box: Any) -> bool:
-    numbers = isinstance(box, list) and len(box) == 4 and all(isinstance(v, Real) for v in box)
-    return numbers and all(map(isfinite, box))
+    return isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
 
 
 def _is_void(annotation: dict[str, Any], image: dict[str, Any]) -> bool:

@@ -1,23 +1,36 @@
 """Data sets in COCO's format: one annotation file, one folder of images."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from mmsmt.datasets.checking.boxes import check_boxes
+from mmsmt.datasets.checking.boxes import check_boxes, is_number
 from mmsmt.datasets.checking.classes import check_num_classes, nearest
 from mmsmt.datasets.checking.findings import Check, Finding, count, some
 from mmsmt.datasets.checking.opening import Opened
 from mmsmt.datasets.checking.pictures import Opener, check_images
 from mmsmt.datasets.checking.places import check_file, check_folder, missing_files, similar_file
 
+
+class Kind(NamedTuple):
+    """What a value has to be."""
+
+    words: str
+    test: Callable[[Any], bool]
+
+
+ID = Kind('a whole number', lambda value: isinstance(value, int | str))
+TEXT = Kind('a text', lambda value: isinstance(value, str) and bool(value))
+SIZE = Kind('a number above 0', lambda value: is_number(value) and value > 0)
+NUMBER = Kind('a number', is_number)
+BOX = Kind('', lambda value: True)  # `check_boxes` says more
 # What the host reads of every record; without one of them it raises KeyError.
 FIELDS = {
-    'images': ('id', 'file_name', 'width', 'height'),
-    'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
-    'categories': ('id', 'name'),
+    'images': dict(id=ID, file_name=TEXT, width=SIZE, height=SIZE),
+    'annotations': dict(id=ID, image_id=ID, category_id=ID, bbox=BOX, area=NUMBER),
+    'categories': dict(id=ID, name=TEXT),
 }
 
 
@@ -84,7 +97,19 @@ def read_annotations(path: str) -> tuple[dict[str, Any], list[Finding]]:
                 wrong = f'{len(lacking):,} of {count(len(records), "record")} in `{kind}`'
                 wrong += f' have no `{field}`, such as numbers {some(lacking)}'
                 troubles.append(Finding('error', path, wrong, f'each needs {", ".join(fields)}'))
-    return content, troubles
+    return content, troubles or list(_check_kinds(path, content))
+
+
+def _check_kinds(path: str, content: dict[str, Any]) -> Iterator[Finding]:
+    """Values with which nothing can be computed."""
+    for kind, fields in FIELDS.items():
+        records = content[kind]
+        for field, right in fields.items():
+            bad = [n for n, r in enumerate(records) if not right.test(r[field])]
+            if bad:
+                wrong = f'`{field}` of {len(bad):,} of {count(len(records), "record")} in `{kind}`'
+                values = some(f'{records[n][field]!r:.40} in number {n}' for n in bad)
+                yield Finding('error', path, f'{wrong} is not {right.words}: {values}')
 
 
 def _check_ids(path: str, content: dict[str, Any]) -> Iterator[Finding]:

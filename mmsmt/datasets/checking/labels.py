@@ -12,7 +12,13 @@ from PIL import Image
 from mmsmt.datasets.checking.classes import check_num_classes, model_num_classes
 from mmsmt.datasets.checking.findings import Check, Finding, count, some
 from mmsmt.datasets.checking.opening import Opened
-from mmsmt.datasets.checking.pictures import DAMAGE, Opener, check_images, describe
+from mmsmt.datasets.checking.pictures import (
+    DAMAGE,
+    Opener,
+    check_images,
+    describe,
+    seen_size,
+)
 from mmsmt.datasets.checking.places import (
     check_file,
     check_folder,
@@ -171,7 +177,7 @@ def look_at_labels(pair: tuple[str, str], dataset: Any, number: int | None) -> L
         return Labels(damage=f'has {values.shape[2]} channels')
     try:
         with Image.open(image_path) as image:
-            image_size = image.size
+            image_size = seen_size(image)
     except DAMAGE:
         image_size = None  # the image's own check names it
     raw = np.unique(values)
