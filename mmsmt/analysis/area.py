@@ -1,7 +1,7 @@
 """Peak memory and time of backbones against the area of the image, on the CPU (Linux)."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -60,6 +60,14 @@ def _status(field: str) -> int:
     return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
+def added_memory(call: Callable[[], Any]) -> int:
+    """Bytes that a call adds to what this process holds, at its peak."""
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew from here
+    before = _status('VmRSS')
+    call()
+    return _status('VmHWM') - before
+
+
 def peak_memory(series: Series, side: int, step: str, limit: int) -> int | None:
     """Memory that a step adds to this process at its peak; call it in a fresh one.
 
@@ -77,14 +85,11 @@ def peak_memory(series: Series, side: int, step: str, limit: int) -> int | None:
         backbone = load_backbone(series)
         run_step(backbone, torch.rand(1, 3, WARM_UP, WARM_UP), step, series.whole)
         images = torch.rand(1, 3, side, side)
-        Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew from here
-        before = _status('VmRSS')
-        run_step(backbone, images, step, series.whole)
+        return added_memory(lambda: run_step(backbone, images, step, series.whole))
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and 'allocate memory' not in str(error):
             raise
         return None
-    return _status('VmHWM') - before
 
 
 def seconds(series: Sequence[Series], side: int, step: str, rounds: int) -> dict[str, list[float]]:

@@ -1,0 +1,114 @@
+"""tools/benchmark.py from arguments to report, with small networks in this process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmsmt.benchmarking import contenders, facts, limits, running
+from mmsmt.benchmarking.contenders import Contender
+
+Run = Callable[..., tuple[object, str, str]]
+OURS = Contender('ours', 'mmsmt', 'SMT', dict(arch='pico'), 50.0, 'https://example.invalid')
+PLAIN = Contender('plain', 'plain', 'PlainSMT', dict(arch='pico'), 50.0, OURS.source)
+QUICK = ('--threads', 1, '--rounds', 2, '--warmup', 0, '--shapes', '2x64x96', '--out', 'out')
+
+
+@pytest.fixture
+def run(run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the tool with two contenders and small limits, in a folder of its own."""
+    monkeypatch.setattr(running, 'in_fresh_process', lambda function, *rest: function(*rest))
+    monkeypatch.setattr(limits, 'SIDES', {'cpu': 64})
+    monkeypatch.setattr(limits, 'COPIED', {'cpu': 4096})
+    table = {**contenders.CONTENDERS, 'ours': OURS, 'plain': PLAIN}
+    monkeypatch.setattr(contenders, 'CONTENDERS', table)
+    monkeypatch.setattr(facts, 'fingerprint_code', lambda: 'one')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch, 'set_num_threads', lambda count: None)
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: run_here('benchmark', *arguments)
+
+
+def test_report_and_how_it_goes_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, said, complaint = run('ours', 'plain', *QUICK)
+    assert (status, complaint) == (0, '')
+    out = tmp_path / 'out'
+    names = {'benchmark.json', 'benchmark.md', 'benchmark.png'}
+    parts = {'2x64x96_forward_eager.json', '2x64x96_training_eager.json'}
+    assert {file.name for file in out.iterdir()} == names | parts
+    assert said.strip() == (out / 'benchmark.md').read_text().strip()
+    groups = json.loads((out / 'benchmark.json').read_text())
+    assert [group['step'] for group in groups] == ['forward', 'training']
+    for group in groups:
+        assert set(group['limits']) == {'flops', 'bandwidth'}
+        assert group['facts']['torch'] and group['facts']['code'] and group['facts']['threads'] == 1
+        ours, plain = group['rows']
+        assert (ours['model'], plain['model']) == ('ours', 'plain')
+        assert ours['params'] == plain['params'] and ours['macs'] == plain['macs'] > 10**7
+        for row in group['rows']:
+            low, median, high = (row['seconds'][i] for i in (1, 0, 2))
+            assert 0 < low <= median <= high
+            assert row['images_per_second'] == pytest.approx(2 / median)
+            assert row['memory'] > 0
+    # Once more: what is there stays; what is gone, or of other settings, is measured.
+    kept, gone = (out / part for part in sorted(parts))
+    kept.write_text(kept.read_text().replace('"load"', '"kept": true, "load"'))
+    gone.unlink()
+    assert run('ours', 'plain', *QUICK)[0] == 0
+    again = json.loads((out / 'benchmark.json').read_text())
+    assert ['kept' in group for group in again] == [True, False]
+    short = ('ours', 'plain', *QUICK, '--steps', 'forward', '--no-memory')
+    assert run(*short, '--rounds', 3)[0] == 0
+    (other,) = json.loads((out / 'benchmark.json').read_text())
+    assert 'kept' not in other and other['rounds'] == 3 and 'memory' not in other['rows'][0]
+    monkeypatch.setattr(facts, 'fingerprint_code', lambda: 'another')
+    assert run(*short, '--rounds', 3)[0] == 0
+    (changed,) = json.loads((out / 'benchmark.json').read_text())
+    assert changed['facts']['code'] == 'another' and changed['rows'] != other['rows']
+
+
+def test_code_is_known_by_all_that_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, 'PACKAGE', tmp_path)
+    found = [facts.fingerprint_code()]
+    for file in ('mixers/sam.py', 'deploy/deep/er.py', 'analysis/timing.py'):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text('x = 1')
+        found.append(facts.fingerprint_code())
+    (tmp_path / 'mixers/sam.py').write_text('x = 2')
+    found.append(facts.fingerprint_code())
+    assert len(set(found)) == 5
+    (tmp_path / 'analysis/area.py').write_text('not measured')
+    assert facts.fingerprint_code() == found[-1]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'says'),
+    [
+        (['SMT-Z'], "no contender is called 'SMT-Z'"),
+        (['ours', '--shapes', '8x224'], "batch x height x width as in 8x224x224, got '8x224'"),
+        (['ours', '--shapes', '8x0x224'], "got '8x0x224'"),
+        (['ours', '--rounds', '1'], '--rounds must be at least 2'),
+        (['ours', '--reference', 'SMT-T'], "--reference 'SMT-T' is not measured"),
+        (['plain', '--ways', 'deploy'], 'nothing to measure'),
+        (['ours', '--device', 'cuda'], 'PyTorch finds no GPU here'),
+    ],
+    ids=lambda value: ' '.join(value) if isinstance(value, list) else '',
+)
+def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], says: str) -> None:
+    status, _, complaint = run(*arguments)
+    assert status == 1
+    assert complaint.startswith('error: ') and says in complaint and complaint.count('\n') == 1
+    assert not list(tmp_path.rglob('*.json'))
+
+
+def test_unknown_way_and_list(run: Run) -> None:
+    status, _, complaint = run('ours', '--ways', 'eager,fast')
+    assert status == 2 and "'fast' is no way; known are eager, deploy" in complaint
+    status, said, _ = run('--list')
+    assert status == 0 and 'EfficientViT-B2' in said and 'arxiv.org/abs/2205.14756' in said
