@@ -40,4 +40,4 @@ test: setup lint ## lint, then all tests
 	$(BIN)/python -m pytest
 
 clean: ## remove what can be made again, except compiled wheels in the user's cache
-	rm -rf $(VENV) build dist *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
