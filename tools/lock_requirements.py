@@ -3,14 +3,15 @@
     .venv/bin/python tools/lock_requirements.py [--keep]
 
 pip resolves the pins of requirements/ and says which file of the index it would take for each
-package; nothing is installed. --keep holds every package at the version that this environment has,
-which is the one that the tests ran with. Standard library only.
+package; nothing is installed. --keep holds what is not pinned at the version that this environment
+has, which is the one that the tests ran with. Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,19 +22,31 @@ import doctor
 from setup_env import INSTALLED, lock_file, requirements
 
 
+def name(words: str) -> str:
+    """A package's name in the one spelling that all spellings of it share."""
+    return re.sub(r'[-_.]+', '-', words).lower()
+
+
+def pinned() -> set[str]:
+    """Names that requirements/ have versions of, and mmsmt, which no index has."""
+    texts = [Path(requirements(file)).read_text() for file in (*INSTALLED, 'constraints')]
+    found = re.findall(r'^([\w.-]+)==', '\n'.join(texts), re.MULTILINE)
+    return {'mmsmt', *map(name, found)}
+
+
 def resolve(keep: bool) -> list[dict]:
     """What pip would install: its report's entries."""
     with tempfile.TemporaryDirectory() as folder:
         report, versions = Path(folder, 'report.json'), Path(folder, 'versions.txt')
-        held = [f'{d.name}=={d.version}\n' for d in distributions() if d.name != 'mmsmt']
+        held = [f'{d.name}=={d.version}\n' for d in distributions() if name(d.name) not in pinned()]
         versions.write_text(''.join(held) if keep else '')
         command = [sys.executable, '-m', 'pip', 'install', '--dry-run', '--ignore-installed']
         command += ['--disable-pip-version-check', '--quiet', '--report', str(report)]
         # Wheels alone, so that nothing is built; their metadata alone, not gigabytes of them.
         command += ['--only-binary', ':all:', '--use-feature', 'fast-deps']
         command += ['-c', str(versions), '-c', requirements('constraints')]
-        for name in INSTALLED:
-            command += ['-r', requirements(name)]
+        for file in INSTALLED:
+            command += ['-r', requirements(file)]
         if subprocess.run(command).returncode:
             sys.exit('error: pip found no set of packages that fits, see above')
         return json.loads(report.read_text())['install']

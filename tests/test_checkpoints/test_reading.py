@@ -203,6 +203,15 @@ def test_no_weights_inside(tmp_path: Path, content: Any, says: str) -> None:
     assert says in refusal(tmp_path / 'x.pth')
 
 
+def test_a_message_is_one_printable_line_of_bounded_length(tmp_path: Path) -> None:
+    """A file chooses the names that are quoted, and a terminal obeys control characters."""
+    torch.save({'\x1b[2J\nerror: fine': 1, 'n' * 10**6: 2}, tmp_path / 'x.pth')
+    message = refusal(tmp_path / 'x.pth')
+    assert 'it holds: ?[2J error: fine, nnn' in message
+    assert message.isprintable()
+    assert len(message) < 2000
+
+
 def test_map_location(tmp_path: Path) -> None:
     torch.save(WEIGHTS, tmp_path / 'x.pth')
     assert load_checkpoint(tmp_path / 'x.pth', 'meta')['a.bias'].is_meta
