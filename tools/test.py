@@ -14,6 +14,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file (.pth or .safetensors)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument('--deploy', action='store_true', help='the faster form of the backbone')
     parser.add_argument('--out', help='write the predictions to this .pkl file')
     parser.add_argument('--show-dir', help='draw predictions into this folder')
     add_common_arguments(parser)

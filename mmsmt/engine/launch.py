@@ -18,9 +18,11 @@ from mmengine.runner import Runner
 from torch import distributed
 
 from mmsmt.checkpoints import CheckpointError
+from mmsmt.datasets.guarding import BadSampleError
 from mmsmt.datasets.root import VARIABLE, data_root
 from mmsmt.engine.amp import prepare_cpu_amp
 from mmsmt.engine.anomalies import AnomalyError
+from mmsmt.engine.bad_data import guard_data
 from mmsmt.engine.data_root import move_data
 from mmsmt.engine.distributed import prepare_cpu_processes
 from mmsmt.engine.loading import install_safe_loading
@@ -102,7 +104,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Apply `--resume`, `--amp`, `--auto-scale-lr` and `--no-validate` to a config, in place."""
+    """Apply `--resume`, `--amp`, `--auto-scale-lr`, `--no-validate`, `--on-bad`, in place."""
     if args.resume is not None:
         found = find_last_good(cfg.work_dir) if args.resume == 'auto' else args.resume
         cfg.resume = found is not None
@@ -119,6 +121,8 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.on_bad:
+        cfg.on_bad = args.on_bad
 
 
 def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
@@ -170,13 +174,19 @@ def _draw_predictions(cfg: Config, folder: str) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the config's runner: safe loading and saving and, without GPUs, gloo and bfloat16."""
+    """Build the config's runner.
+
+    Loading and saving are safe, bad data are named (or skipped, where the config says
+    `on_bad = 'skip'`), and without GPUs processes talk through gloo and AMP is bfloat16.
+    """
     install_safe_loading()
     prepare_cpu_processes(cfg)
     prepare_cpu_amp(cfg)
     prepare_sharded_clipping(cfg)
     prepare_atomic_saving(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    guard_data(runner, cfg.get('on_bad', 'stop'))
+    return runner
 
 
 def quiet() -> None:
@@ -201,14 +211,14 @@ def run_tool(prepare: Callable[[], Runner], run: Callable[[Runner], Any]) -> Non
     """Run a tool; bad input ends in one line on stderr and exit status 1.
 
     While the runner is built from the user's config, any wrong value, key or file is the
-    input's fault; while it runs, errors of checkpoints and files end so, and losses that are no
-    numbers. Set the environment variable MMSMT_TRACEBACK to see where such an error came from.
+    input's fault; while it runs, errors of checkpoints, files and data end so, and losses that are
+    no numbers. Set the environment variable MMSMT_TRACEBACK to see where such an error came from.
 
     Args:
         prepare: Builds the runner.
         run: Trains or tests with it.
     """
-    user_errors = (UsageError, CheckpointError, FileNotFoundError, AnomalyError)
+    user_errors = (UsageError, CheckpointError, FileNotFoundError, AnomalyError, BadSampleError)
     config_errors = (ValueError, KeyError, TypeError, AttributeError, AssertionError)
     with _one_line_errors((*user_errors, *config_errors)):
         runner = prepare()

@@ -1,4 +1,4 @@
-"""`tools/test.py --tta` for the three tasks, through the hosts' own runners, data and metrics."""
+"""`tools/test.py` with `--tta` and `--deploy`, through the runners, data, metrics of the hosts."""
 
 import json
 import pickle
@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from mmsmt.datasets import Parameters, prepare_digits
+from mmsmt.deploy import deploy
 
 ROOT = Path(__file__).resolve().parents[2]
 # Metric, and options with which random weights find something.
@@ -179,3 +180,30 @@ def test_every_config_has_views(leaf: Path) -> None:
     else:
         assert flips == {0.0, 1.0}
         assert sizes == {'cls': [], 'det': [9], 'seg': [6]}[leaf.parent.name]
+
+
+@pytest.mark.parametrize('name', ['cls_smt_pico', 'mask_rcnn_smt_pico', 'upernet_smt_pico'])
+def test_deploy_form(name: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what predicts, and it predicts what the model does."""
+    models = []
+    monkeypatch.setattr(
+        'mmsmt.engine.deploying.deploy', lambda model: models.append(deploy(model)) or models[-1]
+    )
+    config, out = ROOT / f'configs/digits/{name}.py', tmp_path / 'out.pkl'
+    metrics, samples = [], []
+    for option in ([], ['--deploy']):
+        status, err, metric = run(config, *option, '--out', str(out), '--cfg-options', FEW)
+        assert status == 0, err
+        metrics.append(metric[TASKS[name][0]])
+        samples.append(read(out))
+    assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
+    (model,) = models
+    assert any(type(part).__name__ == 'DeployBlock' for part in model.modules())
+    for plain, deployed in zip(*samples, strict=True):
+        if 'pred_instances' in plain:
+            plain, deployed = (s['pred_instances'] for s in (plain, deployed))
+            torch.testing.assert_close(deployed['scores'], plain['scores'], rtol=1e-3, atol=1e-4)
+        else:
+            torch.testing.assert_close(
+                probabilities(deployed), probabilities(plain), rtol=1e-3, atol=1e-4
+            )

@@ -1,0 +1,43 @@
+"""What can be moved from one layer into the one before, without a change of the function."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.layers import LayerScale
+
+
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution that does what a batch norm after it does in evaluation."""
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    gain = norm.weight / (variance + norm.eps).sqrt()
+    bias = -mean if conv.bias is None else conv.bias - mean
+    weight = conv.weight * gain.reshape(-1, 1, 1, 1)
+    return weight.detach(), (norm.bias + bias * gain).detach()
+
+
+def fold_identity(conv: nn.Conv2d) -> Tensor:
+    """Weight of a depth-wise convolution whose result is added to its input."""
+    weight = conv.weight.detach().clone()
+    weight[:, 0, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] += 1
+    return weight
+
+
+def fold_scale(layer: nn.Linear, scale: LayerScale) -> nn.Linear:
+    """A linear layer that does what a layer scale after it does."""
+    folded = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+    folded.weight = nn.Parameter(layer.weight * scale.weight[:, None], requires_grad=False)
+    if layer.bias is not None:
+        folded.bias = nn.Parameter(layer.bias * scale.weight, requires_grad=False)
+    return folded
+
+
+def join_kernels(convs: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
+    """Weight and bias of one depth-wise convolution for slices with kernels of several sizes."""
+    kernels, biases = zip(*(conv.parameters() for conv in convs), strict=True)
+    largest = max(kernel.shape[-1] for kernel in kernels)
+    padded = [F.pad(kernel, ((largest - kernel.shape[-1]) // 2,) * 4) for kernel in kernels]
+    return torch.cat(padded).detach(), torch.cat(biases).detach()

@@ -1,0 +1,156 @@
+"""Deploy forms of the layers and mixers that have one of their own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.backbones import ConvHead
+from mmsmt.deploy.algebra import fold_batch_norm, fold_identity, fold_scale, join_kernels
+from mmsmt.deploy.funnel import PART_BYTES, Funnel
+from mmsmt.deploy.packed import (
+    PackedConv,
+    PackedLinear,
+    pack_conv,
+    pack_linear,
+    runs_eagerly_on_cpu,
+)
+from mmsmt.layers import FFN, ConvFFN, ConvStem, LayerScale, ResidualBlock
+from mmsmt.mixers import ScaleAwareModulation
+
+
+class DeployStem(nn.Module):
+    """`ConvStem` with its batch norm folded; large images go through it in strips."""
+
+    def __init__(self, stem: ConvStem) -> None:
+        super().__init__()
+        self.padding = stem.conv1.kernel_size[0] // 2
+        weight, bias = fold_batch_norm(stem.conv1, stem.bn)
+        self.conv1 = PackedConv(weight, bias, 'relu', stride=(2, 2), padding=(0, self.padding))
+        self.conv2 = pack_conv(stem.conv2)
+        self.norm = stem.norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, in_channels) to (B, H', W', embed_dims), H' = ceil(H / 2) // 2."""
+        x = x.permute(0, 3, 1, 2)
+        rows = -(-x.shape[2] // 2) // 2
+        step = self._rows_per_strip(x) if runs_eagerly_on_cpu(x) else rows
+        x = F.pad(x, (0, 0, self.padding, self.padding))
+        if step >= rows:
+            x = self.conv2(self.conv1(x))
+        else:
+            seen = self.conv1.weight.shape[2] - 2  # beyond the four rows that make one
+            strips = (
+                x[:, :, 4 * top : 4 * min(top + step, rows) + seen] for top in range(0, rows, step)
+            )
+            x = torch.cat([self.conv2(self.conv1(strip)) for strip in strips], dim=2)
+        return self.norm(x.permute(0, 2, 3, 1))
+
+    def _rows_per_strip(self, x: Tensor) -> int:
+        """Rows of the result whose first convolution fills a part's memory."""
+        pixels = x.shape[0] * 2 * -(-x.shape[3] // 2)  # of the first convolution
+        row_bytes = pixels * len(self.conv1.weight) * x.element_size()
+        return max(PART_BYTES // max(row_bytes, 1), 1)
+
+
+class DeployModulation(nn.Module):
+    """`ScaleAwareModulation` as one depth-wise convolution on channels in group-major order.
+
+    The context layer gives its channels in that order at no cost, so that nothing need be moved
+    between filter and aggregation; the kernels of all heads are padded to the largest.
+    """
+
+    def __init__(self, mixer: ScaleAwareModulation) -> None:
+        super().__init__()
+        dim, heads = mixer.proj.in_features, mixer.num_heads
+        order = torch.arange(dim).reshape(heads, -1).T.flatten()
+        kernel, bias = (tensor[order] for tensor in join_kernels(list(mixer.head_convs)))
+        sides = (kernel.shape[-1] // 2,) * 2
+        self.modulator = Funnel(
+            PackedLinear(mixer.context.weight[order], mixer.context.bias[order]),
+            [
+                PackedConv(kernel, bias, padding=sides, groups=dim),
+                PackedConv(
+                    *fold_batch_norm(mixer.expand, mixer.bn), 'gelu', groups=mixer.expand.groups
+                ),
+            ],
+            PackedLinear(mixer.reduce.weight.flatten(1), mixer.reduce.bias),
+        )
+        self.value = pack_linear(mixer.value)
+        self.proj = pack_linear(mixer.proj)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        return self.proj(self.modulator(x) * self.value(x))
+
+
+def deploy_ffn(ffn: ConvFFN | FFN) -> Funnel:
+    """A feed-forward, with the identity in the kernel of its convolution if it has one."""
+    narrow = pack_linear(ffn.fc2)
+    if isinstance(ffn, FFN):
+        return Funnel(pack_linear(ffn.fc1, 'gelu'), [], narrow)
+    conv = pack_conv(ffn.dwconv, 'gelu')
+    conv.weight = fold_identity(ffn.dwconv)
+    return Funnel(pack_linear(ffn.fc1), [conv], narrow)
+
+
+class DeployHead(nn.Module):
+    """`ConvHead` with its batch norm folded."""
+
+    def __init__(self, head: ConvHead) -> None:
+        super().__init__()
+        self.conv = PackedConv(*fold_batch_norm(head.conv, head.bn), 'gelu')
+
+    def forward(self, maps: tuple[Tensor, ...]) -> tuple[Tensor]:
+        """Map the last of some (B, C, H, W) to the only one (B, C', H, W)."""
+        return (self.conv(maps[-1]),)
+
+
+class DeployBlock(nn.Module):
+    """`ResidualBlock` without drop path, layer scales folded into linear layers before them."""
+
+    def __init__(self, block: ResidualBlock) -> None:
+        super().__init__()
+        self.position = block.position
+        self.keep_position = block.keep_position
+        self.norm1 = block.norm1
+        self.scale1 = _fold_scale_into(block.mixer, block.scale1)
+        self.mixer = block.mixer
+        self.norm2 = block.norm2
+        self.scale2 = _fold_scale_into(block.ffn, block.scale2)
+        self.ffn = block.ffn
+
+    def forward(self, x: Tensor, *guides: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """As `ResidualBlock`."""
+        placed = self.position(x)
+        result = self.mixer(self.norm1(placed), *guides)
+        mixed, *rest = result if isinstance(result, tuple) else (result,)
+        x = (placed if self.keep_position else x) + self.scale1(mixed)
+        if isinstance(self.ffn, Funnel):
+            x = self.ffn(self.norm2(x), x)
+        else:
+            x = x + self.scale2(self.ffn(self.norm2(x)))
+        return (x, *rest) if rest else x
+
+
+def _fold_scale_into(branch: nn.Module, scale: nn.Module) -> nn.Module:
+    """Fold a layer scale into a branch's last layer; what cannot be folded is given back."""
+    for name in ('proj', 'output_proj', 'fc2'):
+        layer = getattr(branch, name, None)
+        if isinstance(scale, LayerScale) and type(layer) is nn.Linear:
+            setattr(branch, name, fold_scale(layer, scale))
+            return nn.Identity()
+    return scale
+
+
+FORMS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
+    ConvStem: DeployStem,
+    ScaleAwareModulation: DeployModulation,
+    ConvFFN: deploy_ffn,
+    FFN: deploy_ffn,
+    ConvHead: DeployHead,
+    nn.Linear: pack_linear,
+    nn.Conv2d: pack_conv,
+}

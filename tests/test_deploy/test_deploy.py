@@ -1,0 +1,155 @@
+"""The deploy form computes what the model does; the reference is the model itself."""
+
+import pickle
+from copy import deepcopy
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mmsmt.backbones import SMT, ConvHead, SGFormer, UnifiedBackbone
+from mmsmt.checkpoints import CheckpointError
+from mmsmt.deploy import deploy, forms, funnel
+from mmsmt.deploy.packed import Packed
+
+BACKBONES = {
+    'smt': lambda: SMT('pico', layer_scale_init_value=1e-4),
+    'smt, wide stem': lambda: SMT('pico', stem_kernel=7, sam_heads=(2, 2, 1, 1)),
+    'sg_former': lambda: SGFormer('pico'),
+    'unified sam, detection': lambda: UnifiedBackbone('sam', 'pico', behaviour='detection'),
+    **{
+        f'unified {kind}': lambda kind=kind: UnifiedBackbone(kind, 'pico')
+        for kind in ('halo', 'sra', 'window', 'dwconv', 'dcnv3', 'msa')
+    },
+}
+SIZES = (2, 64, 64), (1, 61, 97), (3, 5, 32)
+
+
+def randomized(model: nn.Module) -> nn.Module:
+    """Far from the initial values, at which much of what is folded is nought or one."""
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            nn.init.normal_(parameter, 0.5, 0.5)
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+    return model.eval()
+
+
+def images(batch: int, height: int, width: int) -> Tensor:
+    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def largest_difference(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> float:
+    return max(
+        ((x - y).abs().max() / x.square().mean().sqrt()).item() for x, y in zip(a, b, strict=True)
+    )
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_equals_the_model(name: str) -> None:
+    model = randomized(BACKBONES[name]())
+    with torch.inference_mode():
+        for size in SIZES:
+            x = images(*size)
+            packed = largest_difference(model(x), deploy(model)(x))
+            # In float64 no packed operator runs, so this sees the folding alone.
+            wide = deepcopy(model).double()
+            folded = largest_difference(wide(x.double()), deploy(model).double()(x.double()))
+            # Of two pixels of equal significance rounding may put either first.
+            assert packed < (1e-3 if name == 'sg_former' else 1e-5), size
+            assert folded < 1e-6, size
+
+
+def test_folding_is_exact() -> None:
+    model = randomized(SMT('pico', layer_scale_init_value=1e-4)).double()
+    x = images(2, 64, 64).double()
+    assert largest_difference(model(x), deploy(model)(x)) < 1e-13
+
+
+@pytest.mark.parametrize('name,bytes_', list(product(['smt', 'smt, wide stem'], [2**11, 2**14])))
+def test_parts_and_strips(name: str, bytes_: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = randomized(BACKBONES[name]())
+    deployed = deploy(model)
+    monkeypatch.setattr(forms, 'PART_BYTES', bytes_)
+    monkeypatch.setattr(funnel, 'PART_BYTES', bytes_)
+    with torch.inference_mode():
+        for height in (61, 62, 63, 64):
+            x = images(1, height, 66)
+            assert largest_difference(model(x), deployed(x)) < 1e-5
+    counts = {max(m._parts) for m in deployed.modules() if isinstance(m, funnel.Funnel)}
+    assert max(counts) > 1
+
+
+def test_the_model_stays_as_it_is_and_shares_nothing() -> None:
+    model = SMT('pico')
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    deployed = deploy(model)
+    assert model.training and all(p.requires_grad for p in model.parameters())
+    assert not any(p.requires_grad for p in deployed.parameters())
+    for tensor in deployed.state_dict().values():
+        tensor.zero_()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_its_weights_do_not_pass_for_the_models() -> None:
+    model = SMT('pico')
+    with pytest.raises(CheckpointError, match='does not fit the model'):
+        model.load_state_dict(deploy(model).state_dict())
+
+
+def test_copies_files_and_types_of_a_form_that_has_run() -> None:
+    x = images(1, 32, 32)
+    deployed = deploy(randomized(SMT('pico')))
+    with torch.inference_mode():
+        expected = deployed(x)
+        assert any(m._packed is not None for m in deployed.modules() if isinstance(m, Packed))
+        for other in (deepcopy(deployed), pickle.loads(pickle.dumps(deployed)), deploy(deployed)):
+            assert largest_difference(expected, other(x)) == 0
+        # What was packed must not outlive a change of the weights.
+        changed = deepcopy(deployed)
+        changed(x)
+        changed.load_state_dict({k: v * 1.1 for k, v in deployed.state_dict().items()})
+        assert largest_difference(expected, changed(x)) > 1e-2
+        assert largest_difference(expected, deployed.double()(x.double())) < 1e-5
+
+
+def test_half_precision_and_gradients_of_images() -> None:
+    x = images(1, 32, 32)
+    model = randomized(SMT('pico'))
+    deployed = deploy(model)
+    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16):
+        assert largest_difference(model(x), deployed(x)) < 0.1
+    gradients = []
+    for form in (model, deployed):
+        y = x.clone().requires_grad_()
+        form(y)[-1].square().sum().backward()
+        gradients.append(y.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3)
+
+
+def test_exports_with_any_size() -> None:
+    deployed = deploy(randomized(SMT('pico')))
+    batch, height, width = (torch.export.Dim(name, min=2, max=64) for name in 'bhw')
+    shapes = {0: batch, 2: 32 * height, 3: 32 * width}
+    program = torch.export.export(deployed, (images(2, 96, 64),), dynamic_shapes=[shapes])
+    with torch.inference_mode():
+        x = images(3, 64, 128)
+        assert largest_difference(deployed(x), program.module()(x)) < 1e-5
+
+
+def test_head_of_unified_models() -> None:
+    model = randomized(nn.Sequential(SMT('pico', out_indices=(3,)), ConvHead(160)))
+    model[1] = randomized(ConvHead(model[0].embed_dims[-1]))
+    with torch.inference_mode():
+        x = images(2, 64, 64)
+        assert largest_difference(model(x), deploy(model)(x)) < 1e-5
+
+
+def test_a_model_of_others_is_refused() -> None:
+    with pytest.raises(ValueError, match='Conv2d has no backbone of mmsmt'):
+        deploy(nn.Conv2d(3, 3, 1))
