@@ -4,8 +4,10 @@ import argparse
 
 from mmengine.runner import Runner
 
+from mmsmt.datasets.guarding import CHOICES
 from mmsmt.engine import apply_train_options, load_config
 from mmsmt.engine.launch import add_common_arguments, build_runner, run_tool
+from mmsmt.linting.before_run import require_sound
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,6 +27,12 @@ def parse_args() -> argparse.Namespace:
         help='scale the rate by actual over base batch size',
     )
     parser.add_argument('--no-validate', action='store_true', help='train without validation')
+    parser.add_argument(
+        '--on-bad', choices=CHOICES, help='bad data: stop (default), or skip and count them'
+    )
+    parser.add_argument(
+        '--no-check', action='store_true', help='train although the config looks wrong'
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -36,6 +44,8 @@ def main() -> None:
     def prepare() -> Runner:
         cfg = load_config(args)
         apply_train_options(cfg, args)
+        if not args.no_check:
+            require_sound(cfg)
         return build_runner(cfg)
 
     run_tool(prepare, lambda runner: runner.train())

@@ -3,6 +3,7 @@
 from mmsmt.engine.amp import CpuAmpOptimWrapper
 from mmsmt.engine.anomalies import AnomalyError, AnomalyHook
 from mmsmt.engine.bad_data import SkippedSamplesHook
+from mmsmt.engine.deploying import DeployHook
 from mmsmt.engine.launch import UsageError, apply_test_options, apply_train_options, load_config
 from mmsmt.engine.layer_decay import LayerDecayOptimWrapperConstructor
 from mmsmt.engine.loading import StrictLoadHook, install_safe_loading
@@ -18,6 +19,7 @@ __all__ = [
     'AnomalyHook',
     'AtomicCheckpointHook',
     'CpuAmpOptimWrapper',
+    'DeployHook',
     'EpochSeedHook',
     'LayerDecayOptimWrapperConstructor',
     'MissedValidationHook',

@@ -126,7 +126,7 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Apply the checkpoint, `--tta`, `--show-dir` and `--out` to a config, in place.
+    """Apply the checkpoint, `--tta`, `--deploy`, `--show-dir` and `--out` to a config, in place.
 
     Raises:
         UsageError: If the config lacks what an option needs.
@@ -145,6 +145,8 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         if 'data_preprocessor' in cfg.model:  # mmengine would replace it by the config's
             cfg.pop('data_preprocessor', None)
         cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    if args.deploy:
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmsmt.DeployHook')]
     if args.show_dir:
         _draw_predictions(cfg, args.show_dir)
     if args.out:

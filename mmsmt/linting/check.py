@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,24 @@ def check_config(
         if not isinstance(config.get('model'), dict):
             right = 'define one, or move the file to a folder `_base_`'
             return [*findings, Finding('model', 'is no dictionary of a model', right)]
-        return findings + _unique(_check_contents(config, processes))
+        return findings + _unique(_check_parts(config, processes))
 
 
-def _check_contents(config: Any, processes: int | None) -> Iterator[Finding]:
+def check_before_run(config: Any, processes: int) -> list[Finding]:
+    """Find what is wrong in a config that is about to be run, its weights left alone.
+
+    Args:
+        config: After all options; is not changed.
+        processes: Number of processes that train.
+
+    Returns:
+        The findings.
+    """
+    with _quiet():
+        return _unique(_check_parts(deepcopy(config), processes, weights=False))
+
+
+def _check_parts(config: Any, processes: int | None, weights: bool = True) -> Iterator[Finding]:
     scope = config.get('default_scope') or 'mmengine'
     try:
         import_module(f'{scope}.registry')
@@ -93,7 +108,8 @@ def _check_contents(config: Any, processes: int | None) -> Iterator[Finding]:
     yield from refused
     yield from check_classes(config, scope)
     yield from check_rate(config, processes)
-    yield from check_weights(config, model, backbone)
+    if weights:
+        yield from check_weights(config, model, backbone)
 
 
 def _part(config: Any, model: Any, name: str, scope: str) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 from mmsmt.linting.findings import Finding
 
-_KEY = 'auto_scale_lr.base_batch_size'
+KEY = 'auto_scale_lr.base_batch_size'
 
 
 def check_rate(config: Any, processes: int | None) -> list[Finding]:
@@ -31,16 +31,16 @@ def check_rate(config: Any, processes: int | None) -> list[Finding]:
     if not isinstance(base, int) or base < 1:
         batch = f'{(processes or 1) * one}, {processes or 1} x {step}'
         wrong = 'is absent' if base is None else f'is {base!r}'
-        return [Finding(_KEY, wrong, f'state the batch that lr {rate} is for: {batch}?')]
+        return [Finding(KEY, wrong, f'state the batch that lr {rate} is for: {batch}?')]
     if processes is None:
         if base % one:
             wrong = f'is {base}, which is no whole number of processes with {step}'
-            return [Finding(_KEY, wrong, _advise(rate, base, one, 1, step))]
+            return [Finding(KEY, wrong, _advise(rate, base, one, 1, step))]
         if base != one:
             wrong = f'is {base}: {base // one} processes with {step}'
-            return [Finding(_KEY, wrong, _advise(rate, base, one, 1, step), note=True)]
+            return [Finding(KEY, wrong, _advise(rate, base, one, 1, step), note=True)]
     elif base != processes * one:
-        return [Finding(_KEY, f'is {base}', _advise(rate, base, processes * one, processes, step))]
+        return [Finding(KEY, f'is {base}', _advise(rate, base, processes * one, processes, step))]
     return []
 
 
