@@ -133,17 +133,19 @@ class Environment:
 
     def install_mmcv(self) -> None:
         """Put mmcv with its operators in place, unless it is there and works."""
-        if self.has_mmcv():
+        if not self.mmcv_fault():
             return
         wheel = mmcv_wheel.obtain(self.python, self.log)
         self.pip('installing mmcv', '--no-deps', '--force-reinstall', str(wheel))
-        if not self.has_mmcv():
-            raise Problem(f'mmcv from {wheel} does not work: delete it, then run make setup again')
+        if fault := self.mmcv_fault():
+            line = 'run make setup again; where that does not help, delete the wheel before'
+            raise Problem(f'mmcv from {wheel} does not work ({fault}): {line}')
 
-    def has_mmcv(self) -> bool:
+    def mmcv_fault(self) -> str:
+        """What is wrong with the mmcv that is there; empty where it is the pinned one and works."""
         status, found = doctor.examine(self.python, ['mmcv'])['mmcv']
         right = self.reuses() or found.split(' ')[0].rstrip(',') == doctor.pins()['mmcv']
-        return status != 'FAIL' and right
+        return '' if status != 'FAIL' and right else found
 
     def install_libraries(self) -> None:
         """Install the shared libraries that OpenCV wants, or name the line that does."""
