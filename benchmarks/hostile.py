@@ -54,7 +54,7 @@ def load_by_mmsmt(model: nn.Module, path: Path) -> None:
 
 def load_by_hosts(model: nn.Module, path: Path) -> None:
     """As `load_from` in a run of a host's own tools."""
-    mmengine.runner.load_checkpoint(model, str(path), map_location='cpu')
+    mmengine.runner.load_checkpoint(model, str(path), map_location='cpu', logger='silent')
 
 
 def load_unprotected(model: nn.Module, path: Path) -> None:
