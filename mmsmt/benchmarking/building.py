@@ -32,7 +32,8 @@ def build(contender: Contender) -> nn.Module:
         model = _mmpretrain(contender)
     else:
         model = _timm(contender)
-    return model.eval()
+    model.eval()  # several of mmpretrain return nothing here
+    return model
 
 
 def _mmpretrain(contender: Contender) -> Any:

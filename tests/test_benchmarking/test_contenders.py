@@ -19,7 +19,9 @@ def test_every_contender_has_an_accuracy_and_its_source() -> None:
     assert {'SMT-T', 'plain SMT-T', 'EfficientViT-B2', 'MambaOut-T'} <= set(USUAL)
 
 
-@pytest.mark.parametrize('name', ['plain SMT-T', 'SG-Former-S', 'unified halo T', 'Swin-T'])
+@pytest.mark.parametrize(
+    'name', ['plain SMT-T', 'SG-Former-S', 'unified halo T', 'Swin-T', 'ResNet-50']
+)
 def test_contenders_give_four_maps(name: str) -> None:
     """The others are checked alike in every run, before anything is measured."""
     contender = CONTENDERS[name]
