@@ -182,7 +182,7 @@ def test_labels_of_no_class_are_named_before_a_loss_meets_them(
         (
             'mmpretrain',
             lambda r: r.rename(r.with_name('moved')),
-            'data: no such folder',
+            'data/: no such folder',
         ),
     ],
 )
