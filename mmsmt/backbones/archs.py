@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
+from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
@@ -67,18 +68,21 @@ def resolve_fields(
     return replace(resolved, **{k: v for k, v in overrides.items() if v is not None})
 
 
-def check_stages(arch: Any, per_stage: Sequence[str], counts: Sequence[str]) -> None:
-    """Refuse fields that cannot describe four stages.
+def check_fields(
+    arch: Any, counts: Sequence[str], sizes: Sequence[str] = (), per_stage: Sequence[str] = ()
+) -> None:
+    """Refuse fields that cannot describe four stages; those all variants have are known.
 
     Args:
         arch: The fields.
-        per_stage: Fields that need an entry for each stage.
-        counts: Those of them whose entries are whole numbers from 1.
+        counts: Fields with an entry for each stage, a whole number from 1.
+        sizes: Fields that are one such number.
+        per_stage: Further fields with an entry for each stage.
 
     Raises:
-        ValueError: If one does not; it names the field and what it holds.
+        ValueError: If one does not fit; it names the field and what it holds.
     """
-    for name in per_stage:
+    for name in (*counts, 'mlp_ratios', 'mixers', *per_stage):
         value = getattr(arch, name)
         if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4:
             raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
@@ -86,6 +90,28 @@ def check_stages(arch: Any, per_stage: Sequence[str], counts: Sequence[str]) -> 
         value = getattr(arch, name)
         if any(not isinstance(n, int) or n < 1 for n in value):
             raise ValueError(f'{name} must be whole and at least 1, got {value}')
+    for name in sizes:
+        check_size(name, getattr(arch, name))
+    for dim, ratio in zip(arch.embed_dims, arch.mlp_ratios, strict=True):
+        if not _is_finite(ratio) or dim * ratio < 1:
+            raise ValueError(
+                f'mlp_ratios must be positive and leave channels, got {arch.mlp_ratios}'
+            )
+    scale, rate = arch.layer_scale_init_value, arch.drop_path_rate
+    if not _is_finite(scale) or scale < 0:
+        raise ValueError(f'layer_scale_init_value must be 0 or positive, got {scale!r}')
+    if not _is_finite(rate) or not 0 <= rate < 1:
+        raise ValueError(f'drop_path_rate must be in [0, 1), got {rate!r}')
+
+
+def check_size(name: str, value: Any) -> None:
+    """Refuse, by a ValueError, what is no whole number from 1."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f'{name} must be whole and at least 1, got {value!r}')
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and isfinite(value)
 
 
 def infer_stages(state: Mapping[str, Tensor]) -> dict[str, list] | None:

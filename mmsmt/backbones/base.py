@@ -34,6 +34,10 @@ def _untouched_statistics(module: nn.Module) -> Iterator[None]:
             norm._buffers.update(buffers)
 
 
+def _is_in(least: int, value: Any, most: int) -> bool:
+    return isinstance(value, int) and least <= value <= most
+
+
 class FourStageBackbone(ReleasedWeightsModule):
     """Base of networks with four stages at strides 4, 8, 16 and 32.
 
@@ -77,11 +81,11 @@ class FourStageBackbone(ReleasedWeightsModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        out_indices = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
+        out_indices = tuple(out_indices) if isinstance(out_indices, Sequence) else (out_indices,)
         last = len(self.strides) - 1
-        if not out_indices or any(not 0 <= i <= last for i in out_indices):
+        if not out_indices or any(not _is_in(0, i, last) for i in out_indices):
             raise ValueError(f'out_indices must be in 0 to {last}, at least one, got {out_indices}')
-        if not -1 <= frozen_stages <= last + 1:
+        if not _is_in(-1, frozen_stages, last + 1):
             raise ValueError(f'frozen_stages must be in -1 to {last + 1}, got {frozen_stages}')
         self.patch_embeds = nn.ModuleList(patch_embeds)
         self.stages = nn.ModuleList([nn.ModuleList(blocks) for blocks in stages])
@@ -134,7 +138,7 @@ class FourStageBackbone(ReleasedWeightsModule):
         The outputs are contiguous, as operators of mmcv need them.
 
         Raises:
-            ValueError: If the input has another shape or is too small for the stem.
+            ValueError: If the input has another shape, is too small for the stem or has integers.
         """
         features, _ = self._run_stages(x, max(self.out_indices))
         # Not as views: mmcv 2.1.0's RoIAlign takes any map's memory for contiguous and computes
@@ -186,6 +190,8 @@ class FourStageBackbone(ReleasedWeightsModule):
     def _check_input(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f'expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}')
+        if not x.is_floating_point():
+            raise ValueError(f'expected images of floating-point numbers, got {x.dtype}')
         least = getattr(self.patch_embeds[0], 'min_size', 1)
         if min(x.shape[2:]) < least:
             raise ValueError(

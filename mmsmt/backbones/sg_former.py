@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmsmt.backbones.archs import Inferred
+from mmsmt.backbones.archs import Inferred, check_size
 from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.backbones.sg_former_archs import infer, resolve_arch
 from mmsmt.backbones.stages import build_stages
@@ -67,6 +67,7 @@ class SGFormer(FourStageBackbone):
         init_cfg: dict | list[dict] | None = None,
         **overrides: Any,
     ) -> None:
+        check_size('in_channels', in_channels)
         spec = resolve_arch(arch, overrides)
         dims = spec.embed_dims
         stem = nn.Sequential(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmsmt.backbones.archs import (
     Inferred,
-    check_stages,
+    check_fields,
     infer_stages,
     name_nearest,
     resolve_fields,
@@ -95,15 +95,7 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SGFor
     """
     resolved = resolve_fields('SGFormer', ARCHS, arch, overrides)
     counts = ('embed_dims', 'depths', 'num_heads', 'reductions')
-    check_stages(resolved, (*counts, 'mlp_ratios', 'runs', 'mixers'), counts)
-    if min(resolved.mlp_ratios) <= 0:
-        raise ValueError(f'mlp_ratios must be positive, got {resolved.mlp_ratios}')
-    for name in ('window', 'position_grid'):
-        value = getattr(resolved, name)
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f'{name} must be whole and at least 1, got {value}')
-    if resolved.layer_scale_init_value < 0:
-        raise ValueError(f'layer_scale_init_value is negative: {resolved.layer_scale_init_value}')
+    check_fields(resolved, counts, ('window', 'position_grid'), ('runs',))
     check_stacking(resolved.stacking)
     return resolved
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmsmt.backbones.archs import (
     Inferred,
-    check_stages,
+    check_fields,
     infer_stages,
     name_nearest,
     resolve_fields,
@@ -90,15 +90,8 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
     """
     resolved = resolve_fields('SMT', ARCHS, arch, overrides)
     counts = ('embed_dims', 'depths', 'sam_heads', 'msa_heads')
-    check_stages(resolved, (*counts, 'mlp_ratios', 'mixers'), counts)
-    if min(resolved.mlp_ratios) <= 0 or resolved.sam_expansion < 1:
-        raise ValueError(
-            f'mlp_ratios and sam_expansion must be positive, got {resolved.mlp_ratios} and '
-            f'{resolved.sam_expansion}'
-        )
-    if resolved.layer_scale_init_value < 0:
-        raise ValueError(f'layer_scale_init_value is negative: {resolved.layer_scale_init_value}')
-    if resolved.stem_kernel < 1 or resolved.stem_kernel % 2 == 0:
+    check_fields(resolved, counts, ('sam_expansion', 'stem_kernel'))
+    if resolved.stem_kernel % 2 == 0:
         raise ValueError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
     check_stacking(resolved.stacking)
     return resolved

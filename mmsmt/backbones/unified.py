@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmsmt.backbones.archs import Inferred
+from mmsmt.backbones.archs import Inferred, check_size
 from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.backbones.stages import build_stages
 from mmsmt.backbones.unified_archs import BEHAVIOURS, map_sizes, resolve_arch
@@ -83,6 +83,7 @@ class UnifiedBackbone(FourStageBackbone):
     ) -> None:
         if behaviour not in BEHAVIOURS:
             raise ValueError(f'unknown behaviour {behaviour!r}; known: {", ".join(BEHAVIOURS)}')
+        check_size('in_channels', in_channels)
         spec = resolve_arch(mixer, arch, overrides)
         dims, detects = spec.embed_dims, behaviour == 'detection'
         masks = dict(mask_padding=not detects)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmsmt.backbones.archs import check_stages, resolve_fields
+from mmsmt.backbones.archs import check_fields, check_size, resolve_fields
 from mmsmt.backbones.stages import check_stacking
 from mmsmt.mixers import MixerSpec
 
@@ -143,9 +143,10 @@ def resolve_arch(mixer: str, arch: str | dict[str, Any], overrides: dict[str, An
     Raises:
         ValueError: If a name, a field or a length is wrong; it lists what is right.
     """
-    if mixer not in ARCHS:
+    if not isinstance(mixer, str) or mixer not in ARCHS:
         raise ValueError(f'unknown mixer {mixer!r}; known: {", ".join(ARCHS)}')
     resolved = resolve_fields('UnifiedBackbone', ARCHS[mixer], arch, overrides)
+    check_size('window', resolved.window)
     if not resolved.mixers:
         resolved = replace(resolved, mixers=(mixer,) * 4)
     if isinstance(resolved.mixers, list | tuple):
@@ -153,13 +154,7 @@ def resolve_arch(mixer: str, arch: str | dict[str, Any], overrides: dict[str, An
         mixers = [turns.get(m, m) if isinstance(m, str) else m for m in resolved.mixers]
         resolved = replace(resolved, mixers=tuple(mixers))
     counts = ('embed_dims', 'depths', 'num_heads', 'reductions', 'sam_heads')
-    check_stages(resolved, (*counts, 'mlp_ratios', 'mixers'), counts)
-    if min(resolved.mlp_ratios) <= 0:
-        raise ValueError(f'mlp_ratios must be positive, got {resolved.mlp_ratios}')
-    if not isinstance(resolved.window, int) or resolved.window < 1:
-        raise ValueError(f'window must be whole and at least 1, got {resolved.window}')
-    if resolved.layer_scale_init_value < 0:
-        raise ValueError(f'layer_scale_init_value is negative: {resolved.layer_scale_init_value}')
+    check_fields(resolved, counts)
     check_stacking(resolved.stacking)
     return resolved
 
@@ -173,7 +168,7 @@ def map_sizes(image_size: int | Sequence[int]) -> list[tuple[int, int]]:
     Raises:
         ValueError: If it is no size.
     """
-    size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+    size = tuple(image_size) if isinstance(image_size, Sequence) else (image_size,) * 2
     if len(size) != 2 or any(not isinstance(side, int) or side < 1 for side in size):
         raise ValueError(f'image_size must be a number of pixels or two of them, got {image_size}')
     return [(-(-size[0] // stride), -(-size[1] // stride)) for stride in (4, 8, 16, 32)]

@@ -4,6 +4,7 @@ Two go in pairs: `HybridScaleAttention` also returns the significance of the pix
 `SelfGuidedAttention` takes it as a second argument.
 """
 
+import inspect
 from typing import Any
 
 from torch import nn
@@ -47,14 +48,17 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
         A module on (B, H, W, C).
 
     Raises:
-        ValueError: If the name is unknown; it lists the known ones.
+        ValueError: If the name, or an argument of its mixer, is unknown; it lists the known ones.
     """
     options = dict(spec) if isinstance(spec, dict) else {'type': spec}
     kind = options.pop('type', None)
     if isinstance(kind, type):
         return kind(dim, **options)
-    if kind not in MIXERS:
+    if not isinstance(kind, str) or kind not in MIXERS:
         raise ValueError(f'unknown mixer {kind!r}; known: {", ".join(sorted(MIXERS))}')
+    _, *known = inspect.signature(MIXERS[kind]).parameters
+    if unknown := options.keys() - known:
+        raise ValueError(f'mixer {kind} has no {sorted(unknown)}; its arguments: {known}')
     return MIXERS[kind](dim, **{**defaults.get(kind, {}), **options})
 
 

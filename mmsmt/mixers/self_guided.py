@@ -45,7 +45,8 @@ class SelfGuidedAttention(nn.Module):
                 f'self-guided attention: num_heads must be even and divide dim {dim}, '
                 f'got {num_heads}'
             )
-        if len(runs) not in (2, 3) or min(runs) < 1:
+        numbers = isinstance(runs, Sequence) and all(isinstance(run, int) for run in runs)
+        if not numbers or len(runs) not in (2, 3) or min(runs) < 1:
             raise ValueError(
                 f'self-guided attention: runs must be two or three numbers from 1, got {runs}'
             )

@@ -78,7 +78,7 @@ REFUSED: list[tuple[dict, str]] = [
     ({'mlp_ratios': (0, 1, 1, 1)}, 'mlp_ratios must be positive'),
     ({'window': 0}, 'window must be whole and at least 1, got 0'),
     ({'position_grid': 3.5}, 'position_grid must be whole and at least 1, got 3.5'),
-    ({'layer_scale_init_value': -1}, 'layer_scale_init_value is negative: -1'),
+    ({'layer_scale_init_value': -1}, 'layer_scale_init_value must be 0 or positive, got -1'),
     ({'stacking': 'thirds'}, "unknown stacking 'thirds'; known: alternate, halves"),
     ({'num_heads': (1, 2, 4, 8)}, 'num_heads must be even and divide dim 32, got 1'),
     ({'num_heads': (2, 2, 4, 7)}, 'MSA: dim 256 is not a multiple of num_heads 7'),

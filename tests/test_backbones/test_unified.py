@@ -159,7 +159,7 @@ def test_conv_head(images: Callable) -> None:
         ({'window': 0}, 'window must be whole and at least 1, got 0'),
         ({'image_size': (224,)}, 'image_size must be a number of pixels or two of them'),
         ({'image_size': 0}, 'image_size must be a number of pixels or two of them'),
-        ({'layer_scale_init_value': -1}, 'layer_scale_init_value is negative: -1'),
+        ({'layer_scale_init_value': -1}, 'layer_scale_init_value must be 0 or positive, got -1'),
         ({'stacking': 'thirds'}, "unknown stacking 'thirds'; known: alternate, halves"),
         ({'num_heads': (1, 2, 4, 7)}, 'dim 256 is not a multiple of num_heads 7'),
         ({'mixers': ('halo', 'halo', 'halo', 'x')}, "unknown mixer 'x'; known: "),
