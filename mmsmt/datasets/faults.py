@@ -93,8 +93,8 @@ def name_of(sample: dict[str, Any]) -> str:
 def _hidden_damage(path: str | Path, field: str) -> str:
     """What decoders of the hosts pass over in silence, or pay for before they notice.
 
-    OpenCV fills up in grey what a file that broke off lacks, and gives a header whatever memory
-    it claims. Label images lose all but their lowest eight bits.
+    Some decoders fill up in grey what a file that broke off lacks, or give a header whatever
+    memory it claims. Label images lose all but their lowest eight bits.
     """
     try:
         with open(path, 'rb') as file, Image.open(file) as picture:
