@@ -10,8 +10,9 @@ from mmengine.logging import HistoryBuffer
 
 from mmsmt.checkpoints import read_container
 
-# Two equal trainings differ in times, places, and the settings that hold those.
-OWN = ('time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt')
+# Two equal trainings differ in times, places, and the settings that hold those; to its version
+# mmengine adds the commit of the folder that it runs in, of which there may be a new one.
+OWN = ('time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt', 'mmengine_version')
 
 
 def differences(one: Path, other: Path) -> list[str]:

@@ -19,6 +19,11 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from safetensors.torch import save_file
 
+from mmsmt.datasets import Parameters, prepare_digits
+from mmsmt.engine.data_root import move_data
+from mmsmt.engine.launch import build_runner
+
+ROOT = Path(__file__).resolve().parents[2]
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')
 HOSTS = {
     'mmpretrain': dict(
@@ -141,5 +146,47 @@ def make_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             cfg=Config(),
             **options,
         )
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def few_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `data` with eight scenes and all tiles."""
+    folder = tmp_path_factory.mktemp('few_digits') / 'data'
+    prepare_digits(folder / 'digits', Parameters(8, 1, 192, 0))
+    return folder
+
+
+@pytest.fixture
+def tiny_training(
+    few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Runner]:
+    """A runner of a digits config: epochs of two iterations, each of two images.
+
+    Keywords are merged into the config.
+    """
+    monkeypatch.setattr(Runner, '_log_env', lambda *_: None)  # asks compilers for versions
+    count = 0
+
+    def make(config: str, **options: Any) -> Runner:
+        nonlocal count
+        count += 1
+        cfg = Config.fromfile(ROOT / 'configs/digits' / f'{config}.py')
+        move_data(cfg, few_digits)
+        cfg.merge_from_dict(
+            dict(
+                train_dataloader=dict(batch_size=2, dataset=dict(indices=4)),
+                train_cfg=dict(max_epochs=1),
+                model=dict(backbone=dict(init_cfg=None)),
+                default_hooks=dict(logger=dict(interval=1)),
+                work_dir=str(tmp_path / f'run_{count}'),
+                experiment_name=f'{tmp_path.name}_{count}',
+                launcher='none',
+            )
+        )
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        cfg.merge_from_dict(options)
+        return build_runner(cfg)
 
     return make

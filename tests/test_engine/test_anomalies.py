@@ -1,11 +1,14 @@
 """A loss that is no number stops the run; nothing else does."""
 
+import functools
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.optim import AmpOptimWrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -71,3 +74,39 @@ def test_stops_and_says_where(train: Train, at: int, value: float, wrapper: dict
 def test_what_is_no_loss_and_what_is_skipped_pass(train: Train) -> None:
     """Gradients may be Inf, and a mean over nothing NaN."""
     assert train([{**GOOD, 'acc': math.nan}] * 4).seen == 4
+
+
+class Steep(nn.Module):
+    """Its loss is a multiple of its weight, by other factors every iteration."""
+
+    def __init__(self, factors: list[float]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.factors, self.weights = factors, list[float]()
+
+    def train_step(self, data: dict, optim_wrapper: AmpOptimWrapper) -> dict[str, Tensor]:
+        loss = self.weight.sum() * self.factors[len(self.weights)]
+        optim_wrapper.update_params(loss)
+        self.weights.append(self.weight.item())
+        return {'loss': loss.detach()}
+
+
+def test_a_step_that_loss_scaling_skips_passes(
+    make_runner: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mmengine's mixed precision with PyTorch's scaler, which a processor has too."""
+    scaler = functools.partial(torch.amp.GradScaler, 'cpu')
+    monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler', scaler)
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    model = Steep([1e35, 1.0, math.nan, 1.0])  # times the first scale of 2^16 beyond float32
+    runner = make_runner(
+        model=model,
+        train_dataloader=dict(batch_size=1, dataset=[{}] * 4, sampler=dict(type='DefaultSampler')),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        optim_wrapper=dict(type='AmpOptimWrapper', optimizer=dict(type='SGD', lr=0.25)),
+        hooks=[dict(type='mmsmt.AnomalyHook')],
+    )
+    with pytest.raises(AnomalyError, match='^iteration 3 .epoch 1.: loss is nan; images'):
+        runner.train()
+    assert model.weights == [1.0, 0.75, 0.75], 'the first step skipped, the second made'
+    assert runner.optim_wrapper.loss_scaler.get_scale() == 2**14, 'halved for both bad ones'
