@@ -22,9 +22,8 @@ _COMMON = dict(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
-settings.register_profile('ci', derandomize=True, max_examples=60, database=None, **_COMMON)
-settings.register_profile('long', max_examples=4000, **_COMMON)
-settings.register_profile('short', derandomize=True, max_examples=12, database=None, **_COMMON)
+settings.register_profile('ci', derandomize=True, max_examples=12, database=None, **_COMMON)
+settings.register_profile('long', max_examples=1000, **_COMMON)
 settings.load_profile('ci')
 
 NETWORKS: dict[str, type[FourStageBackbone]] = {
