@@ -1,0 +1,112 @@
+"""Whether an ONNX file gives in ONNX Runtime what the host gives in PyTorch."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mmsmt.analysis.subjects import Subject
+from mmsmt.deploy.graphs import Task
+from mmsmt.engine.launch import UsageError
+
+# Relative to the root mean square of a result; float32 leaves about 1e-5.
+LIMIT = 1e-3
+
+
+class Check(NamedTuple):
+    """One comparison.
+
+    Args:
+        batch, height, width: Of the images.
+        differences: Name of a result to the largest difference, relative to its root mean square.
+    """
+
+    batch: int
+    height: int
+    width: int
+    differences: dict[str, float]
+
+
+def check(
+    content: bytes,
+    subject: Subject,
+    task: Task,
+    images: Sequence[Image.Image],
+    size: tuple[int, int] | None = None,
+) -> list[Check]:
+    """Compare a file with the untouched network, preprocessed by its host.
+
+    Args:
+        content: Of the file.
+        subject: The network.
+        task: What of it the file computes.
+        images: RGB; resized to one size.
+        size: The only height and width that the file takes. Without, it is tried with all images
+            at the first one's size, and with one at a size that no stride divides.
+
+    Returns:
+        What was compared.
+
+    Raises:
+        UsageError: If a result differs by more than 1e-3, or if ONNX Runtime cannot run the file.
+    """
+    width, height = images[0].size
+    tried: list[tuple[int, int, int]]
+    tried = [(len(images), height, width), (1, height * 3 // 4 + 1, width * 5 // 4 + 1)]
+    if size is not None:
+        tried = [(len(images), *size), (1, *size)]
+    session = _open(content)
+    return [_compare(session, subject, task, images[: shape[0]], shape) for shape in tried]
+
+
+def _open(content: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what it has to say comes as exceptions too
+    return _run(
+        lambda: onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    )
+
+
+def _run(call: Any) -> Any:
+    try:
+        return call()
+    except Exception as error:  # its errors have no base but this one
+        raise UsageError(f'ONNX Runtime cannot run what torch exported: {error}') from error
+
+
+def _compare(
+    session: Any,
+    subject: Subject,
+    task: Task,
+    images: Sequence[Image.Image],
+    shape: tuple[int, int, int],
+) -> Check:
+    resized = [image.resize((shape[2], shape[1])) for image in images]
+    pixels = np.stack([np.asarray(image) for image in resized])
+    given = _run(lambda: session.run(None, {'images': pixels}))
+    with torch.inference_mode():
+        expected = task.expect(subject, resized)
+    differences = {
+        name: relative_difference(torch.from_numpy(value), expected[name])
+        for name, value in zip((each.name for each in session.get_outputs()), given, strict=True)
+    }
+    worst = max(differences, key=lambda name: differences[name])
+    if not differences[worst] <= LIMIT:  # so that a NaN does not pass
+        raise UsageError(
+            f'nothing is written: for {shape[0]} images of {shape[1]} x {shape[2]} {worst} in '
+            f'ONNX Runtime differs by {differences[worst]:.1e} from PyTorch, allowed is {LIMIT:.0e}'
+        )
+    return Check(*shape, differences)
+
+
+def relative_difference(value: Tensor, expected: Tensor) -> float:
+    """Largest difference relative to the root mean square; infinite where shapes differ."""
+    if value.shape != expected.shape:
+        return float('inf')
+    return ((value - expected).abs().max() / expected.square().mean().sqrt()).item()

@@ -1,0 +1,147 @@
+"""Files for ONNX, run by ONNX Runtime; and one line where no file can be had."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmsmt.analysis.requests import Request
+from mmsmt.analysis.samples import read_samples
+from mmsmt.analysis.subjects import load_subject
+from mmsmt.checkpoints import CheckpointError
+from mmsmt.deploy import exporting, graphs
+from mmsmt.deploy.checking import relative_difference
+from mmsmt.deploy.exporting import export
+from mmsmt.engine.launch import UsageError
+
+Network = Callable[[str], tuple[str, str]]
+needs_onnx = pytest.mark.skipif(
+    not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
+    reason='needs pip install -r requirements/export.txt',
+)
+
+
+@needs_onnx
+@pytest.mark.parametrize('kind', ['classifier', 'segmenter', 'detector'])
+def test_any_size_and_batch(network: Network, images: Path, tmp_path: Path, kind: str) -> None:
+    """At sizes and batches that the tool itself does not try."""
+    import onnxruntime
+
+    config, checkpoint = network(kind)
+    out = tmp_path / 'new' / f'{kind}.onnx'
+    exported = export(config, checkpoint, out, images=images)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
+    assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
+    subject = load_subject(Request(kind, config, checkpoint))
+    task = graphs.task_of(subject.model)
+    session = onnxruntime.InferenceSession(str(out), providers=['CPUExecutionProvider'])
+    for width, height in ((32, 32), (37, 160), (96, 64)):
+        batch = [image.resize((width, height)) for image in read_samples(images).images[:2]]
+        values = session.run(None, {'images': np.stack([np.asarray(image) for image in batch])})
+        with torch.inference_mode():
+            expected = task.expect(subject, batch)
+        assert list(exported.outputs) == list(expected)
+        for value, (name, wanted) in zip(values, expected.items(), strict=True):
+            assert relative_difference(torch.from_numpy(value), wanted) < 1e-4, name
+
+
+@needs_onnx
+def test_fixed_size_of_the_model_as_it_is(network: Network, images: Path, tmp_path: Path) -> None:
+    exported = export(
+        *network('backbone'), tmp_path / 'x.onnx', size=(64, 40), deployed=False, images=images
+    )
+    assert exported.inputs == {'images': ['batch', 64, 40, 3]}
+    assert exported.outputs['map_3'] == ['batch', 48, 2, 1]
+    assert [each[:3] for each in exported.checks] == [(3, 64, 40), (1, 64, 40)]
+
+
+@needs_onnx
+def test_a_file_that_differs_is_not_left(
+    network: Network, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / 'x.onnx'
+    out.write_bytes(b'what stood there')
+    wrong = graphs.CLASSIFIER._replace(compute=lambda model, x: {'scores': model(x).sigmoid()})
+    monkeypatch.setattr(exporting, 'task_of', lambda *_: wrong)
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 scores'):
+        export(*network('classifier'), out, images=images)
+    assert out.read_bytes() == b'what stood there'
+    assert not list(tmp_path.glob('.*'))
+
+
+@needs_onnx
+def test_what_torch_cannot_export_is_one_line(
+    network: Network, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fickle(nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {'map_0': x * 2 if x.sum() > 0 else x}
+
+    fickle = graphs.BACKBONE._replace(compute=lambda model, x: Fickle()(x))
+    monkeypatch.setattr(exporting, 'task_of', lambda *_: fickle)
+    with pytest.raises(UsageError, match='cannot take this network at any size .*--size H W'):
+        export(*network('classifier'), tmp_path / 'x.onnx', images=images)
+    assert not (tmp_path / 'x.onnx').exists()
+
+
+@pytest.fixture
+def as_if_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused before anything is exported is refused without the exporter, too."""
+    monkeypatch.setattr(exporting, '_require_packages', lambda: None)
+
+
+@pytest.mark.parametrize('missing', ['onnx', 'onnxscript'])
+def test_packages(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setattr(exporting, 'find_spec', lambda name: None if name == missing else True)
+    with pytest.raises(UsageError, match=rf"exporting needs {missing}: .*'mmsmt\[export\]'"):
+        export(*network('backbone'), tmp_path / 'x.onnx')
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        (dict(out='x.pt'), 'x.pt: the name must end in .onnx'),
+        (dict(size=(32, 0)), '--size takes H W, positive, got 32 0'),
+        (dict(opset=17), '--opset must be at least 18, got 17'),
+        (dict(images='none'), 'none: no such folder of images'),
+        (dict(config='none.py'), 'none.py: no such config file'),
+    ],
+)
+@pytest.mark.usefixtures('as_if_installed')
+def test_arguments(network: Network, tmp_path: Path, options: dict, says: str) -> None:
+    config, checkpoint = network('backbone')
+    asked = dict(config=config, checkpoint=checkpoint, out='x.onnx') | options
+    asked['out'] = tmp_path / asked['out']
+    with pytest.raises(UsageError, match=says):
+        export(**asked)
+    assert not asked['out'].exists()
+
+
+@pytest.mark.usefixtures('as_if_installed')
+def test_checkpoints(network: Network, tmp_path: Path) -> None:
+    config, _ = network('classifier')
+    _, other = network('detector')
+    (tmp_path / 'broken.pth').write_bytes(b'hello')
+    for file, says in (
+        (other, 'does not fit'),
+        (str(tmp_path / 'broken.pth'), 'broken.pth: not a readable checkpoint'),
+        (str(tmp_path / 'none.pth'), 'none.pth: no such checkpoint file'),
+    ):
+        with pytest.raises((CheckpointError, FileNotFoundError), match=says):
+            export(config, file, tmp_path / 'x.onnx')
+
+
+@pytest.mark.usefixtures('as_if_installed')
+def test_a_network_of_others_has_no_deploy_form(tmp_path: Path, images: Path) -> None:
+    (tmp_path / 'r18.py').write_text(
+        "backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(0, 1, 2, 3))\n"
+    )
+    with pytest.raises(UsageError, match='--no-deploy'):
+        export(str(tmp_path / 'r18.py'), '', tmp_path / 'x.onnx', images=images)

@@ -1,0 +1,114 @@
+"""What is exported computes what the hosts predict; runs where no exporter is installed, too."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mmsmt.analysis.requests import Request
+from mmsmt.analysis.samples import read_samples
+from mmsmt.analysis.subjects import Subject, load_subject
+from mmsmt.deploy import checking
+from mmsmt.deploy.checking import check, relative_difference
+from mmsmt.deploy.deploying import deploy
+from mmsmt.deploy.graphs import BACKBONE, Graph, MatrixPool, task_of
+from mmsmt.engine.launch import UsageError
+
+Network = Callable[[str], tuple[str, str]]
+NAMES = {
+    'classifier': ['scores'],
+    'segmenter': ['logits'],
+    'detector': [f'head_{kind}_level_{level}' for kind in (0, 1) for level in range(4)],
+    'backbone': [f'map_{index}' for index in range(4)],
+}
+
+
+class EagerSession:
+    """Stands for ONNX Runtime: runs the graph itself."""
+
+    def __init__(self, graph: Graph, change: Callable[[Tensor], Tensor]) -> None:
+        self.graph, self.change = graph.eval(), change
+
+    def get_outputs(self) -> list[nn.Module]:
+        outputs = []
+        for name in self.names:
+            outputs.append(nn.Module())
+            outputs[-1].name = name
+        return outputs
+
+    def run(self, _: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        assert inputs['images'].dtype == np.uint8
+        with torch.no_grad():
+            named = self.graph.named(torch.from_numpy(inputs['images']))
+        self.names = list(named)
+        return [self.change(value).numpy() for value in named.values()]
+
+
+@pytest.fixture
+def compare(network: Network, images: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """Check the graph of a kind of network, whose results a function changes, on the images."""
+
+    def run(kind: str, change: Callable[[Tensor], Tensor] = lambda x: x, **options: bool) -> list:
+        subject = load_subject(Request(kind, *network(kind)))
+        task = task_of(subject.model, **options)
+        graph = Graph(subject._replace(model=deploy(subject.model)), task)
+        monkeypatch.setattr(checking, '_open', lambda content: EagerSession(graph, change))
+        return check(b'', subject, task, read_samples(images).images)
+
+    return run
+
+
+@pytest.mark.parametrize('kind', NAMES)
+def test_equals_the_host(compare: Callable, kind: str) -> None:
+    checks = compare(kind)
+    assert [each[:3] for each in checks] == [(3, 70, 90), (1, 53, 113)]
+    for each in checks:
+        assert list(each.differences) == NAMES[kind]
+        assert max(each.differences.values()) < 1e-4
+
+
+def test_backbone_of_a_host(compare: Callable) -> None:
+    checks = compare('detector', backbone_only=True)
+    assert list(checks[0].differences) == NAMES['backbone']
+    assert max(checks[1].differences.values()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    'change', [lambda x: x * 1.01, lambda x: x.flip(0) * float('nan'), lambda x: x[:1, :, ::2]]
+)
+def test_another_result_is_refused(compare: Callable, change: Callable) -> None:
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 head_'):
+        compare('detector', change)
+
+
+def test_a_wrong_order_of_channels_is_seen(
+    compare: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced = Subject._replace
+    monkeypatch.setattr(Subject, '_replace', lambda s, **k: replaced(s, bgr=not s.bgr, **k))
+    for kind in NAMES:
+        with pytest.raises(UsageError, match='differs by'):
+            compare(kind)
+
+
+def test_a_network_of_others_is_a_backbone_too(network: Network) -> None:
+    subject = load_subject(Request('backbone', *network('backbone')))
+    assert task_of(subject.model) is BACKBONE
+
+
+@pytest.mark.parametrize('size', [(2, 3), 6, (1, 4)])
+def test_matrix_pool_is_adaptive_pooling(size: int | tuple[int, int]) -> None:
+    pool = MatrixPool((size, size) if isinstance(size, int) else size)
+    for height, width in [(1, 1), (2, 5), (6, 12), (7, 23), (64, 3)]:
+        x = torch.randn(2, 3, height, width)
+        torch.testing.assert_close(pool(x), nn.AdaptiveAvgPool2d(size)(x))
+
+
+def test_relative_difference() -> None:
+    assert relative_difference(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 5.0])) == (
+        pytest.approx(1 / 17**0.5)
+    )
+    assert relative_difference(torch.zeros(2), torch.zeros(3)) == float('inf')
