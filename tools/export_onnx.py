@@ -19,6 +19,7 @@ def parse_args() -> argparse.Namespace:
     add('--no-deploy', action='store_true', help='the model as it is trained, nothing folded')
     add('--opset', type=int, default=OLDEST_OPSET, help='of ONNX (%(default)s)')
     add('--images', type=Path, help='folder of images to check the file on (the digits)')
+    add('--limit', type=int, default=3, help='images of it at most (%(default)s)')
     return parser.parse_args()
 
 
@@ -30,9 +31,9 @@ def show(exported: Exported) -> None:
         print(f'in       {name} {_sides(shape)}, uint8, RGB')
     for name, shape in exported.outputs.items():
         print(f'out      {name} {_sides(shape)}, float32')
-    for batch, height, width, differences in exported.checks:
+    for images, height, width, differences in exported.checks:
         worst = max(differences.values())
-        print(f'checked  {batch} x {height} x {width}: largest difference {worst:.1e} of the rms')
+        print(f'checked  {images} of {height} x {width}: largest difference {worst:.1e} of the rms')
     if not exported.checks:
         print('checked  not at all: onnxruntime is not installed')
 
@@ -57,6 +58,7 @@ def main() -> None:
             deployed=not args.no_deploy,
             opset=args.opset,
             images=args.images,
+            limit=args.limit,
         )
 
     run_tool(run, show)

@@ -1,6 +1,5 @@
 """Export of a config's network to ONNX, checked in ONNX Runtime before a file is left."""
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +15,13 @@ from mmsmt.datasets.root import data_root
 from mmsmt.deploy.checking import Check, check
 from mmsmt.deploy.deploying import deploy
 from mmsmt.deploy.graphs import CLASSIFIER, Graph, Task, task_of
+from mmsmt.deploy.translations import translations
 from mmsmt.engine.launch import UsageError
+from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention
 
 OLDEST_OPSET = 18  # that torch's exporter writes itself
+# Python decides here by the height and width of a map; in a graph that is decided once for all.
+OF_ONE_SIZE = (HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention)
 # Of the images that a graph of any size is traced with: no side is a multiple of a stride or
 # equal to another, so that nothing looks constant that is not.
 TRACED = (2, 99, 141)
@@ -51,6 +54,7 @@ def export(
     deployed: bool = True,
     opset: int = OLDEST_OPSET,
     images: str | Path | None = None,
+    limit: int = 3,
 ) -> Exported:
     """Export a config's network, with its preprocessing, to ONNX.
 
@@ -67,6 +71,7 @@ def export(
         deployed: Export the deploy form.
         opset: Of ONNX.
         images: Folder of images to compare on; the digits by default.
+        limit: Compare on as many of them at most, drawn at random.
 
     Raises:
         UsageError: If an argument is wrong, a package is missing, torch cannot export the network
@@ -77,8 +82,9 @@ def export(
     subject = load_subject(Request(Path(config).stem, config, checkpoint))
     task = task_of(subject.model, backbone_only)
     can_check = find_spec('onnxruntime') is not None
-    samples = read_samples(images or _digits(task), limit=3) if images or can_check else None
+    samples = read_samples(images or _digits(task), limit) if images or can_check else None
     form = subject._replace(model=_deploy(subject.model)) if deployed else subject
+    _check_freedom(form.model, size)
     program = _translate(Graph(form, task), size, opset)
     content = program.model_proto.SerializeToString()
     checks: list[Check] = []
@@ -118,6 +124,16 @@ def _deploy(model: nn.Module) -> nn.Module:
         raise UsageError(f'{error}: add --no-deploy') from error
 
 
+def _check_freedom(model: nn.Module, size: tuple[int, int] | None) -> None:
+    """Refuse any size to networks that would become those of the traced size in silence."""
+    fixed = {type(part).__name__ for part in model.modules() if isinstance(part, OF_ONE_SIZE)}
+    if fixed and size is None:
+        raise UsageError(
+            f'{" and ".join(sorted(fixed))} can be exported for one size of images alone, as they '
+            'take other ways for other sizes: --size H W'
+        )
+
+
 def _digits(task: Task) -> Path:
     """Images of the kind that a task is for."""
     return data_root() / ('digits/cls/val' if task is CLASSIFIER else 'digits/scenes/images/val')
@@ -142,7 +158,7 @@ def _translate(graph: Graph, size: tuple[int, int] | None, opset: int) -> Any:
                 input_names=['images'],
                 output_names=names,
                 dynamic_shapes=(axes,),
-                custom_translation_table={torch.ops.aten.sort.stable: _stable_sort()},
+                custom_translation_table=translations(),
             )
         except OnnxExporterError as error:
             raise UsageError(_why(error, size)) from error
@@ -154,20 +170,6 @@ def _why(error: BaseException, size: tuple[int, int] | None) -> str:
     reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     what = 'this network' if size else 'this network at any size (a fixed one: --size H W)'
     return f"torch's exporter cannot take {what}: {reason}"
-
-
-def _stable_sort() -> Callable[..., Any]:
-    """How to write the stable sort of SG-Former, which torch's exporter does not know.
-
-    ONNX's TopK keeps equal values in the order of their indices.
-    """
-    from onnxscript import opset18 as op
-
-    def sort(x: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
-        length = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
-        return op.TopK(x, length, axis=dim, largest=int(descending), sorted=1)
-
-    return sort
 
 
 def _shape(value: Any) -> list[int | str]:

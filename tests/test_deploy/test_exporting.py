@@ -12,6 +12,7 @@ from torch import nn
 from mmsmt.analysis.requests import Request
 from mmsmt.analysis.samples import read_samples
 from mmsmt.analysis.subjects import load_subject
+from mmsmt.backbones import SGFormer
 from mmsmt.checkpoints import CheckpointError
 from mmsmt.deploy import exporting, graphs
 from mmsmt.deploy.checking import relative_difference
@@ -56,8 +57,19 @@ def test_fixed_size_of_the_model_as_it_is(network: Network, images: Path, tmp_pa
         *network('backbone'), tmp_path / 'x.onnx', size=(64, 40), deployed=False, images=images
     )
     assert exported.inputs == {'images': ['batch', 64, 40, 3]}
-    assert exported.outputs['map_3'] == ['batch', 48, 2, 1]
+    assert exported.outputs['map_3'] == ['batch', 48, 2, 2]
     assert [each[:3] for each in exported.checks] == [(3, 64, 40), (1, 64, 40)]
+
+
+@needs_onnx
+def test_sg_former_with_its_stable_sort(tmp_path: Path, images: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(SGFormer('pico').state_dict(), tmp_path / 'x.pth')
+    (tmp_path / 'x.py').write_text("backbone = dict(type='mmsmt.SGFormer', arch='pico')\n")
+    config, checkpoint = str(tmp_path / 'x.py'), str(tmp_path / 'x.pth')
+    exported = export(config, checkpoint, tmp_path / 'x.onnx', size=(50, 70), images=images)
+    assert exported.inputs == {'images': ['batch', 50, 70, 3]}
+    assert len(exported.checks) == 2
 
 
 @needs_onnx
@@ -145,3 +157,17 @@ def test_a_network_of_others_has_no_deploy_form(tmp_path: Path, images: Path) ->
     )
     with pytest.raises(UsageError, match='--no-deploy'):
         export(str(tmp_path / 'r18.py'), '', tmp_path / 'x.onnx', images=images)
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'says'),
+    [
+        ("type='mmsmt.UnifiedBackbone', mixer='window', arch='pico'", 'ShiftedWindowAttention'),
+        ("type='mmsmt.SGFormer', arch='pico'", 'HybridScaleAttention and SelfGuidedAttention'),
+    ],
+)
+@pytest.mark.usefixtures('as_if_installed')
+def test_networks_of_one_size(tmp_path: Path, images: Path, backbone: str, says: str) -> None:
+    (tmp_path / 'x.py').write_text(f'backbone = dict({backbone})\n')
+    with pytest.raises(UsageError, match=f'{says} can be exported for one size .*--size H W'):
+        export(str(tmp_path / 'x.py'), '', tmp_path / 'x.onnx', images=images)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,18 +33,15 @@ class EagerSession:
     def __init__(self, graph: Graph, change: Callable[[Tensor], Tensor]) -> None:
         self.graph, self.change = graph.eval(), change
 
-    def get_outputs(self) -> list[nn.Module]:
-        outputs = []
-        for name in self.names:
-            outputs.append(nn.Module())
-            outputs[-1].name = name
-        return outputs
+    def get_outputs(self) -> list[SimpleNamespace]:
+        with torch.no_grad():
+            named = self.graph.named(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
+        return [SimpleNamespace(name=name) for name in named]
 
     def run(self, _: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         assert inputs['images'].dtype == np.uint8
         with torch.no_grad():
             named = self.graph.named(torch.from_numpy(inputs['images']))
-        self.names = list(named)
         return [self.change(value).numpy() for value in named.values()]
 
 
@@ -82,6 +80,28 @@ def test_backbone_of_a_host(compare: Callable) -> None:
 def test_another_result_is_refused(compare: Callable, change: Callable) -> None:
     with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 head_'):
         compare('detector', change)
+
+
+def test_every_image_is_compared(compare: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, 'BATCH', 1)
+    ran: list[Tensor] = []
+    compare('classifier', lambda x: ran.append(x) or x)
+    assert len({tuple(x.flatten().tolist()) for x in ran}) == len(ran) == 3 + 1
+
+
+def test_one_wrong_batch_of_many_is_seen(
+    compare: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, 'BATCH', 1)
+    ran = []
+
+    def spoil_the_second(x: Tensor) -> Tensor:
+        ran.append(x)
+        return x * float('nan') if len(ran) == 2 else x
+
+    with pytest.raises(UsageError, match='scores in ONNX Runtime differs by nan'):
+        compare('classifier', spoil_the_second)
+    assert len(ran) == 3
 
 
 def test_a_wrong_order_of_channels_is_seen(
