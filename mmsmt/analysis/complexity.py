@@ -89,7 +89,8 @@ def count_complexity(model: nn.Module, input_shape: tuple[int, int, int]) -> Com
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise ValueError(f'input_shape must be (channels, height, width), got {input_shape}')
     # Where weights need no gradient, PyTorch may turn a linear layer into a batched product.
-    clone = copy.deepcopy(model).to('meta').eval().requires_grad_(True)
+    clone = copy.deepcopy(model).to('meta').requires_grad_(True)
+    clone.eval()  # of several backbones of mmpretrain it returns nothing
     images = torch.zeros(1, *input_shape, device='meta')
     with torch.no_grad(), _Counter() as counter:
         try:

@@ -31,7 +31,9 @@ def deploy(model: nn.Module) -> nn.Module:
     """
     if not any(isinstance(part, FourStageBackbone) for part in model.modules()):
         raise ValueError(f'{type(model).__name__} has no backbone of mmsmt, nothing to deploy')
-    deployed = _convert(deepcopy(model).eval())
+    copied = deepcopy(model)
+    copied.eval()  # of some hosts' models it returns nothing
+    deployed = _convert(copied)
     for part in deployed.modules():
         if isinstance(part, FourStageBackbone):
             part.requires_grad_(False)

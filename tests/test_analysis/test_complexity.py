@@ -93,6 +93,17 @@ def test_resnet_agrees_with_torchvision_and_mmengine() -> None:
     assert info['flops'] - small == sum(by_name[name] for name in others) < 0.03 * small
 
 
+def test_a_model_whose_eval_returns_nothing() -> None:
+    """Several backbones of mmpretrain are such."""
+
+    class Silent(nn.Conv2d):
+        def train(self, mode: bool = True) -> None:
+            super().train(mode)
+
+    silent, plain = (kind(3, 4, 3) for kind in (Silent, nn.Conv2d))
+    assert count_complexity(silent, (3, 8, 8)) == count_complexity(plain, (3, 8, 8))
+
+
 def test_model_stays_as_it_is() -> None:
     model = SMT('pico', frozen_stages=1).train()
     modes = [module.training for module in model.modules()]

@@ -153,3 +153,16 @@ def test_head_of_unified_models() -> None:
 def test_a_model_of_others_is_refused() -> None:
     with pytest.raises(ValueError, match='Conv2d has no backbone of mmsmt'):
         deploy(nn.Conv2d(3, 3, 1))
+
+
+def test_a_model_whose_eval_returns_nothing() -> None:
+    """Several backbones of the hosts are such, which may hold one of ours."""
+
+    class Silent(nn.Sequential):
+        def train(self, mode: bool = True) -> None:
+            super().train(mode)
+
+    model = Silent(randomized(SMT('pico')))
+    with torch.inference_mode():
+        x = images(1, 32, 32)
+        assert largest_difference(model[0](x), deploy(model)(x)) < 1e-5
