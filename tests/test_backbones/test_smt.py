@@ -183,7 +183,7 @@ REFUSED: list[tuple[dict, str]] = [
     ({'mixers': ('sam', 'sam', ['sam', {'type': 'x'}], 'msa')}, "unknown mixer 'x'; known: "),
     ({'sam_heads': (5, 4, 4, 4)}, 'SAM: dim 32 is not a multiple of num_heads 5'),
     ({'msa_heads': (1, 2, 3, 8)}, 'MSA: dim 128 is not a multiple of num_heads 3'),
-    ({'drop_path_rate': 1.0}, r'drop_prob must be in \[0, 1\), got 1.0'),
+    ({'drop_path_rate': 1.0}, r'drop_path_rate must be in \[0, 1\), got 1.0'),
     ({'out_indices': ()}, r'out_indices must be in 0 to 3, at least one, got \(\)'),
     ({'out_indices': (0, 4)}, r'out_indices must be in 0 to 3, at least one, got \(0, 4\)'),
     ({'out_indices': -1}, r'out_indices must be in 0 to 3, at least one, got \(-1,\)'),

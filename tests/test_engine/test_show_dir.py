@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 def with_show_dir(cfg: Config, folder: str) -> Any:
     """The hook that a test with this folder has."""
-    arguments = dict(checkpoint='some.pth', tta=False, out=None, show_dir=folder)
+    arguments = dict(checkpoint='some.pth', tta=False, deploy=False, out=None, show_dir=folder)
     apply_test_options(cfg, argparse.Namespace(**arguments))
     init_default_scope(cfg.default_scope)
     Visualizer.get_instance('show_dir')  # the hooks ask for the latest one
