@@ -9,6 +9,7 @@ from torch import nn
 
 from mmsmt.benchmarking.building import build
 from mmsmt.benchmarking.contenders import CHANNELS_LAST, Contender
+from mmsmt.deploy import deploy
 
 FORWARD, TRAINING = 'forward', 'training'
 STEPS = (FORWARD, TRAINING)
@@ -117,8 +118,6 @@ def prepare(job: Job, settings: Settings) -> Callable[[], None]:
     model: Any = build(job.contender)
     way = WAYS[job.way]
     if way.deployed:
-        from mmsmt.deploy import deploy
-
         model = deploy(model)
     images = torch.rand(job.shape.batch, 3, job.shape.height, job.shape.width)
     images, model = images.to(settings.device), model.to(settings.device)

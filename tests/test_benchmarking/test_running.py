@@ -1,8 +1,6 @@
 """What is measured together, and what the numbers mean."""
 
-import sys
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -96,7 +94,7 @@ def test_deploy_forms_and_compiled_ones_are_what_runs(monkeypatch: pytest.Monkey
         seen.append((type(model).__name__, options))
         return lambda images: (seen.append(tuple(images.shape)), model(images))[1]
 
-    monkeypatch.setitem(sys.modules, 'mmsmt.deploy', SimpleNamespace(deploy=deploy))
+    monkeypatch.setattr('mmsmt.benchmarking.workload.deploy', deploy)
     monkeypatch.setattr(torch, 'compile', compiled)
     settings = Settings(compile_mode='max-autotune')
     run = prepare(Job(PICO, 'compiled-deploy', 'contiguous', SMALL, FORWARD), settings)
