@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import TestTimeAug as Views  # pytest collects classes named Test*
+from mmdet.models.test_time_augs import DetTTAModel
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
-
-pytest.importorskip('mmdet')
-
-from mmcv.transforms import TestTimeAug as Views  # pytest collects classes named Test*
-from mmdet.models.test_time_augs import DetTTAModel
-from mmengine.dataset import pseudo_collate
 
 from mmsmt.engine.tta import InstanceTTAModel
 
