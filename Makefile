@@ -7,8 +7,12 @@ BIN := $(VENV)/bin
 # a training step ten times slower, on an idle machine sleeping at once costs a fifth.
 export GOMP_SPINCOUNT ?= 50000
 
+# Two processes, each of one thread: a test is mostly Python, and slow ones are shared out.
+TESTS := -n 2 --dist worksteal
+test coverage: export OMP_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo study soak lint test clean
+.PHONY: help setup doctor demo study soak lint test coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -37,7 +41,13 @@ lint: setup ## style, types and the direction of imports
 	$(BIN)/lint-imports
 
 test: setup lint ## lint, then all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
+
+coverage: setup ## run all tests and say which lines of mmsmt/ none of them reached
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(TESTS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 clean: ## remove what can be made again, except compiled wheels in the user's cache
-	rm -rf $(VENV) build dist *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
