@@ -1,6 +1,6 @@
 """Mixed precision on machines without GPUs, which mmengine's wrapper refuses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
-from torch import nn
+from torch import Tensor, nn
 
 from mmsmt.registry import OPTIM_WRAPPERS
 
@@ -24,8 +24,40 @@ class CpuAmpOptimWrapper(OptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Run the forward pass in bfloat16 where PyTorch deems it safe."""
-        with super().optim_context(model), torch.autocast('cpu', torch.bfloat16):
+        autocast = torch.autocast('cpu', torch.bfloat16)
+        with super().optim_context(model), autocast, _float32_regions(model):
             yield
+
+
+@contextmanager
+def _float32_regions(model: nn.Module) -> Iterator[None]:
+    """Propose and pool regions in float32: on CPUs mmcv's operators know no bfloat16."""
+    dtypes: dict[nn.Module, torch.dtype] = {}
+
+    def widen(pooling: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        dtypes[pooling] = inputs[0].dtype
+        return tuple(each.float() for each in inputs)
+
+    def narrow(pooling: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output.to(dtypes[pooling])
+
+    def widen_maps(head: nn.Module, inputs: Any, maps: Iterable[list[Tensor]]) -> tuple:
+        return tuple([each.float() for each in levels] for levels in maps)
+
+    hooks = []
+    for layer in model.modules():
+        # By name, since mmdet and mmcv's operators are not installed where only backbones are.
+        names = {kind.__name__ for kind in type(layer).__mro__}
+        if 'RoIAlign' in names:
+            hooks.append(layer.register_forward_pre_hook(widen))
+            hooks.append(layer.register_forward_hook(narrow))
+        elif 'RPNHead' in names:
+            hooks.append(layer.register_forward_hook(widen_maps))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def prepare_cpu_amp(cfg: Config) -> None:

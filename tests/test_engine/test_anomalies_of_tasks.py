@@ -12,11 +12,11 @@ from mmengine.runner import Runner
 
 from mmsmt.engine import AnomalyError
 
-# mmcv's RoIAlign and NMS of two-stage detectors know no bfloat16 on a processor.
 RUNS = [
     ('cls_smt_pico', 'OptimWrapper'),
     ('cls_smt_pico', 'AmpOptimWrapper'),
     ('mask_rcnn_smt_pico', 'OptimWrapper'),
+    ('mask_rcnn_smt_pico', 'AmpOptimWrapper'),
     ('retinanet_smt_pico', 'AmpOptimWrapper'),
     ('upernet_smt_pico', 'OptimWrapper'),
     ('upernet_smt_pico', 'AmpOptimWrapper'),
