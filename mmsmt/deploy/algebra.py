@@ -41,3 +41,16 @@ def join_kernels(convs: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
     largest = max(kernel.shape[-1] for kernel in kernels)
     padded = [F.pad(kernel, ((largest - kernel.shape[-1]) // 2,) * 4) for kernel in kernels]
     return torch.cat(padded).detach(), torch.cat(biases).detach()
+
+
+def merge_groups(weight: Tensor, groups: int, least: int) -> tuple[Tensor, int]:
+    """Weight of a convolution in groups of `least` outputs or more, and how many groups it has.
+
+    Neighbouring groups become one, with zeros where they have no connection.
+    """
+    outputs, inputs = len(weight) // groups, weight.shape[1]
+    count = next(n for n in range(1, groups + 1) if not groups % n and n * outputs >= least)
+    blocks = weight.detach().reshape(groups // count, count, outputs, *weight.shape[1:])
+    places = [(0, 0, 0, 0, n * inputs, (count - 1 - n) * inputs) for n in range(count)]
+    merged = [F.pad(blocks[:, n], place) for n, place in enumerate(places)]
+    return torch.cat(merged, dim=1).flatten(0, 1), groups // count

@@ -8,8 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.backbones import ConvHead
-from mmsmt.deploy.algebra import fold_batch_norm, fold_identity, fold_scale, join_kernels
-from mmsmt.deploy.funnel import PART_BYTES, Funnel
+from mmsmt.deploy.algebra import (
+    fold_batch_norm,
+    fold_identity,
+    fold_scale,
+    join_kernels,
+    merge_groups,
+)
+from mmsmt.deploy.funnel import Funnel
 from mmsmt.deploy.packed import (
     PackedConv,
     PackedLinear,
@@ -17,8 +23,12 @@ from mmsmt.deploy.packed import (
     pack_linear,
     runs_eagerly_on_cpu,
 )
+from mmsmt.deploy.pieces import PIECE_BYTES, in_pieces
 from mmsmt.layers import FFN, ConvFFN, ConvStem, LayerScale, ResidualBlock
 from mmsmt.mixers import ScaleAwareModulation
+
+# Outputs of a group of a convolution that fill a vector register of 512 bits.
+VECTOR = 16
 
 
 class DeployStem(nn.Module):
@@ -52,7 +62,7 @@ class DeployStem(nn.Module):
         """Rows of the result whose first convolution fills a part's memory."""
         pixels = x.shape[0] * 2 * -(-x.shape[3] // 2)  # of the first convolution
         row_bytes = pixels * len(self.conv1.weight) * x.element_size()
-        return max(PART_BYTES // max(row_bytes, 1), 1)
+        return max(PIECE_BYTES // max(row_bytes, 1), 1)
 
 
 class DeployModulation(nn.Module):
@@ -68,22 +78,33 @@ class DeployModulation(nn.Module):
         order = torch.arange(dim).reshape(heads, -1).T.flatten()
         kernel, bias = (tensor[order] for tensor in join_kernels(list(mixer.head_convs)))
         sides = (kernel.shape[-1] // 2,) * 2
+        expand, expand_bias = fold_batch_norm(mixer.expand, mixer.bn)
+        expand, groups = merge_groups(expand, mixer.expand.groups, VECTOR)
         self.modulator = Funnel(
             PackedLinear(mixer.context.weight[order], mixer.context.bias[order]),
             [
                 PackedConv(kernel, bias, padding=sides, groups=dim),
-                PackedConv(
-                    *fold_batch_norm(mixer.expand, mixer.bn), 'gelu', groups=mixer.expand.groups
-                ),
+                PackedConv(expand, expand_bias, 'gelu', groups=groups),
             ],
             PackedLinear(mixer.reduce.weight.flatten(1), mixer.reduce.bias),
         )
         self.value = pack_linear(mixer.value)
         self.proj = pack_linear(mixer.proj)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, H, W, C) to (B, H, W, C)."""
-        return self.proj(self.modulator(x) * self.value(x))
+    @property
+    def reach(self) -> int:
+        """As of its funnel."""
+        return self.modulator.reach
+
+    @property
+    def width(self) -> int:
+        """As of its funnel."""
+        return self.modulator.width
+
+    def forward(self, x: Tensor, other: Tensor, rows: slice) -> Tensor:
+        """Map (B, H, W, C) to (B, H', W, C), see `Funnel`."""
+        modulator = self.modulator(x, None, rows)
+        return self.proj(self.value(x[:, rows], modulator, 'mul'), other)
 
 
 def deploy_ffn(ffn: ConvFFN | FFN) -> Funnel:
@@ -125,14 +146,30 @@ class DeployBlock(nn.Module):
     def forward(self, x: Tensor, *guides: Tensor) -> Tensor | tuple[Tensor, ...]:
         """As `ResidualBlock`."""
         placed = self.position(x)
-        result = self.mixer(self.norm1(placed), *guides)
-        mixed, *rest = result if isinstance(result, tuple) else (result,)
-        x = (placed if self.keep_position else x) + self.scale1(mixed)
+        x = placed if self.keep_position else x
+        rest: list[Tensor] = []
+        if isinstance(self.mixer, DeployModulation):
+            x = _add_in_pieces(x, self.norm1, self.mixer, placed)
+        else:
+            result = self.mixer(self.norm1(placed), *guides)
+            mixed, *rest = result if isinstance(result, tuple) else (result,)
+            x = x + self.scale1(mixed)
         if isinstance(self.ffn, Funnel):
-            x = self.ffn(self.norm2(x), x)
+            x = _add_in_pieces(x, self.norm2, self.ffn, x)
         else:
             x = x + self.scale2(self.ffn(self.norm2(x)))
         return (x, *rest) if rest else x
+
+
+def _add_in_pieces(
+    x: Tensor, norm: nn.Module, branch: Funnel | DeployModulation, source: Tensor
+) -> Tensor:
+    """x + branch(norm(source))."""
+
+    def step(seen: Tensor, other: Tensor, rows: slice) -> Tensor:
+        return branch(norm(seen), other, rows)
+
+    return in_pieces(step, source, x, branch.reach, branch.width)
 
 
 def _fold_scale_into(branch: nn.Module, scale: nn.Module) -> nn.Module:

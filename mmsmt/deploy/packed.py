@@ -6,7 +6,7 @@ compiler lowers a frozen graph; anything else (a GPU, autocast, compilation, exp
 takes the ordinary operators, with the same result but for rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 ACTIVATIONS = {'none': lambda x: x, 'relu': F.relu, 'gelu': F.gelu}
+JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {'add': torch.add, 'mul': torch.mul}
 
 
 def runs_eagerly_on_cpu(x: Tensor) -> bool:
@@ -58,11 +59,6 @@ class Packed(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {'_packed': None}  # such a layout can be neither copied nor stored
 
-    def _rows(self, count: int) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
-        """Parts of the weights and biases of the outputs."""
-        biases = [None] * count if self.bias is None else self.bias.chunk(count)
-        return self.weight.chunk(count), biases
-
     def _fits(self, x: Tensor) -> bool:
         return (
             runs_eagerly_on_cpu(x)
@@ -74,38 +70,26 @@ class Packed(nn.Module):
 
 
 class PackedLinear(Packed):
-    """A linear layer, an activation, and a sum."""
+    """A linear layer, an activation, and a sum or product."""
 
-    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, other: Tensor | None = None, join: str = 'add') -> Tensor:
         """Map (..., C) to (..., C').
 
         Args:
             x: Input.
-            other: Added to the result, instead of an activation; (..., C').
+            other: What the result is joined with, instead of an activation; (..., C').
+            join: How, `add` or `mul`.
         """
         if not self._fits(x):
             x = ACTIVATIONS[self.activation](F.linear(x, self.weight, self.bias))
-            return x if other is None else x + other
+            return x if other is None else JOINS[join](x, other)
         if self._packed is None:
             weight = self.weight.contiguous()
             self._packed = torch.ops.mkldnn._reorder_linear_weight(weight)
         call = torch.ops.mkldnn._linear_pointwise
         if other is None:
             return call(x, self._packed, self.bias, *self._post)
-        return call.binary(x, other, self._packed, self.bias, 'add')
-
-    def split_outputs(self, count: int) -> list['PackedLinear']:
-        """Layers that give as many parts of the result."""
-        weights, biases = self._rows(count)
-        return [
-            PackedLinear(weight, bias, self.activation)
-            for weight, bias in zip(weights, biases, strict=True)
-        ]
-
-    def split_inputs(self, count: int) -> list['PackedLinear']:
-        """Layers, without activation, whose results for as many parts of the input sum up."""
-        weights = self.weight.chunk(count, dim=1)
-        return [PackedLinear(w, None if part else self.bias) for part, w in enumerate(weights)]
+        return call.binary(x, other, self._packed, self.bias, join)
 
 
 class PackedConv(Packed):
@@ -145,22 +129,6 @@ class PackedConv(Packed):
             self._packed = torch._C._nn.mkldnn_reorder_conv2d_weight(weight, *places)
         call = torch.ops.mkldnn._convolution_pointwise
         return call(x, self._packed, self.bias, *places, *self._post)
-
-    def split(self, count: int) -> list['PackedConv']:
-        """Convolutions of as many runs of groups."""
-        weights, biases = self._rows(count)
-        return [
-            PackedConv(
-                weight,
-                bias,
-                self.activation,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.groups // count,
-            )
-            for weight, bias in zip(weights, biases, strict=True)
-        ]
 
 
 def pack_linear(layer: nn.Linear, activation: str = 'none') -> PackedLinear:

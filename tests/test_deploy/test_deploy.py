@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmsmt.backbones import SMT, ConvHead, SGFormer, UnifiedBackbone
 from mmsmt.checkpoints import CheckpointError
-from mmsmt.deploy import deploy, forms, funnel
+from mmsmt.deploy import deploy, forms, pieces
 from mmsmt.deploy.packed import Packed
 
 BACKBONES = {
@@ -71,17 +71,37 @@ def test_folding_is_exact() -> None:
 
 
 @pytest.mark.parametrize('name,bytes_', list(product(['smt', 'smt, wide stem'], [2**11, 2**14])))
-def test_parts_and_strips(name: str, bytes_: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_and_strips(name: str, bytes_: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = randomized(BACKBONES[name]())
+    monkeypatch.setattr(forms, 'PIECE_BYTES', bytes_)
+    monkeypatch.setattr(pieces, 'PIECE_BYTES', bytes_)
     deployed = deploy(model)
-    monkeypatch.setattr(forms, 'PART_BYTES', bytes_)
-    monkeypatch.setattr(funnel, 'PART_BYTES', bytes_)
     with torch.inference_mode():
-        for height in (61, 62, 63, 64):
-            x = images(1, height, 66)
+        for batch, height in ((1, 61), (1, 62), (1, 63), (1, 64), (5, 61)):
+            x = images(batch, height, 66)
             assert largest_difference(model(x), deployed(x)) < 1e-5
-    counts = {max(m._parts) for m in deployed.modules() if isinstance(m, funnel.Funnel)}
-    assert max(counts) > 1
+
+
+@pytest.mark.parametrize('shape', [(1, 40, 8, 4), (5, 8, 8, 4), (3, 30, 8, 4)])
+def test_a_large_map_goes_through_in_pieces(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, 'PIECE_BYTES', 2**12)
+    seen: list[torch.Size] = []
+
+    def step(x: torch.Tensor, other: torch.Tensor, rows: slice) -> torch.Tensor:
+        seen.append(x.shape)
+        above_and_below = torch.nn.functional.pad(x, (0, 0, 0, 0, 1, 1))
+        return (above_and_below[:, :-2] - above_and_below[:, 2:])[:, rows] + other
+
+    x, other = torch.rand(shape), torch.rand(shape)
+    expected = step(x, other, slice(None))
+    assert torch.equal(pieces.in_pieces(step, x, other, reach=1, width=4), expected)
+    shapes = seen[1:]
+    assert len(shapes) > 1 and all(shape[1] <= 2**12 // (8 * 4 * 4) + 2 for shape in shapes)
+    x.requires_grad_()
+    assert torch.equal(pieces.in_pieces(step, x, other, reach=1, width=4), expected)
+    assert seen[-1] == shape, 'gradients need the whole'
 
 
 def test_the_model_stays_as_it_is_and_shares_nothing() -> None:
