@@ -1,6 +1,6 @@
 """What is measured together, and what the numbers mean."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -26,13 +26,6 @@ from mmsmt.benchmarking.workload import (
 SMALL = Shape(2, 64, 96)
 PICO = Contender('pico', 'mmsmt', 'SMT', dict(arch='pico'), 50.0, 'https://example.invalid')
 PLAIN = Contender('plain pico', 'plain', 'PlainSMT', dict(arch='pico'), 50.0, PICO.source)
-
-
-@pytest.fixture(autouse=True)
-def threads_as_before() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def test_groups_hold_what_is_compared() -> None:
