@@ -34,6 +34,19 @@ def _untouched_statistics(module: nn.Module) -> Iterator[None]:
             norm._buffers.update(buffers)
 
 
+def _run(block: nn.Module, *inputs: Tensor, recompute: bool) -> Any:
+    if not (recompute and torch.is_grad_enabled()):
+        return block(*inputs)
+    if torch.compiler.is_compiling():  # there recomputation leaves buffers alone by itself
+        return checkpoint(block, *inputs, use_reentrant=False)
+    return checkpoint(
+        block,
+        *inputs,
+        use_reentrant=False,
+        context_fn=lambda: (nullcontext(), _untouched_statistics(block)),
+    )
+
+
 def _is_in(least: int, value: Any, most: int) -> bool:
     return isinstance(value, int) and least <= value <= most
 
@@ -57,11 +70,13 @@ class FourStageBackbone(ReleasedWeightsModule):
         frozen_stages: Freeze patch embedding, blocks and norm of stages 1 to this number;
             -1 or 0 for none. Frozen parts stay in evaluation mode.
         norm_eval: Keep batch norms in evaluation mode while training.
-        with_cp: Recompute blocks in the backward pass to save memory.
+        with_cp: Recompute blocks in the backward pass to save memory; a flag for all stages, or
+            one for each.
         init_cfg: See `ReleasedWeightsModule`.
 
     Raises:
-        ValueError: If `out_indices` or `frozen_stages` is out of range.
+        ValueError: If `out_indices` or `frozen_stages` is out of range, or `with_cp` has not one
+            flag a stage.
     """
 
     strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
@@ -77,7 +92,7 @@ class FourStageBackbone(ReleasedWeightsModule):
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
         norm_eval: bool = False,
-        with_cp: bool = False,
+        with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -87,6 +102,9 @@ class FourStageBackbone(ReleasedWeightsModule):
             raise ValueError(f'out_indices must be in 0 to {last}, at least one, got {out_indices}')
         if not _is_in(-1, frozen_stages, last + 1):
             raise ValueError(f'frozen_stages must be in -1 to {last + 1}, got {frozen_stages}')
+        recomputed = tuple(with_cp) if isinstance(with_cp, Sequence) else (with_cp,) * (last + 1)
+        if len(recomputed) != last + 1 or not all(isinstance(flag, bool) for flag in recomputed):
+            raise ValueError(f'with_cp must be a flag or {last + 1} of them, got {with_cp}')
         self.patch_embeds = nn.ModuleList(patch_embeds)
         self.stages = nn.ModuleList([nn.ModuleList(blocks) for blocks in stages])
         self.norms = nn.ModuleList(norms)
@@ -96,7 +114,7 @@ class FourStageBackbone(ReleasedWeightsModule):
         self.out_indices = out_indices
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        self.with_cp = with_cp
+        self.with_cp = recomputed
         for part in self._frozen_parts():
             part.requires_grad_(False)
         self.train()
@@ -177,14 +195,15 @@ class FourStageBackbone(ReleasedWeightsModule):
     def _run_blocks(self, i: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run stage i; what a hybrid-scale block finds guides the self-guided ones after it."""
         maps: list[Tensor] = []
+        recompute = self.with_cp[i] and self.training
         for block in cast(nn.ModuleList, self.stages[i]):
             if isinstance(block.mixer, HybridScaleAttention):
-                x, significance = self._run_block(block, x)
+                x, significance = _run(block, x, recompute=recompute)
                 maps.append(significance)
             elif isinstance(block.mixer, SelfGuidedAttention):
-                x = self._run_block(block, x, maps[-1])
+                x = _run(block, x, maps[-1], recompute=recompute)
             else:
-                x = self._run_block(block, x)
+                x = _run(block, x, recompute=recompute)
         return x, tuple(maps)
 
     def _check_input(self, x: Tensor) -> None:
@@ -198,18 +217,6 @@ class FourStageBackbone(ReleasedWeightsModule):
                 f'image of {x.shape[2]} x {x.shape[3]} is too small, the stem needs at least '
                 f'{least} x {least} pixels'
             )
-
-    def _run_block(self, block: nn.Module, *inputs: Tensor) -> Any:
-        if not (self.with_cp and torch.is_grad_enabled() and self.training):
-            return block(*inputs)
-        if torch.compiler.is_compiling():  # there recomputation leaves buffers alone by itself
-            return checkpoint(block, *inputs, use_reentrant=False)
-        return checkpoint(
-            block,
-            *inputs,
-            use_reentrant=False,
-            context_fn=lambda: (nullcontext(), _untouched_statistics(block)),
-        )
 
     def _frozen_parts(self) -> Iterator[nn.Module]:
         for i in range(max(self.frozen_stages, 0)):

@@ -63,7 +63,7 @@ class SGFormer(FourStageBackbone):
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
         norm_eval: bool = False,
-        with_cp: bool = False,
+        with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
         **overrides: Any,
     ) -> None:

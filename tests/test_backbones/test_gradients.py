@@ -110,6 +110,23 @@ def test_recomputation_changes_nothing(
         torch.testing.assert_close(state_cp[name], value, msg=lambda m, n=name: f'{n}: {m}')
 
 
+def test_recomputation_of_some_stages(
+    any_pico: Callable, images: Callable, loss_of: Callable
+) -> None:
+    model = any_pico(with_cp=(True, False, True, False))
+    calls: list[int] = []
+    for stage, blocks in enumerate(model.stages):
+        blocks[0].register_forward_pre_hook(lambda *_, stage=stage: calls.append(stage))
+    loss_of(model(images())).backward()
+    assert sorted(calls) == [0, 0, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize('with_cp', [(True, False), (True,) * 5, 'yes', 2, (1, 0, 0, 0), None])
+def test_recomputation_is_told_by_one_flag_or_four(any_pico: Callable, with_cp: object) -> None:
+    with pytest.raises(ValueError, match='with_cp must be a flag or 4 of them, got'):
+        any_pico(with_cp=with_cp)
+
+
 def test_recomputation_keeps_the_very_buffers(
     pico: Callable, images: Callable, loss_of: Callable
 ) -> None:
