@@ -13,6 +13,7 @@ from mmsmt.engine.progress import ProgressBarHook
 from mmsmt.engine.saving import AtomicCheckpointHook
 from mmsmt.engine.seeding import EpochSeedHook
 from mmsmt.engine.sharding import ShardedAmpOptimWrapper, ShardedOptimWrapper
+from mmsmt.engine.shared_statistics import SharedStatisticsHook
 
 __all__ = [
     'AnomalyError',
@@ -26,6 +27,7 @@ __all__ = [
     'ProgressBarHook',
     'ShardedAmpOptimWrapper',
     'ShardedOptimWrapper',
+    'SharedStatisticsHook',
     'SkippedSamplesHook',
     'StrictLoadHook',
     'UsageError',
