@@ -65,6 +65,9 @@ def prepare(label: str, cfg: Config, folder: Path, args: argparse.Namespace) -> 
     cfg.log_processor.window_size = args.images - 1  # the first prepares itself
     config, checkpoint = folder / f'{label}.py', folder / f'{label}.pth'
     cfg.dump(config)
+    # Of the last visualizer of a name mmengine makes the next; its folder is gone by then.
+    cfg.experiment_name = f'{folder.name}_{label}'
+    cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=None)
     runner = build_runner(cfg)
     model: Any = runner.model
     model.init_weights()
