@@ -26,6 +26,7 @@ from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.datasets.adapting import put_on_digits
 from mmsmt.datasets.root import data_root
 from mmsmt.engine.launch import UsageError, build_runner, quiet, run_tool
+from mmsmt.engine.trial import forward_and_backward
 
 ROOT = Path(__file__).parents[1]
 USUAL = [
@@ -114,9 +115,7 @@ def train_step(prepared: Prepared, shares: list[float]) -> None:
     model, wrapper = prepared.model, prepared.wrapper
     start = time.perf_counter()
     with backbone_seconds(model.backbone) as spent:
-        data = model.data_preprocessor(prepared.batch, training=True)
-        loss, _ = model.parse_losses(model(**data, mode='loss'))
-        wrapper.backward(wrapper.scale_loss(loss))
+        forward_and_backward(model, wrapper, prepared.batch)
         seconds = spent()
     wrapper.step()
     wrapper.zero_grad()

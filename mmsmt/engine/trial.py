@@ -58,7 +58,7 @@ def try_config(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) ->
         model.init_weights()
         wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
         start = time.perf_counter()
-        loss = _train_step(model, wrapper, _first(runner, cfg.train_dataloader))
+        loss = forward_and_backward(model, wrapper, _first(runner, cfg.train_dataloader))
         trained = time.perf_counter()
         loader = cfg.get('val_dataloader') or cfg.train_dataloader
         model.eval()
@@ -73,7 +73,7 @@ def _first(runner: Any, loader: dict) -> Any:
     return next(iter(runner.build_dataloader(loader, seed=0)))
 
 
-def _train_step(model: nn.Module, wrapper: Any, batch: Any) -> float:
+def forward_and_backward(model: nn.Module, wrapper: Any, batch: Any) -> float:
     """Forward and backward as mmengine does it, without the update, which clears gradients."""
     step: Any = model
     step.train()

@@ -75,11 +75,14 @@ def test_pieces_and_strips(name: str, bytes_: int, monkeypatch: pytest.MonkeyPat
     model = randomized(BACKBONES[name]())
     monkeypatch.setattr(forms, 'PIECE_BYTES', bytes_)
     monkeypatch.setattr(pieces, 'PIECE_BYTES', bytes_)
+    cut, evenly = [], pieces._evenly
+    monkeypatch.setattr(pieces, '_evenly', lambda *sizes: cut.append(sizes) or evenly(*sizes))
     deployed = deploy(model)
     with torch.inference_mode():
         for batch, height in ((1, 61), (1, 62), (1, 63), (1, 64), (5, 61)):
             x = images(batch, height, 66)
             assert largest_difference(model(x), deployed(x)) < 1e-5
+    assert any(total > most for total, most in cut)
 
 
 @pytest.mark.parametrize('shape', [(1, 40, 8, 4), (5, 8, 8, 4), (3, 30, 8, 4)])
