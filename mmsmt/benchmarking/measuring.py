@@ -13,6 +13,9 @@ from mmsmt.analysis.timing import time_in_turn
 from mmsmt.benchmarking.limits import limit_calls
 from mmsmt.benchmarking.workload import Job, Settings, prepare, prepare_process, wait_for
 
+M_MMAP_THRESHOLD = -3  # malloc.h of the GNU C library
+LARGE_BUFFER = 2**18  # bytes
+
 
 def time_jobs(jobs: Sequence[Job], settings: Settings, rounds: int, warmup: int) -> dict[str, Any]:
     """Seconds of the jobs and of the machine's limits, all in turn, round by round.
@@ -62,9 +65,13 @@ def peak_memory(job: Job, settings: Settings) -> int:
     step needs beside them, gradients included.
 
     Returns:
-        Bytes: resident ones on the CPU (Linux), those of PyTorch's allocator on a GPU.
+        Bytes: resident ones on the CPU (Linux), those of PyTorch's allocator on a GPU. On the CPU
+        the C library gives large freed buffers back at once here, so that both mean what is in
+        use; a process that keeps some of them for the next buffer holds more.
     """
     prepare_process(settings)
+    if settings.device == 'cpu':
+        ctypes.CDLL('libc.so.6').mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
     call = prepare(job, settings)
     call()
     gc.collect()

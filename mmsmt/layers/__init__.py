@@ -12,6 +12,7 @@ from mmsmt.layers.lepe import LocalPosition
 from mmsmt.layers.patch_embed import ConvStem, PatchEmbed, TwoStepStem
 from mmsmt.layers.position import PositionMap, PositionTable, resample_table, stretch_map
 from mmsmt.layers.received import received_attention
+from mmsmt.layers.recomputed import recomputed
 from mmsmt.layers.remembered import remembered
 from mmsmt.layers.windows import from_windows, pad_to_multiple, to_windows
 
@@ -37,6 +38,7 @@ __all__ = [
     'linear_drop_path_rates',
     'pad_to_multiple',
     'received_attention',
+    'recomputed',
     'remembered',
     'resample_table',
     'split_heads',

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.init import init_layer
+from mmsmt.layers.recomputed import recomputed
 
 
 class ConvFFN(nn.Module):
@@ -29,7 +30,9 @@ class ConvFFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        x = self.fc1(x)
+        return recomputed(self._filter_and_narrow, self.fc1(x))
+
+    def _filter_and_narrow(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(x + conv_channels_last(self.dwconv, x)))
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import conv_channels_last, init_layer
+from mmsmt.layers import conv_channels_last, init_layer, recomputed
 
 
 class ScaleAwareModulation(nn.Module):
@@ -57,8 +57,14 @@ class ScaleAwareModulation(nn.Module):
         ]
         groups = torch.stack(filtered, dim=-1).flatten(-2)
         hidden = conv_channels_last(self.bn, conv_channels_last(self.expand, groups))
+        return recomputed(self._activate_and_reduce, hidden)
+
+    def _activate_and_reduce(self, hidden: Tensor) -> Tensor:
         return conv_channels_last(self.reduce, F.gelu(hidden))
+
+    def _modulate(self, modulator: Tensor, value: Tensor) -> Tensor:
+        return self.proj(modulator * value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        return self.proj(self.modulator(x) * self.value(x))
+        return recomputed(self._modulate, self.modulator(x), self.value(x))

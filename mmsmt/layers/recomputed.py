@@ -1,0 +1,29 @@
+"""Maps that the backward pass makes again instead of keeping them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+
+def recomputed(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Call a function that keeps its inputs for the backward pass, and none of its maps.
+
+    Meant for element-wise and depth-wise operations before one linear layer or 1x1 convolution:
+    the wide maps between them cost much memory and little time, and are made again when the
+    gradient comes. The product at the end is not: recomputation stops when all that was to be
+    kept is there. Compilers see an ordinary call; they decide themselves what to recompute.
+
+    Args:
+        function: Draws no random numbers and changes no buffers.
+        *inputs: What it is called with.
+
+    Returns:
+        The result of the function.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return function(*inputs)
+    result: Any = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+    return result
