@@ -16,6 +16,7 @@ from mmsmt.deploy.algebra import (
     merge_groups,
 )
 from mmsmt.deploy.funnel import Funnel
+from mmsmt.deploy.opaque import Owner, compiles_for_cpu, opaque_branch
 from mmsmt.deploy.packed import (
     PackedConv,
     PackedLinear,
@@ -129,7 +130,7 @@ class DeployHead(nn.Module):
         return (self.conv(maps[-1]),)
 
 
-class DeployBlock(nn.Module):
+class DeployBlock(Owner):
     """`ResidualBlock` without drop path, layer scales folded into linear layers before them."""
 
     def __init__(self, block: ResidualBlock) -> None:
@@ -149,27 +150,32 @@ class DeployBlock(nn.Module):
         x = placed if self.keep_position else x
         rest: list[Tensor] = []
         if isinstance(self.mixer, DeployModulation):
-            x = _add_in_pieces(x, self.norm1, self.mixer, placed)
+            x = self._add_branch('mixer', x, placed)
         else:
             result = self.mixer(self.norm1(placed), *guides)
             mixed, *rest = result if isinstance(result, tuple) else (result,)
             x = x + self.scale1(mixed)
         if isinstance(self.ffn, Funnel):
-            x = _add_in_pieces(x, self.norm2, self.ffn, x)
+            x = self._add_branch('ffn', x, x)
         else:
             x = x + self.scale2(self.ffn(self.norm2(x)))
         return (x, *rest) if rest else x
 
+    def _add_branch(self, name: str, x: Tensor, source: Tensor) -> Tensor:
+        if compiles_for_cpu(source):
+            return opaque_branch(self.number, name, x, source)
+        return self.run_branch(name, x, source)
 
-def _add_in_pieces(
-    x: Tensor, norm: nn.Module, branch: Funnel | DeployModulation, source: Tensor
-) -> Tensor:
-    """x + branch(norm(source))."""
+    def run_branch(self, name: str, x: Tensor, source: Tensor) -> Tensor:
+        """x + branch(norm(source)), of `mixer` or `ffn`."""
+        norm = self.norm1 if name == 'mixer' else self.norm2
+        branch = getattr(self, name)
 
-    def step(seen: Tensor, other: Tensor, rows: slice) -> Tensor:
-        return branch(norm(seen), other, rows)
+        def step(seen: Tensor, other: Tensor, rows: slice) -> Tensor:
+            result: Tensor = branch(norm(seen), other, rows)
+            return result
 
-    return in_pieces(step, source, x, branch.reach, branch.width)
+        return in_pieces(step, source, x, branch.reach, branch.width)
 
 
 def _fold_scale_into(branch: nn.Module, scale: nn.Module) -> nn.Module:

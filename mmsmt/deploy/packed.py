@@ -17,15 +17,19 @@ ACTIVATIONS = {'none': lambda x: x, 'relu': F.relu, 'gelu': F.gelu}
 JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {'add': torch.add, 'mul': torch.mul}
 
 
-def runs_eagerly_on_cpu(x: Tensor) -> bool:
-    """Whether a tensor is on a CPU, in plain inference: not traced, compiled, cast or trained."""
+def infers_on_cpu(x: Tensor) -> bool:
+    """Whether a tensor is on a CPU, in inference: neither traced nor cast nor trained."""
     return (
         x.device.type == 'cpu'
         and not (torch.is_grad_enabled() and x.requires_grad)
-        and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not torch.is_autocast_enabled('cpu')
     )
+
+
+def runs_eagerly_on_cpu(x: Tensor) -> bool:
+    """Whether a tensor is in inference on a CPU, and no compiler looks at it."""
+    return not torch.compiler.is_compiling() and infers_on_cpu(x)
 
 
 class Packed(nn.Module):
