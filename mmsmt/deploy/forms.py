@@ -25,7 +25,7 @@ from mmsmt.deploy.packed import (
     runs_eagerly_on_cpu,
 )
 from mmsmt.deploy.pieces import PIECE_BYTES, in_pieces
-from mmsmt.layers import FFN, ConvFFN, ConvStem, LayerScale, ResidualBlock
+from mmsmt.layers import FFN, ConvFFN, ConvStem, LayerScale, Linear, ResidualBlock
 from mmsmt.mixers import ScaleAwareModulation
 
 # Outputs of a group of a convolution that fill a vector register of 512 bits.
@@ -182,7 +182,7 @@ def _fold_scale_into(branch: nn.Module, scale: nn.Module) -> nn.Module:
     """Fold a layer scale into a branch's last layer; what cannot be folded is given back."""
     for name in ('proj', 'output_proj', 'fc2'):
         layer = getattr(branch, name, None)
-        if isinstance(scale, LayerScale) and type(layer) is nn.Linear:
+        if isinstance(scale, LayerScale) and isinstance(layer, nn.Linear) and type(layer) in FORMS:
             setattr(branch, name, fold_scale(layer, scale))
             return nn.Identity()
     return scale
@@ -195,5 +195,6 @@ FORMS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     FFN: deploy_ffn,
     ConvHead: DeployHead,
     nn.Linear: pack_linear,
+    Linear: pack_linear,
     nn.Conv2d: pack_conv,
 }

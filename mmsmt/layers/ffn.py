@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.init import init_layer
+from mmsmt.layers.linear import Linear
 from mmsmt.layers.recomputed import recomputed
 
 
@@ -23,9 +24,9 @@ class ConvFFN(nn.Module):
     def __init__(self, dim: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
-        self.fc1 = nn.Linear(dim, hidden)
+        self.fc1 = Linear(dim, hidden)
         self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc2 = Linear(hidden, dim)
         self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,8 +48,8 @@ class FFN(nn.Module):
     def __init__(self, dim: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc1 = Linear(dim, hidden)
+        self.fc2 = Linear(hidden, dim)
         self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import conv_channels_last, init_truncated, remembered
+from mmsmt.layers import Linear, conv_channels_last, init_truncated, remembered
 
 POINTS = 9
 
@@ -109,12 +109,12 @@ class DeformableConvV3(nn.Module):
         if num_heads < 1 or dim % num_heads:
             raise ValueError(f'DCNv3: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
-        self.value_proj = nn.Linear(dim, dim)
+        self.value_proj = Linear(dim, dim)
         self.dw_conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         self.norm = nn.LayerNorm(dim, eps=1e-5)
-        self.sampling_offsets = nn.Linear(dim, num_heads * POINTS * 2)
-        self.attention_weights = nn.Linear(dim, num_heads * POINTS)
-        self.output_proj = nn.Linear(dim, dim)
+        self.sampling_offsets = Linear(dim, num_heads * POINTS * 2)
+        self.attention_weights = Linear(dim, num_heads * POINTS)
+        self.output_proj = Linear(dim, dim)
         self.apply(init_truncated)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import conv_channels_last, init_layer, recomputed
+from mmsmt.layers import Linear, conv_channels_last, init_layer, recomputed
 
 
 class ScaleAwareModulation(nn.Module):
@@ -36,8 +36,8 @@ class ScaleAwareModulation(nn.Module):
             raise ValueError(f'SAM: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
         width = dim // num_heads
-        self.value = nn.Linear(dim, dim)
-        self.context = nn.Linear(dim, dim)
+        self.value = Linear(dim, dim)
+        self.context = Linear(dim, dim)
         self.head_convs = nn.ModuleList(
             nn.Conv2d(width, width, 3 + 2 * head, padding=1 + head, groups=width)
             for head in range(num_heads)
@@ -45,7 +45,7 @@ class ScaleAwareModulation(nn.Module):
         self.expand = nn.Conv2d(dim, expansion * dim, 1, groups=width)
         self.bn = nn.BatchNorm2d(expansion * dim)
         self.reduce = nn.Conv2d(expansion * dim, dim, 1)
-        self.proj = nn.Linear(dim, dim)
+        self.proj = Linear(dim, dim)
         self.apply(init_layer)
 
     def modulator(self, x: Tensor) -> Tensor:

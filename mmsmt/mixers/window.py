@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import init_truncated, pad_to_multiple, remembered, to_windows
+from mmsmt.layers import Linear, init_truncated, pad_to_multiple, remembered, to_windows
 
 APART = -100.0  # the released mask between regions; exp(-100) is nothing beside float32's 1
 
@@ -113,11 +113,11 @@ class ShiftedWindowAttention(nn.Module):
         self.shift = shift
         self.mask_padding = mask_padding
         self.small_map_rule = small_map_rule
-        self.qkv = nn.Linear(dim, 3 * dim)
+        self.qkv = Linear(dim, 3 * dim)
         self.relative_position_bias_table = nn.Parameter(
             torch.empty((2 * window - 1) ** 2, num_heads)
         )
-        self.proj = nn.Linear(dim, dim)
+        self.proj = Linear(dim, dim)
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         self.apply(init_truncated)
 
