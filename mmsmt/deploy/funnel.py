@@ -28,12 +28,12 @@ class Funnel(nn.Module):
         self.reach = sum(conv.padding[0] for conv in convs)
         self.width = max(len(layer.weight) for layer in (widen, *convs))
 
-    def forward(self, x: Tensor, other: Tensor | None = None, rows: slice = slice(None)) -> Tensor:
+    def forward(self, x: Tensor, other: Tensor | None, rows: slice) -> Tensor:
         """Map (B, H, W, C) to (B, H', W, C).
 
         Args:
             x: The map.
-            other: Added to the result.
+            other: Added to the result, if there is one.
             rows: Which H' rows of it; those within `reach` of a border count it as the map's.
         """
         wide = self.convs(self.widen(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

@@ -1,0 +1,89 @@
+"""ONNX Runtime beside PyTorch, eager and compiled: a backbone and its deploy form, in turn."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmsmt.analysis.requests import Request
+from mmsmt.analysis.subjects import backbone_of, load_subject
+from mmsmt.analysis.timing import time_in_turn
+from mmsmt.benchmarking.workload import compile_network
+from mmsmt.deploy import deploy
+from mmsmt.deploy.exporting import export
+from mmsmt.engine.launch import UsageError, quiet, run_tool
+
+SHAPES = ((8, 224, 224), (1, 800, 1216))
+USUAL = Path(__file__).parents[1] / 'configs/_base_/backbones/smt_t.py'
+
+
+def open_session(file: Path, threads: int) -> Any:
+    """A session of ONNX Runtime on the CPU.
+
+    Raises:
+        UsageError: If it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError('needs pip install -r requirements/export.txt') from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(file, options, providers=['CPUExecutionProvider'])
+
+
+def measure(args: argparse.Namespace) -> str:
+    """Export, time all forms at all shapes, and give a table in Markdown."""
+    torch.set_num_threads(args.threads)
+    model: Any = backbone_of(load_subject(Request('model', args.config)).model).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint, file = Path(folder) / 'weights.pth', Path(folder) / 'backbone.onnx'
+        torch.save({'state_dict': model.state_dict()}, checkpoint)
+        done = export(args.config, str(checkpoint), file, backbone_only=True)
+        session = open_session(file, args.threads)
+    largest = max(max(check.differences.values()) for check in done.checks)
+    forms = {'eager': model, 'deploy': deploy(model)}
+    forms |= {f'{name}, compiled': compile_network(form, 'default') for name, form in forms.items()}
+    lines = [
+        f'Exported file and host differ by {largest:.1e} at most.',
+        '',
+        '| images | form | ms (quartiles) | eager / form |',
+        '|---|---|---|---|',
+    ]
+    for batch, height, width in SHAPES:
+        pixels = torch.randint(256, (batch, height, width, 3), dtype=torch.uint8)
+        images = pixels.permute(0, 3, 1, 2) / 255
+        calls: dict[str, Any] = {
+            name: (lambda form=form, images=images: form(images)) for name, form in forms.items()
+        }
+        feed = {'images': pixels.numpy()}
+        calls['ONNX Runtime'] = lambda feed=feed: session.run(None, feed)
+        with torch.inference_mode():
+            timings = time_in_turn(calls, args.rounds)
+        for name, timing in timings.items():
+            median, low, high = (f'{1e3 * seconds:.0f}' for seconds in timing)
+            ratio = timings['eager'].median / timing.median
+            shape = f'{batch} x {height} x {width}'
+            lines.append(f'| {shape} | {name} | {median} ({low} to {high}) | {ratio:.2f} |')
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('config', nargs='?', default=str(USUAL), help='with a backbone (SMT-T)')
+    add('--rounds', type=int, default=5, help='(5)')
+    add('--threads', type=int, default=torch.get_num_threads(), help='(%(default)s)')
+    args = parser.parse_args()
+    if args.rounds < 2:
+        sys.exit(f'error: --rounds must be at least 2, got {args.rounds}')
+    quiet()
+    run_tool(lambda: measure(args), print)
+
+
+if __name__ == '__main__':
+    main()
