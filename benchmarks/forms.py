@@ -1,12 +1,14 @@
-"""ONNX Runtime beside PyTorch, eager and compiled: a backbone and its deploy form, in turn."""
+"""One backbone in all its forms, in turn: eager, deploy, compiled, bfloat16, ONNX Runtime."""
 
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmsmt.analysis.requests import Request
 from mmsmt.analysis.subjects import backbone_of, load_subject
@@ -35,6 +37,12 @@ def open_session(file: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(file, options, providers=['CPUExecutionProvider'])
 
 
+def run_in_bfloat16(model: Any, images: Tensor) -> object:
+    """A forward pass under autocast."""
+    with torch.autocast('cpu', torch.bfloat16):
+        return model(images)
+
+
 def measure(args: argparse.Namespace) -> str:
     """Export, time all forms at all shapes, and give a table in Markdown."""
     torch.set_num_threads(args.threads)
@@ -45,8 +53,10 @@ def measure(args: argparse.Namespace) -> str:
         done = export(args.config, str(checkpoint), file, backbone_only=True)
         session = open_session(file, args.threads)
     largest = max(max(check.differences.values()) for check in done.checks)
-    forms = {'eager': model, 'deploy': deploy(model)}
-    forms |= {f'{name}, compiled': compile_network(form, 'default') for name, form in forms.items()}
+    forms: dict[str, Any] = {'eager': model, 'deploy': deploy(model)}
+    compiled = {f'{k}, compiled': compile_network(form, 'default') for k, form in forms.items()}
+    halved = {f'{k}, bfloat16': partial(run_in_bfloat16, form) for k, form in forms.items()}
+    forms |= compiled | halved
     lines = [
         f'Exported file and host differ by {largest:.1e} at most.',
         '',
@@ -56,11 +66,8 @@ def measure(args: argparse.Namespace) -> str:
     for batch, height, width in SHAPES:
         pixels = torch.randint(256, (batch, height, width, 3), dtype=torch.uint8)
         images = pixels.permute(0, 3, 1, 2) / 255
-        calls: dict[str, Any] = {
-            name: (lambda form=form, images=images: form(images)) for name, form in forms.items()
-        }
-        feed = {'images': pixels.numpy()}
-        calls['ONNX Runtime'] = lambda feed=feed: session.run(None, feed)
+        calls: dict[str, Any] = {name: partial(form, images) for name, form in forms.items()}
+        calls['ONNX Runtime'] = partial(session.run, None, {'images': pixels.numpy()})
         with torch.inference_mode():
             timings = time_in_turn(calls, args.rounds)
         for name, timing in timings.items():
