@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.layers import suits_onednn
+
 ACTIVATIONS = {'none': lambda x: x, 'relu': F.relu, 'gelu': F.gelu}
 JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {'add': torch.add, 'mul': torch.mul}
 
@@ -64,13 +66,8 @@ class Packed(nn.Module):
         return self.__dict__ | {'_packed': None}  # such a layout can be neither copied nor stored
 
     def _fits(self, x: Tensor) -> bool:
-        return (
-            runs_eagerly_on_cpu(x)
-            and x.dtype == self.weight.dtype == torch.float32
-            and x.numel() > 0
-            and torch.backends.mkldnn.is_available()
-            and bool(torch.backends.mkldnn.enabled)
-        )
+        trained = torch.is_grad_enabled() and x.requires_grad
+        return not trained and suits_onednn(x, self.weight)
 
 
 class PackedLinear(Packed):

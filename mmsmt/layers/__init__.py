@@ -9,7 +9,7 @@ from mmsmt.layers.heads import attend, split_heads
 from mmsmt.layers.init import init_layer, init_truncated
 from mmsmt.layers.layer_scale import LayerScale
 from mmsmt.layers.lepe import LocalPosition
-from mmsmt.layers.linear import Linear
+from mmsmt.layers.linear import Linear, suits_onednn
 from mmsmt.layers.patch_embed import ConvStem, PatchEmbed, TwoStepStem
 from mmsmt.layers.position import PositionMap, PositionTable, resample_table, stretch_map
 from mmsmt.layers.received import received_attention
@@ -45,5 +45,6 @@ __all__ = [
     'resample_table',
     'split_heads',
     'stretch_map',
+    'suits_onednn',
     'to_windows',
 ]
