@@ -36,9 +36,10 @@ class ConvStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, in_channels) to (B, H', W', embed_dims), H' = ceil(H / 2) // 2."""
-        x = conv_channels_last(self.conv1, x)
-        x = F.relu(conv_channels_last(self.bn, x))
-        return self.norm(conv_channels_last(self.conv2, x))
+        return self.norm(conv_channels_last(self._convolve, x))
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        return self.conv2(F.relu(self.bn(self.conv1(x))))
 
 
 class TwoStepStem(nn.Module):

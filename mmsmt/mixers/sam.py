@@ -55,12 +55,13 @@ class ScaleAwareModulation(nn.Module):
             conv_channels_last(conv, head)
             for conv, head in zip(self.head_convs, heads, strict=True)
         ]
-        groups = torch.stack(filtered, dim=-1).flatten(-2)
-        hidden = conv_channels_last(self.bn, conv_channels_last(self.expand, groups))
-        return recomputed(self._activate_and_reduce, hidden)
+        return conv_channels_last(self._aggregate, torch.stack(filtered, dim=-1).flatten(-2))
+
+    def _aggregate(self, groups: Tensor) -> Tensor:
+        return recomputed(self._activate_and_reduce, self.bn(self.expand(groups)))
 
     def _activate_and_reduce(self, hidden: Tensor) -> Tensor:
-        return conv_channels_last(self.reduce, F.gelu(hidden))
+        return self.reduce(F.gelu(hidden))
 
     def _modulate(self, modulator: Tensor, value: Tensor) -> Tensor:
         return self.proj(modulator * value)
