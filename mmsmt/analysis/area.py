@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from mmsmt.analysis.difference import relative_difference
 from mmsmt.analysis.requests import Request
 from mmsmt.analysis.subjects import backbone_of, load_subject
 from mmsmt.analysis.timing import time_in_turn
@@ -136,10 +137,7 @@ def largest_difference(plain: Series, whole: Series, side: int = 97) -> float:
     outputs = [
         run_step(load_backbone(s).double(), images, FORWARD, s.whole) for s in (plain, whole)
     ]
-    return max(
-        ((a - b).abs().max() / b.square().mean().sqrt()).item()
-        for a, b in zip(*outputs, strict=True)
-    )
+    return max(relative_difference(a, b) for a, b in zip(*outputs, strict=True))
 
 
 def whole_bytes(series: Series, sides: Sequence[int]) -> list[dict[str, int]]:

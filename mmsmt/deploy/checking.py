@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
+from mmsmt.analysis.difference import relative_difference
 from mmsmt.analysis.subjects import Subject
 from mmsmt.deploy.graphs import Task
 from mmsmt.engine.launch import UsageError
@@ -106,10 +106,3 @@ def _compare(
             f'ONNX Runtime differs by {differences[worst]:.1e} from PyTorch, allowed is {LIMIT:.0e}'
         )
     return Check(*shape, differences)
-
-
-def relative_difference(value: Tensor, expected: Tensor) -> float:
-    """Largest difference relative to the root mean square; infinite where shapes differ."""
-    if value.shape != expected.shape:
-        return float('inf')
-    return ((value - expected).abs().max() / expected.square().mean().sqrt()).item()

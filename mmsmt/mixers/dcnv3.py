@@ -126,5 +126,7 @@ class DeformableConvV3(nn.Module):
         exact = torch.promote_types(v.dtype, torch.float32)
         wide = v.to(exact), offsets.to(exact), weights.to(exact).softmax(-1)
         trains = torch.is_grad_enabled() and any(t.requires_grad for t in wide)
-        mixed = sample_by_grid(*wide) if trains else sample_by_bags(*wide)
+        # ONNX has no embedding bag that runtimes take.
+        exported = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+        mixed = sample_by_grid(*wide) if trains or exported else sample_by_bags(*wide)
         return self.output_proj(mixed.to(v.dtype))

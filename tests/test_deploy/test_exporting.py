@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from mmsmt.analysis.difference import relative_difference
 from mmsmt.analysis.requests import Request
 from mmsmt.analysis.samples import read_samples
 from mmsmt.analysis.subjects import load_subject
-from mmsmt.backbones import SGFormer
+from mmsmt.backbones import SGFormer, UnifiedBackbone
 from mmsmt.checkpoints import CheckpointError
 from mmsmt.deploy import exporting, graphs
-from mmsmt.deploy.checking import relative_difference
 from mmsmt.deploy.exporting import export
 from mmsmt.engine.launch import UsageError
 
@@ -59,6 +59,18 @@ def test_fixed_size_of_the_model_as_it_is(network: Network, images: Path, tmp_pa
     assert exported.inputs == {'images': ['batch', 64, 40, 3]}
     assert exported.outputs['map_3'] == ['batch', 48, 2, 2]
     assert [each[:3] for each in exported.checks] == [(3, 64, 40), (1, 64, 40)]
+
+
+@needs_onnx
+def test_deformable_mixer_at_any_size(tmp_path: Path, images: Path) -> None:
+    """The operator that infers fastest cannot be exported."""
+    torch.manual_seed(0)
+    options = dict(mixer='dcnv3', arch='pico')
+    torch.save(UnifiedBackbone(**options).state_dict(), tmp_path / 'x.pth')
+    (tmp_path / 'x.py').write_text(f"backbone = dict(type='mmsmt.UnifiedBackbone', **{options})\n")
+    config, checkpoint = str(tmp_path / 'x.py'), str(tmp_path / 'x.pth')
+    exported = export(config, checkpoint, tmp_path / 'x.onnx', images=images)
+    assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
 
 
 @needs_onnx

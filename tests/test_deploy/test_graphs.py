@@ -13,7 +13,7 @@ from mmsmt.analysis.requests import Request
 from mmsmt.analysis.samples import read_samples
 from mmsmt.analysis.subjects import Subject, load_subject
 from mmsmt.deploy import checking
-from mmsmt.deploy.checking import check, relative_difference
+from mmsmt.deploy.checking import check
 from mmsmt.deploy.deploying import deploy
 from mmsmt.deploy.graphs import BACKBONE, Graph, MatrixPool, task_of
 from mmsmt.engine.launch import UsageError
@@ -125,10 +125,3 @@ def test_matrix_pool_is_adaptive_pooling(size: int | tuple[int, int]) -> None:
     for height, width in [(1, 1), (2, 5), (6, 12), (7, 23), (64, 3)]:
         x = torch.randn(2, 3, height, width)
         torch.testing.assert_close(pool(x), nn.AdaptiveAvgPool2d(size)(x))
-
-
-def test_relative_difference() -> None:
-    assert relative_difference(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 5.0])) == (
-        pytest.approx(1 / 17**0.5)
-    )
-    assert relative_difference(torch.zeros(2), torch.zeros(3)) == float('inf')
