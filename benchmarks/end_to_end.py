@@ -25,8 +25,8 @@ from mmsmt.analysis.timing import Timing, time_in_turn
 from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.datasets.adapting import put_on_digits
 from mmsmt.datasets.root import data_root
-from mmsmt.engine.launch import UsageError, build_runner, quiet, run_tool
-from mmsmt.engine.trial import forward_and_backward
+from mmsmt.engine.launch import UsageError, quiet, run_tool
+from mmsmt.engine.trial import build_for_a_while, forward_and_backward
 
 ROOT = Path(__file__).parents[1]
 USUAL = [
@@ -66,14 +66,8 @@ def prepare(label: str, cfg: Config, folder: Path, args: argparse.Namespace) -> 
     cfg.log_processor.window_size = args.images - 1  # the first prepares itself
     config, checkpoint = folder / f'{label}.py', folder / f'{label}.pth'
     cfg.dump(config)
-    # Of the last visualizer of a name mmengine makes the next; its folder is gone by then.
-    cfg.experiment_name = f'{folder.name}_{label}'
-    cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=None)
-    runner = build_runner(cfg)
-    model: Any = runner.model
-    model.init_weights()
+    runner, model, wrapper = build_for_a_while(cfg)
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
-    wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
     batch = next(iter(runner.build_dataloader(cfg.train_dataloader, seed=0)))
     return Prepared(model.train(), wrapper, batch, config, checkpoint)
 

@@ -1,7 +1,6 @@
 """One backbone in all its forms, in turn: eager, deploy, compiled, bfloat16, ONNX Runtime."""
 
 import argparse
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -45,8 +44,10 @@ def run_in_bfloat16(model: Any, images: Tensor) -> object:
 
 def measure(args: argparse.Namespace) -> str:
     """Export, time all forms at all shapes, and give a table in Markdown."""
+    if args.rounds < 2:
+        raise UsageError(f'--rounds must be at least 2, got {args.rounds}')
     torch.set_num_threads(args.threads)
-    model: Any = backbone_of(load_subject(Request('model', args.config)).model).eval()
+    model: Any = backbone_of(load_subject(Request('model', args.config)).model)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint, file = Path(folder) / 'weights.pth', Path(folder) / 'backbone.onnx'
         torch.save({'state_dict': model.state_dict()}, checkpoint)
@@ -86,8 +87,6 @@ def main() -> None:
     add('--rounds', type=int, default=5, help='(5)')
     add('--threads', type=int, default=torch.get_num_threads(), help='(%(default)s)')
     args = parser.parse_args()
-    if args.rounds < 2:
-        sys.exit(f'error: --rounds must be at least 2, got {args.rounds}')
     quiet()
     run_tool(lambda: measure(args), print)
 

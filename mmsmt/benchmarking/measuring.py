@@ -70,18 +70,19 @@ def peak_memory(job: Job, settings: Settings) -> int:
         use; a process that keeps some of them for the next buffer holds more.
     """
     prepare_process(settings)
-    if settings.device == 'cpu':
-        ctypes.CDLL('libc.so.6').mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
+    library = None if settings.device == 'cuda' else ctypes.CDLL('libc.so.6')
+    if library:
+        library.mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
     call = prepare(job, settings)
     call()
     gc.collect()
-    if settings.device == 'cuda':
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    # What the first run left in the C library's hands would hide a part of the second's.
-    ctypes.CDLL('libc.so.6').malloc_trim(0)
-    return added_memory(call)
+    if library:
+        # What the first run left in the C library's hands would hide a part of the second's.
+        library.malloc_trim(0)
+        return added_memory(call)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before

@@ -50,13 +50,7 @@ def try_config(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) ->
         cfg.pop(name, None)
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
-        cfg.experiment_name = f'trial_{Path(work_dir).name}'
-        # Of the last visualizer of a name mmengine makes the next; its folder is gone by then.
-        cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=None)
-        runner = build_runner(cfg)
-        model: Any = runner.model
-        model.init_weights()
-        wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
+        runner, model, wrapper = build_for_a_while(cfg)
         start = time.perf_counter()
         loss = forward_and_backward(model, wrapper, _first(runner, cfg.train_dataloader))
         trained = time.perf_counter()
@@ -67,6 +61,16 @@ def try_config(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) ->
         predicted = time.perf_counter()
     missed = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     return Trial(loss, trained - start, predicted - trained, tuple(missed), results)
+
+
+def build_for_a_while(cfg: Config) -> tuple[Any, Any, Any]:
+    """Runner, model with random weights, and optimizer's wrapper, for a `work_dir` that will go."""
+    cfg.experiment_name = '_'.join(Path(cfg.work_dir).parts[-2:])
+    # Of the last visualizer of a name mmengine makes the next; its folder is gone by then.
+    cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=None)
+    runner = build_runner(cfg)
+    runner.model.init_weights()
+    return runner, runner.model, runner.build_optim_wrapper(cfg.optim_wrapper)
 
 
 def _first(runner: Any, loader: dict) -> Any:
