@@ -1,7 +1,10 @@
 """Published accuracy against measured speed."""
 
 from collections.abc import Sequence
+from math import log
 from pathlib import Path
+
+from matplotlib.ticker import LogLocator
 
 from mmsmt.analysis.curves import plt
 from mmsmt.analysis.reports import whole_file
@@ -32,12 +35,17 @@ def plot_accuracy(groups: Sequence[Row], out: Path) -> bool:
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, (group, points) in zip(axes.flat, panels):
-        for row in points:
-            x, y = row['images_per_second'], row['top1']
+        for i, row in enumerate(points):
+            place = row['images_per_second'], row['top1']
             color = 'C3' if row['model'].startswith('plain') else _color(row['model'])
-            axis.plot(x, y, MARKERS[row['way']], color=color, ms=7)
+            axis.plot(*place, MARKERS[row['way']], color=color, ms=7)
             axis.annotate(
-                row['model'], (x, y), (3, 3), textcoords='offset points', fontsize='x-small'
+                row['model'] + (', deploy' if 'deploy' in row['way'] else ''),
+                place,
+                (0, 7 if _labelled_above(points, i) else -13),
+                textcoords='offset points',
+                fontsize='x-small',
+                ha='center',
             )
         family = 'compiled' if group['compiled'] else 'eager'
         axis.set(
@@ -46,6 +54,10 @@ def plot_accuracy(groups: Sequence[Row], out: Path) -> bool:
             ylabel='published ImageNet-1K top-1, %',
             xscale='log',
         )
+        axis.margins(0.15)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        axis.xaxis.set_major_formatter('{x:g}')
+        axis.xaxis.set_minor_formatter('')
         axis.grid(alpha=0.3, which='both')
     figure.tight_layout()
     with whole_file(out) as partial:
@@ -56,7 +68,18 @@ def plot_accuracy(groups: Sequence[Row], out: Path) -> bool:
 
 def _points(group: Row) -> list[Row]:
     rows = faster_layouts(group['rows'])
-    return [row for row in rows if row['top1'] is not None and 'seconds' in row]
+    rows = [row for row in rows if row['top1'] is not None and 'seconds' in row]
+    return sorted(rows, key=lambda row: row['images_per_second'])
+
+
+def _labelled_above(points: list[Row], i: int) -> bool:
+    """Whether a point is the upper of itself and the next in speed; of equals every other one."""
+    speed, top1 = points[i]['images_per_second'], points[i]['top1']
+    others = points[:i] + points[i + 1 :]
+    if not others:
+        return True
+    near = min(others, key=lambda row: abs(log(row['images_per_second'] / speed)))
+    return i % 2 == 0 if near['top1'] == top1 else top1 > near['top1']
 
 
 def _color(model: str) -> str:
