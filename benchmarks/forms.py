@@ -14,26 +14,12 @@ from mmsmt.analysis.subjects import backbone_of, load_subject
 from mmsmt.analysis.timing import time_in_turn
 from mmsmt.benchmarking.workload import compile_network
 from mmsmt.deploy import deploy
+from mmsmt.deploy.checking import open_session
 from mmsmt.deploy.exporting import export
 from mmsmt.engine.launch import UsageError, quiet, run_tool
 
 SHAPES = ((8, 224, 224), (1, 800, 1216))
 USUAL = Path(__file__).parents[1] / 'configs/_base_/backbones/smt_t.py'
-
-
-def open_session(file: Path, threads: int) -> Any:
-    """A session of ONNX Runtime on the CPU.
-
-    Raises:
-        UsageError: If it is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UsageError('needs pip install -r requirements/export.txt') from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(file, options, providers=['CPUExecutionProvider'])
 
 
 def run_in_bfloat16(model: Any, images: Tensor) -> object:

@@ -1,6 +1,7 @@
 """Whether an ONNX file gives in ONNX Runtime what the host gives in PyTorch."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,15 +60,26 @@ def check(
     tried = [(len(images), height, width), (1, height * 3 // 4 + 1, width * 5 // 4 + 1)]
     if size is not None:
         tried = [(len(images), *size), (1, *size)]
-    session = _open(content)
+    session = open_session(content, torch.get_num_threads())
     return [_compare(session, subject, task, images[: shape[0]], shape) for shape in tried]
 
 
-def _open(content: bytes) -> Any:
-    import onnxruntime
+def open_session(content: bytes | Path, threads: int) -> Any:
+    """A session of ONNX Runtime on the CPU.
 
+    Args:
+        content: Of a file, or where it lies.
+        threads: How many it uses.
+
+    Raises:
+        UsageError: If ONNX Runtime is not installed or cannot run the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError('needs pip install -r requirements/export.txt') from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what it has to say comes as exceptions too
     return _run(
         lambda: onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])

@@ -53,7 +53,8 @@ def compare(network: Network, images: Path, monkeypatch: pytest.MonkeyPatch) -> 
         subject = load_subject(Request(kind, *network(kind)))
         task = task_of(subject.model, **options)
         graph = Graph(subject._replace(model=deploy(subject.model)), task)
-        monkeypatch.setattr(checking, '_open', lambda content: EagerSession(graph, change))
+        session = EagerSession(graph, change)
+        monkeypatch.setattr(checking, 'open_session', lambda content, threads: session)
         return check(b'', subject, task, read_samples(images).images)
 
     return run
