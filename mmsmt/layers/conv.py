@@ -9,9 +9,9 @@ def conv_channels_last(conv: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a function that expects (B, C, H, W) to a channels-last map.
 
     A contiguous (B, H, W, C) tensor permuted to (B, C, H, W) *is* PyTorch's
-    `channels_last` memory format, so neither direction moves data. What follows on a convolution
-    in that form belongs into one function: between two permutes PyTorch's compiler may lay a map
-    out in an order of its own, and a batch norm over it takes ten times as long.
+    `channels_last` memory format, so neither direction moves data. A batch norm belongs into one
+    function with what follows it: between two permutes PyTorch's compiler may lay its map out in
+    an order of its own, and takes ten times as long.
 
     Args:
         conv: A convolution, a normalisation, or several functions in one.
