@@ -20,19 +20,19 @@ help: ## list the targets
 
 setup: ## create the environment; the first time on a machine compiles mmcv (about 10 minutes)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mmsmt needs Python 3.10 or newer: try make setup PYTHON=python3.11")'
-	@$(PYTHON) tools/setup_env.py --venv $(VENV)
+	@$(PYTHON) dev/environment/setup_env.py --venv $(VENV)
 
 doctor: ## say what is wrong with the environment and which command mends it
-	@$(PYTHON) tools/doctor.py --python $(BIN)/python
+	@$(PYTHON) dev/environment/doctor.py --python $(BIN)/python
 
 demo: setup ## make data, train and evaluate all three tasks, show the results
-	@$(BIN)/python tools/demo.py
+	@$(BIN)/mmsmt demo
 
 study: setup ## train every mixer on the digits, three seeds each, and compare them on a page
-	@$(BIN)/python tools/study.py
+	@$(BIN)/mmsmt study
 
 soak: setup ## kill trainings of all tasks 200 times each; nothing may be lost (hours, can be interrupted)
-	@$(BIN)/python tools/soak.py
+	@$(BIN)/python dev/kill_campaign.py
 
 lint: setup ## style, types and the direction of imports
 	$(BIN)/ruff check .

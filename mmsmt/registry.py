@@ -1,26 +1,18 @@
 """Child registries of scope `mmsmt`: they make `type='mmsmt.SMT'` resolve from every host."""
 
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
-from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine import registry as root
 from mmengine.registry import Registry
 
-_ENGINE = ['mmsmt.engine']
-MODELS = Registry(
-    'model', parent=MMENGINE_MODELS, scope='mmsmt', locations=['mmsmt.backbones', *_ENGINE]
+
+def _child(name: str, parent: Registry, *locations: str) -> Registry:
+    return Registry(name, parent=parent, scope='mmsmt', locations=list(locations))
+
+
+# Locations are imported at the first look-up, so each registry names no more than its own modules.
+MODELS = _child('model', root.MODELS, 'mmsmt.backbones', 'mmsmt.engine.tta')
+HOOKS = _child('hook', root.HOOKS, 'mmsmt.engine.hooks')
+OPTIM_WRAPPERS = _child('optim_wrapper', root.OPTIM_WRAPPERS, 'mmsmt.engine.optim')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optim wrapper constructor', root.OPTIM_WRAPPER_CONSTRUCTORS, 'mmsmt.engine.optim'
 )
-HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmsmt', locations=_ENGINE)
-OPTIM_WRAPPERS = Registry(
-    'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mmsmt', locations=_ENGINE
-)
-OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optim wrapper constructor',
-    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
-    scope='mmsmt',
-    locations=_ENGINE,
-)
-TRANSFORMS = Registry(
-    'transform', parent=MMENGINE_TRANSFORMS, scope='mmsmt', locations=['mmsmt.datasets.guarding']
-)
+TRANSFORMS = _child('transform', root.TRANSFORMS, 'mmsmt.datasets.guarded_pipeline')

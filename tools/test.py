@@ -4,8 +4,10 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmsmt.engine import apply_test_options, load_config
-from mmsmt.engine.launch import add_common_arguments, build_runner, run_tool
+from mmsmt.checks.data import explain_loader
+from mmsmt.engine.arguments import add_common_arguments, apply_test_options
+from mmsmt.engine.runner import build_runner, load_config
+from mmsmt.engine.tool import run_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +30,7 @@ def main() -> None:
     def prepare() -> Runner:
         cfg = load_config(args)
         apply_test_options(cfg, args)
-        return build_runner(cfg)
+        return build_runner(cfg, explain_loader)
 
     run_tool(prepare, lambda runner: runner.test())
 

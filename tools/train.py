@@ -4,10 +4,12 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmsmt.datasets.guarding import CHOICES
-from mmsmt.engine import apply_train_options, load_config
-from mmsmt.engine.launch import add_common_arguments, build_runner, run_tool
-from mmsmt.linting.before_run import require_sound
+from mmsmt.checks.config.before_training import require_sound
+from mmsmt.checks.data import explain_loader
+from mmsmt.datasets.guarded_pipeline import CHOICES
+from mmsmt.engine.arguments import add_common_arguments, apply_train_options
+from mmsmt.engine.runner import build_runner, load_config
+from mmsmt.engine.tool import run_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,7 +48,7 @@ def main() -> None:
         apply_train_options(cfg, args)
         if not args.no_check:
             require_sound(cfg)
-        return build_runner(cfg)
+        return build_runner(cfg, explain_loader)
 
     run_tool(prepare, lambda runner: runner.train())
 

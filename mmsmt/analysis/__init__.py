@@ -1,9 +1,9 @@
 """Looking at runs and networks: curves, contact sheets, counts."""
 
-from mmsmt.analysis.comparison import plot_comparison, tabulate_results
-from mmsmt.analysis.complexity import Complexity, count_complexity
-from mmsmt.analysis.curves import plot_curves, read_scalars
-from mmsmt.analysis.pictures import contact_sheet
+from mmsmt.analysis.complexity.counter import Complexity, count_complexity
+from mmsmt.analysis.runs.comparison import plot_comparison, tabulate_results
+from mmsmt.analysis.runs.contact_sheet import contact_sheet
+from mmsmt.analysis.runs.curves import plot_curves, read_scalars
 
 __all__ = [
     'Complexity',

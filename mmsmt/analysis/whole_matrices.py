@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from mmsmt.layers.heads import split_heads
+from mmsmt.layers.attention import split_heads
 from mmsmt.mixers import hybrid_scale, msa, self_guided
 
 

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from mmsmt.backbones.weights import ReleasedWeightsModule
-from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention
+from mmsmt.layers import gives_significance, takes_significance
 
 
 class FeatureInfo(NamedTuple):
@@ -170,7 +170,7 @@ class FourStageBackbone(ReleasedWeightsModule):
             x: Images (B, in_channels, H, W).
 
         Returns:
-            One tuple per stage, with one map (B, H_i, W_i) for every hybrid-scale block in it,
+            One tuple per stage, with one map (B, H_i, W_i) for every block in it that gives one,
             so none for a stage without such blocks.
 
         Raises:
@@ -193,17 +193,16 @@ class FourStageBackbone(ReleasedWeightsModule):
         return features, significances
 
     def _run_blocks(self, i: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Run stage i; what a hybrid-scale block finds guides the self-guided ones after it."""
+        """Run stage i; the significance that a block gives serves those after it that take it."""
         maps: list[Tensor] = []
         recompute = self.with_cp[i] and self.training
         for block in cast(nn.ModuleList, self.stages[i]):
-            if isinstance(block.mixer, HybridScaleAttention):
-                x, significance = _run(block, x, recompute=recompute)
+            mixer = cast(nn.Module, block.mixer)
+            guides = maps[-1:] if takes_significance(mixer) else []
+            x = _run(block, x, *guides, recompute=recompute)
+            if gives_significance(mixer):
+                x, significance = x
                 maps.append(significance)
-            elif isinstance(block.mixer, SelfGuidedAttention):
-                x = _run(block, x, maps[-1], recompute=recompute)
-            else:
-                x = _run(block, x, recompute=recompute)
         return x, tuple(maps)
 
     def _check_input(self, x: Tensor) -> None:

@@ -10,7 +10,8 @@ from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.backbones.sg_former import SGFormer
 from mmsmt.backbones.smt import SMT
 from mmsmt.backbones.unified import UnifiedBackbone
-from mmsmt.checkpoints import CheckpointError, LoadReport, Parts, compare, split_state_dict
+from mmsmt.checkpoints import LoadReport, Parts, compare, split_state_dict
+from mmsmt.errors import CheckpointError
 
 # A network takes part by its `dialects`, its name `network` and its `infer`.
 FAMILIES: tuple[type[FourStageBackbone], ...] = (SMT, SGFormer, UnifiedBackbone)

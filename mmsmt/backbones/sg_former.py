@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmsmt.backbones.archs import Inferred, check_size
 from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.backbones.sg_former_archs import infer, resolve_arch
-from mmsmt.backbones.stages import build_stages
+from mmsmt.backbones.stages import Mixers, build_stages
+from mmsmt.backbones.variants import Inferred, check_size
 from mmsmt.checkpoints import Parts
 from mmsmt.checkpoints.sg_former import SG_FORMER_RELEASED
 from mmsmt.layers import ConvNormStem, PositionTable, SeparablePatchEmbed, resample_table
@@ -35,9 +35,11 @@ class SGFormer(FourStageBackbone):
         arch: `pico`, `small`, `medium`, `base`, or a dict of the fields of `SGFormerArch`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
-        **overrides: Fields of `SGFormerArch` that replace the variant's, None for none:
-            `drop_path_rate`, `depths`, `runs`, `mixers` and so on. An entry of `mixers` is a
-            name, a module class, a dict of `type` and arguments, or a list of these.
+        embed_dims, depths, num_heads, mlp_ratios, reductions, runs, window, position_grid,
+            layer_scale_init_value, drop_path_rate, mixers, stacking: Fields of `SGFormerArch`,
+            which describes them; None keeps the variant's. An entry of `mixers` is a name, a
+            module class, a dict of `type` and arguments, or a list of these for the blocks of a
+            stage.
 
     Raises:
         ValueError: If a name, a length or a number of heads is wrong.
@@ -65,9 +67,35 @@ class SGFormer(FourStageBackbone):
         norm_eval: bool = False,
         with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
-        **overrides: Any,
+        *,
+        embed_dims: Sequence[int] | None = None,
+        depths: Sequence[int] | None = None,
+        num_heads: Sequence[int] | None = None,
+        mlp_ratios: Sequence[float] | None = None,
+        reductions: Sequence[int] | None = None,
+        runs: Sequence[Sequence[int]] | None = None,
+        window: int | None = None,
+        position_grid: int | None = None,
+        layer_scale_init_value: float | None = None,
+        drop_path_rate: float | None = None,
+        mixers: Mixers | None = None,
+        stacking: str | None = None,
     ) -> None:
         check_size('in_channels', in_channels)
+        overrides = dict(
+            embed_dims=embed_dims,
+            depths=depths,
+            num_heads=num_heads,
+            mlp_ratios=mlp_ratios,
+            reductions=reductions,
+            runs=runs,
+            window=window,
+            position_grid=position_grid,
+            layer_scale_init_value=layer_scale_init_value,
+            drop_path_rate=drop_path_rate,
+            mixers=mixers,
+            stacking=stacking,
+        )
         spec = resolve_arch(arch, overrides)
         dims = spec.embed_dims
         stem = nn.Sequential(

@@ -10,15 +10,14 @@ from typing import Any
 
 from torch import Tensor
 
-from mmsmt.backbones.archs import (
+from mmsmt.backbones.stages import Mixers, check_stacking
+from mmsmt.backbones.variants import (
     Inferred,
     check_fields,
     infer_stages,
     name_nearest,
     resolve_fields,
 )
-from mmsmt.backbones.stages import check_stacking
-from mmsmt.mixers import MixerSpec
 
 _PAIR = ('hybrid_scale', 'self_guided')
 
@@ -56,7 +55,7 @@ class SGFormerArch:
     position_grid: int = 56
     layer_scale_init_value: float = 0.0
     drop_path_rate: float = 0.0
-    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = (_PAIR, _PAIR, _PAIR, 'msa')
+    mixers: Mixers = (_PAIR, _PAIR, _PAIR, 'msa')
     stacking: str = 'alternate'
 
 
@@ -93,7 +92,7 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SGFor
     Raises:
         ValueError: If the name, a field or a length is wrong; it lists what is right.
     """
-    resolved = resolve_fields('SGFormer', ARCHS, arch, overrides)
+    resolved = resolve_fields(ARCHS, arch, overrides)
     counts = ('embed_dims', 'depths', 'num_heads', 'reductions')
     check_fields(resolved, counts, ('window', 'position_grid'), ('runs',))
     check_stacking(resolved.stacking)

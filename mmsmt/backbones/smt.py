@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmsmt.backbones.archs import Inferred, check_size
 from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.backbones.smt_archs import infer, resolve_arch
-from mmsmt.backbones.stages import build_stages
+from mmsmt.backbones.stages import Mixers, build_stages
+from mmsmt.backbones.variants import Inferred, check_size
 from mmsmt.checkpoints.smt import SMT_RELEASED, SMT_RELEASED_DENSE
 from mmsmt.layers import ConvStem, PatchEmbed
 from mmsmt.registry import MODELS
@@ -26,9 +26,10 @@ class SMT(FourStageBackbone):
         arch: `pico`, `tiny`, `small`, `base`, `large`, or a dict of the fields of `SMTArch`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
-        **overrides: Fields of `SMTArch` that replace the variant's, None for none:
-            `drop_path_rate`, `depths`, `mixers` and so on. An entry of `mixers` is a name, a
-            module class, a dict of `type` and arguments, or a list of these for the stage.
+        embed_dims, depths, mlp_ratios, stem_kernel, layer_scale_init_value, drop_path_rate,
+            sam_heads, sam_expansion, msa_heads, mixers, stacking: Fields of `SMTArch`, which
+            describes them; None keeps the variant's. An entry of `mixers` is a name, a module
+            class, a dict of `type` and arguments, or a list of these for the blocks of a stage.
 
     Raises:
         ValueError: If a name, a length or a number of heads is wrong.
@@ -52,9 +53,33 @@ class SMT(FourStageBackbone):
         norm_eval: bool = False,
         with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
-        **overrides: Any,
+        *,
+        embed_dims: Sequence[int] | None = None,
+        depths: Sequence[int] | None = None,
+        mlp_ratios: Sequence[float] | None = None,
+        stem_kernel: int | None = None,
+        layer_scale_init_value: float | None = None,
+        drop_path_rate: float | None = None,
+        sam_heads: Sequence[int] | None = None,
+        sam_expansion: int | None = None,
+        msa_heads: Sequence[int] | None = None,
+        mixers: Mixers | None = None,
+        stacking: str | None = None,
     ) -> None:
         check_size('in_channels', in_channels)
+        overrides = dict(
+            embed_dims=embed_dims,
+            depths=depths,
+            mlp_ratios=mlp_ratios,
+            stem_kernel=stem_kernel,
+            layer_scale_init_value=layer_scale_init_value,
+            drop_path_rate=drop_path_rate,
+            sam_heads=sam_heads,
+            sam_expansion=sam_expansion,
+            msa_heads=msa_heads,
+            mixers=mixers,
+            stacking=stacking,
+        )
         spec = resolve_arch(arch, overrides)
         dims = spec.embed_dims
         options: list[dict[str, dict[str, Any]]] = [

@@ -9,15 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from mmsmt.backbones.archs import (
+from mmsmt.backbones.stages import Mixers, check_stacking
+from mmsmt.backbones.variants import (
     Inferred,
     check_fields,
     infer_stages,
     name_nearest,
     resolve_fields,
 )
-from mmsmt.backbones.stages import check_stacking
-from mmsmt.mixers import MixerSpec
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class SMTArch:
     sam_heads: Sequence[int] = (4, 4, 4, 4)
     sam_expansion: int = 2
     msa_heads: Sequence[int] = (2, 4, 8, 16)
-    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = ('sam', 'sam', ('sam', 'msa'), 'msa')
+    mixers: Mixers = ('sam', 'sam', ('sam', 'msa'), 'msa')
     stacking: str = 'alternate'
 
 
@@ -88,7 +87,7 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
     Raises:
         ValueError: If the name, a field or a length is wrong; it lists what is right.
     """
-    resolved = resolve_fields('SMT', ARCHS, arch, overrides)
+    resolved = resolve_fields(ARCHS, arch, overrides)
     counts = ('embed_dims', 'depths', 'sam_heads', 'msa_heads')
     check_fields(resolved, counts, ('sam_expansion', 'stem_kernel'))
     if resolved.stem_kernel % 2 == 0:

@@ -6,8 +6,17 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from mmsmt.layers import ConvFFN, ResidualBlock, linear_drop_path_rates
-from mmsmt.mixers import HybridScaleAttention, MixerSpec, SelfGuidedAttention, build_mixer
+from mmsmt.layers import (
+    ConvFFN,
+    ResidualBlock,
+    gives_significance,
+    linear_drop_path_rates,
+    takes_significance,
+)
+from mmsmt.mixers import MixerSpec, build_mixer
+
+# One entry a stage: a mixer, or several that are distributed over its blocks.
+Mixers = Sequence[MixerSpec | Sequence[MixerSpec]]
 
 
 class StageFields(Protocol):
@@ -20,7 +29,7 @@ class StageFields(Protocol):
     @property
     def mlp_ratios(self) -> Sequence[float]: ...
     @property
-    def mixers(self) -> Sequence[MixerSpec | Sequence[MixerSpec]]: ...
+    def mixers(self) -> Mixers: ...
     @property
     def stacking(self) -> str: ...
     @property
@@ -55,15 +64,15 @@ def stack_mixers(
 
 
 def check_guidance(stage: int, blocks: Sequence[ResidualBlock]) -> None:
-    """Refuse, by a ValueError, a self-guided block without a hybrid-scale one before it."""
+    """Raise ValueError if a block takes significance and none before it gives any."""
     for block in blocks:
-        if isinstance(block.mixer, HybridScaleAttention):
-            return
-        if isinstance(block.mixer, SelfGuidedAttention):
+        if takes_significance(block.mixer):
             raise ValueError(
-                f'mixers: the first self-guided block of stage {stage} needs a hybrid-scale '
-                'block before it'
+                f'mixers: {type(block.mixer).__name__} takes significance, so a block before it in '
+                f'stage {stage} has to give it, as one with HybridScaleAttention does'
             )
+        if gives_significance(block.mixer):
+            return
 
 
 def build_stages(
@@ -71,6 +80,8 @@ def build_stages(
     options: Sequence[dict[str, dict[str, Any]]],
     ffn: Callable[[int, float], nn.Module] = ConvFFN,
     norm_eps: Mapping[type[nn.Module], float] = MappingProxyType({}),
+    position: Callable[[int, nn.Module], nn.Module | None] = lambda stage, mixer: None,
+    keep_position: bool = True,
 ) -> list[list[ResidualBlock]]:
     """The blocks of all stages, their drop path rising over the whole network.
 
@@ -79,13 +90,16 @@ def build_stages(
         options: For each stage, what the network gives to a mixer of a name.
         ffn: Builds the feed-forward of a block from its channels and its ratio.
         norm_eps: Epsilon of the norms of blocks with a mixer of a class, 1e-6 of all others.
+        position: Builds what adds positions to the first block of a stage, from the stage's index
+            and that block's mixer; None for nothing.
+        keep_position: See `ResidualBlock`.
 
     Returns:
         The blocks of each stage.
 
     Raises:
         ValueError: If a mixer is unknown, too many are given, their arguments do not fit, or a
-            self-guided one has no guide.
+            one lacks the significance that it takes.
     """
     rates = linear_drop_path_rates(arch.drop_path_rate, arch.depths)
     stages = []
@@ -100,8 +114,10 @@ def build_stages(
                 drop_path=rate,
                 layer_scale_init_value=arch.layer_scale_init_value,
                 norm_eps=norm_eps.get(type(mixer), 1e-6),
+                position=None if j else position(i, mixer),
+                keep_position=keep_position,
             )
-            for mixer, rate in zip(built, rates[i], strict=True)
+            for j, (mixer, rate) in enumerate(zip(built, rates[i], strict=True))
         ]
         check_guidance(i + 1, blocks)
         stages.append(blocks)

@@ -13,11 +13,11 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmsmt.backbones.archs import Inferred, check_size
 from mmsmt.backbones.base import FourStageBackbone
-from mmsmt.backbones.stages import build_stages
+from mmsmt.backbones.stages import Mixers, build_stages
 from mmsmt.backbones.unified_archs import BEHAVIOURS, map_sizes, resolve_arch
 from mmsmt.backbones.unified_weights import fit_tables, infer
+from mmsmt.backbones.variants import Inferred, check_size
 from mmsmt.checkpoints import Parts
 from mmsmt.checkpoints.unified import UNIFIED_RELEASED
 from mmsmt.layers import FFN, PatchEmbed, PositionMap, TwoStepStem, init_truncated
@@ -50,9 +50,11 @@ class UnifiedBackbone(FourStageBackbone):
         behaviour: `classification` or `detection`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
-        **overrides: Fields of `UnifiedArch` that replace the variant's, None for none:
-            `drop_path_rate`, `depths`, `image_size`, `mixers` and so on. An entry of `mixers`
-            is a name, a module class, a dict of `type` and arguments, or a list of these.
+        embed_dims, depths, num_heads, mlp_ratios, reductions, window, sam_heads, image_size,
+            layer_scale_init_value, drop_path_rate, mixers, stacking: Fields of `UnifiedArch`,
+            which describes them; None keeps the variant's. An entry of `mixers` is a name, a
+            module class, a dict of `type` and arguments, or a list of these for the blocks of a
+            stage.
 
     Raises:
         ValueError: If a name, a length or a number of heads is wrong.
@@ -79,11 +81,37 @@ class UnifiedBackbone(FourStageBackbone):
         norm_eval: bool = False,
         with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
-        **overrides: Any,
+        *,
+        embed_dims: Sequence[int] | None = None,
+        depths: Sequence[int] | None = None,
+        num_heads: Sequence[int] | None = None,
+        mlp_ratios: Sequence[float] | None = None,
+        reductions: Sequence[int] | None = None,
+        window: int | None = None,
+        sam_heads: Sequence[int] | None = None,
+        image_size: int | tuple[int, int] | None = None,
+        layer_scale_init_value: float | None = None,
+        drop_path_rate: float | None = None,
+        mixers: Mixers | None = None,
+        stacking: str | None = None,
     ) -> None:
         if behaviour not in BEHAVIOURS:
             raise ValueError(f'unknown behaviour {behaviour!r}; known: {", ".join(BEHAVIOURS)}')
         check_size('in_channels', in_channels)
+        overrides = dict(
+            embed_dims=embed_dims,
+            depths=depths,
+            num_heads=num_heads,
+            mlp_ratios=mlp_ratios,
+            reductions=reductions,
+            window=window,
+            sam_heads=sam_heads,
+            image_size=image_size,
+            layer_scale_init_value=layer_scale_init_value,
+            drop_path_rate=drop_path_rate,
+            mixers=mixers,
+            stacking=stacking,
+        )
         spec = resolve_arch(mixer, arch, overrides)
         dims, detects = spec.embed_dims, behaviour == 'detection'
         masks = dict(mask_padding=not detects)
@@ -104,11 +132,12 @@ class UnifiedBackbone(FourStageBackbone):
                 spec.num_heads, spec.reductions, spec.sam_heads, strict=True
             )
         ]
-        stages = build_stages(spec, options, FFN, _NORM_EPS)
-        for dim, blocks, size in zip(dims, stages, map_sizes(spec.image_size), strict=True):
-            if isinstance(blocks[0].mixer, SpatialReductionAttention):
-                blocks[0].position = PositionMap(dim, size)
-                blocks[0].keep_position = not detects
+        sizes = map_sizes(spec.image_size)
+
+        def position(stage: int, mixer: nn.Module) -> nn.Module | None:
+            has_one = isinstance(mixer, SpatialReductionAttention)
+            return PositionMap(dims[stage], sizes[stage]) if has_one else None
+
         norms: list[nn.Module] = [nn.LayerNorm(dim, eps=1e-6) for dim in dims]
         if detects:  # under names of their own: a file tells which of the two its norms are
             norms = [nn.Sequential(OrderedDict(out=norm)) for norm in norms]
@@ -122,7 +151,7 @@ class UnifiedBackbone(FourStageBackbone):
                     for i in range(1, 4)
                 ),
             ],
-            stages=stages,
+            stages=build_stages(spec, options, FFN, _NORM_EPS, position, keep_position=not detects),
             norms=norms,
             embed_dims=dims,
             chain_norms=not detects,

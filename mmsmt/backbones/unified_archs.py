@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmsmt.backbones.archs import check_fields, check_size, resolve_fields
-from mmsmt.backbones.stages import check_stacking
-from mmsmt.mixers import MixerSpec
+from mmsmt.backbones.stages import Mixers, check_stacking
+from mmsmt.backbones.variants import check_fields, check_size, resolve_fields
 
 BEHAVIOURS = ('classification', 'detection')
 
@@ -53,7 +52,7 @@ class UnifiedArch:
     image_size: int | tuple[int, int] = 224
     layer_scale_init_value: float = 1e-6
     drop_path_rate: float = 0.0
-    mixers: Sequence[MixerSpec | Sequence[MixerSpec]] = ()
+    mixers: Mixers = ()
     stacking: str = 'alternate'
 
 
@@ -145,7 +144,7 @@ def resolve_arch(mixer: str, arch: str | dict[str, Any], overrides: dict[str, An
     """
     if not isinstance(mixer, str) or mixer not in ARCHS:
         raise ValueError(f'unknown mixer {mixer!r}; known: {", ".join(ARCHS)}')
-    resolved = resolve_fields('UnifiedBackbone', ARCHS[mixer], arch, overrides)
+    resolved = resolve_fields(ARCHS[mixer], arch, overrides)
     check_size('window', resolved.window)
     if not resolved.mixers:
         resolved = replace(resolved, mixers=(mixer,) * 4)

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmsmt.backbones.archs import Inferred, infer_stages, name_nearest
 from mmsmt.backbones.unified_archs import ARCHS, BEHAVIOURS
+from mmsmt.backbones.variants import Inferred, infer_stages, name_nearest
 from mmsmt.layers import stretch_map
 
 

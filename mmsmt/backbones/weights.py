@@ -8,15 +8,9 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmsmt.backbones.archs import Inferred
-from mmsmt.checkpoints import (
-    CheckpointError,
-    Dialect,
-    Parts,
-    compare,
-    load_checkpoint,
-    split_state_dict,
-)
+from mmsmt.backbones.variants import Inferred
+from mmsmt.checkpoints import Dialect, Parts, compare, load_checkpoint, split_state_dict
+from mmsmt.errors import CheckpointError
 
 
 class ReleasedWeightsModule(BaseModule):

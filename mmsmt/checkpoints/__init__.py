@@ -7,10 +7,10 @@ fits. A backbone's `load_state_dict` does the last two by itself.
 
 from mmsmt.checkpoints.atomic import remove_unfinished, write_atomically
 from mmsmt.checkpoints.dialects import Dialect, Parts, split_state_dict
-from mmsmt.checkpoints.errors import CheckpointError
-from mmsmt.checkpoints.reading import load_checkpoint, read_container
+from mmsmt.checkpoints.reader import load_checkpoint, read_container
 from mmsmt.checkpoints.report import LoadReport, compare
-from mmsmt.checkpoints.writing import select_head_rows, to_host, write_checkpoint
+from mmsmt.checkpoints.writer import select_head_rows, to_host, write_checkpoint
+from mmsmt.errors import CheckpointError
 
 __all__ = [
     'CheckpointError',

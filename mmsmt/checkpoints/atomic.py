@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from mmsmt.checkpoints.errors import CheckpointError
+from mmsmt.errors import CheckpointError
 
 UNFINISHED = '.unfinished'
 

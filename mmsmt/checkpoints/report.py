@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mmsmt.checkpoints.errors import CheckpointError
+from mmsmt.errors import CheckpointError
 
 _SHOWN = 4
 

@@ -1,5 +1,5 @@
 """Inference-time forms of backbones: equal outputs, fewer and larger steps."""
 
-from mmsmt.deploy.deploying import deploy
+from mmsmt.deploy.convert import deploy
 
 __all__ = ['deploy']

@@ -1,20 +1,20 @@
 """Floor 1: building blocks that know nothing of a network. All maps are (B, H, W, C)."""
 
-from mmsmt.layers.block import ResidualBlock
+from mmsmt.layers.activation_checkpoint import recomputed
+from mmsmt.layers.attention import attend, split_heads
+from mmsmt.layers.block import ResidualBlock, gives_significance, mix, takes_significance
+from mmsmt.layers.constant_cache import remembered
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.drop_path import DropPath, linear_drop_path_rates
 from mmsmt.layers.ffn import FFN, ConvFFN
 from mmsmt.layers.group_norm_embed import ConvNormStem, SeparablePatchEmbed
-from mmsmt.layers.heads import attend, split_heads
 from mmsmt.layers.init import init_layer, init_truncated
 from mmsmt.layers.layer_scale import LayerScale
 from mmsmt.layers.lepe import LocalPosition
 from mmsmt.layers.linear import Linear, suits_onednn
 from mmsmt.layers.patch_embed import ConvStem, PatchEmbed, TwoStepStem
 from mmsmt.layers.position import PositionMap, PositionTable, resample_table, stretch_map
-from mmsmt.layers.received import received_attention
-from mmsmt.layers.recomputed import recomputed
-from mmsmt.layers.remembered import remembered
+from mmsmt.layers.significance import received_attention
 from mmsmt.layers.windows import from_windows, pad_to_multiple, to_windows
 
 __all__ = [
@@ -35,9 +35,11 @@ __all__ = [
     'attend',
     'conv_channels_last',
     'from_windows',
+    'gives_significance',
     'init_layer',
     'init_truncated',
     'linear_drop_path_rates',
+    'mix',
     'pad_to_multiple',
     'received_attention',
     'recomputed',
@@ -46,5 +48,6 @@ __all__ = [
     'split_heads',
     'stretch_map',
     'suits_onednn',
+    'takes_significance',
     'to_windows',
 ]

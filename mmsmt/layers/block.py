@@ -1,15 +1,25 @@
 """The pre-norm block that every network here stacks, whatever its mixer."""
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from mmsmt.layers.drop_path import DropPath
 from mmsmt.layers.layer_scale import LayerScale
 
 
-def _as_tuple(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return result if isinstance(result, tuple) else (result,)
+def gives_significance(mixer: nn.Module) -> bool:
+    """Whether a mixer declares that it returns a significance map (B, H, W) with its map."""
+    return bool(getattr(mixer, 'gives_significance', False))
+
+
+def takes_significance(mixer: nn.Module) -> bool:
+    """Whether a mixer declares that it takes a significance map (B, H, W) with its map."""
+    return bool(getattr(mixer, 'takes_significance', False))
+
+
+def mix(mixer: nn.Module, x: Tensor, significance: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Call a mixer with what it takes; returns the map, and the significance that it gives."""
+    mixed = mixer(x, significance) if takes_significance(mixer) else mixer(x)
+    return mixed if gives_significance(mixer) else (mixed, None)
 
 
 class ResidualBlock(nn.Module):
@@ -17,18 +27,16 @@ class ResidualBlock(nn.Module):
 
     Args:
         dim: Number of channels C.
-        mixer: Module on (B, H, W, C); it may take and give further tensors.
+        mixer: Module on (B, H, W, C). One with a true attribute `gives_significance` returns the
+            map and a significance map (B, H, W); one with `takes_significance` takes such a map as
+            its second argument.
         ffn: Module on (B, H, W, C).
         drop_path: Stochastic-depth rate of both branches.
         layer_scale_init_value: Initial layer scale; 0 for none.
         norm_eps: Epsilon of both layer norms.
-
-    `position` may be set to a module on (B, H, W, C) that adds positions to the block's input;
-    they stay in the result, unless `keep_position` is set to False: then only the mixer sees
-    them.
+        position: Module on (B, H, W, C) that adds positions to the input; None for none.
+        keep_position: Whether positions stay in the result. False: only the mixer sees them.
     """
-
-    keep_position = True
 
     def __init__(
         self,
@@ -38,6 +46,8 @@ class ResidualBlock(nn.Module):
         drop_path: float = 0.0,
         layer_scale_init_value: float = 0.0,
         norm_eps: float = 1e-6,
+        position: nn.Module | None = None,
+        keep_position: bool = True,
     ) -> None:
         super().__init__()
 
@@ -46,7 +56,8 @@ class ResidualBlock(nn.Module):
                 LayerScale(dim, layer_scale_init_value) if layer_scale_init_value else nn.Identity()
             )
 
-        self.position: nn.Module = nn.Identity()
+        self.keep_position = keep_position
+        self.position = position or nn.Identity()
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
         self.mixer = mixer
         self.scale1 = scale()
@@ -55,18 +66,20 @@ class ResidualBlock(nn.Module):
         self.scale2 = scale()
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, *guides: Tensor) -> Any:
+    def forward(
+        self, x: Tensor, significance: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Map (B, H, W, C) to (B, H, W, C).
 
         Args:
             x: The map.
-            *guides: What the mixer takes beside a map.
+            significance: (B, H, W), for a mixer that takes it.
 
         Returns:
-            The map; where the mixer gives more than one, a tuple of it and the rest.
+            The map; where the mixer gives significance, the map and that.
         """
         placed = self.position(x)
-        mixed, *rest = _as_tuple(self.mixer(self.norm1(placed), *guides))
+        mixed, found = mix(self.mixer, self.norm1(placed), significance)
         x = (placed if self.keep_position else x) + self.drop_path(self.scale1(mixed))
         x = x + self.drop_path(self.scale2(self.ffn(self.norm2(x))))
-        return (x, *rest) if rest else x
+        return x if found is None else (x, found)

@@ -7,10 +7,10 @@ added to the convolution's output before the activation.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.layers.activation_checkpoint import recomputed
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.init import init_layer
 from mmsmt.layers.linear import Linear
-from mmsmt.layers.recomputed import recomputed
 
 
 class ConvFFN(nn.Module):

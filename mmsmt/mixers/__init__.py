@@ -1,7 +1,7 @@
 """Floor 2: spatial token mixers, one a file; modules on maps (B, H, W, C) -> (B, H, W, C).
 
-Two go in pairs: `HybridScaleAttention` also returns the significance of the pixels,
-`SelfGuidedAttention` takes it as a second argument.
+A mixer declares what it gives or takes besides the map: with `gives_significance = True` it also
+returns the significance of the pixels, with `takes_significance = True` it takes that second.
 """
 
 import inspect

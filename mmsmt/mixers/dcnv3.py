@@ -5,7 +5,7 @@ unified models (https://arxiv.org/abs/2211.05781).
 
 No operator of a host is needed: without gradients an embedding bag samples, in a quarter to half
 of the time of the next; with them `F.grid_sample`, fastest or nearly so, while the bag's backward
-pass takes up to twice as long (figures: `benchmarks/dcnv3_operators.py`).
+pass takes up to twice as long (figures: `dev/operators/dcnv3_operators.py`).
 """
 
 import torch

@@ -36,6 +36,8 @@ class HybridScaleAttention(nn.Module):
         ValueError: If `num_heads` is odd or `dim` no multiple of it, or a size is below 1.
     """
 
+    gives_significance = True
+
     def __init__(self, dim: int, num_heads: int = 2, reduction: int = 8, window: int = 7) -> None:
         super().__init__()
         if num_heads < 2 or num_heads % 2 or dim % num_heads:

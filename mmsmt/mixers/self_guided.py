@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mmsmt.layers import Linear, LocalPosition, attend, init_layer
 
 
-def share_out(tokens: int, parts: int) -> list[int]:
+def split_sizes(tokens: int, parts: int) -> list[int]:
     """Sizes of the parts that sorted tokens fall into: halves, or quarter, half, quarter."""
     outer = tokens // (2 * (parts - 1))
     return [outer, tokens - outer] if parts == 2 else [outer, tokens - 2 * outer, outer]
@@ -37,6 +37,8 @@ class SelfGuidedAttention(nn.Module):
         ValueError: If `num_heads` is odd or `dim` no multiple of it, or `runs` is no two or
             three numbers from 1.
     """
+
+    takes_significance = True
 
     def __init__(self, dim: int, num_heads: int = 2, runs: Sequence[int] = (196, 56, 28)) -> None:
         super().__init__()
@@ -76,7 +78,7 @@ class SelfGuidedAttention(nn.Module):
         tokens = x.flatten(1, 2)
         order = significance.flatten(1).argsort(dim=1, stable=True)
         slots, sizes, start = [], [], 0
-        for run, part in zip(self.runs, share_out(tokens.shape[1], len(self.runs)), strict=True):
+        for run, part in zip(self.runs, split_sizes(tokens.shape[1], len(self.runs)), strict=True):
             sizes.append(-(-part // run) * run)
             places = torch.arange(sizes[-1], device=x.device).clamp(max=part - 1)
             slots.append(start + places)

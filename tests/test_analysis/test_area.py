@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmsmt.analysis import area_report
-from mmsmt.analysis.area import (
+from mmsmt.analysis.whole_matrices import count_matrix_bytes, whole_matrices
+from mmsmt.backbones import SGFormer
+from mmsmt.benchmark import area_report
+from mmsmt.benchmark.area import (
     FORWARD,
     STEPS,
     TRAINING,
@@ -17,10 +19,8 @@ from mmsmt.analysis.area import (
     peak_memory,
     whole_bytes,
 )
-from mmsmt.analysis.area_report import GIB, plot_area, report_area, tabulate_area
-from mmsmt.analysis.whole_matrices import count_matrix_bytes, whole_matrices
-from mmsmt.backbones import SGFormer
-from mmsmt.engine.launch import UsageError
+from mmsmt.benchmark.area_report import GIB, plot_area, report_area, tabulate_area
+from mmsmt.errors import UsageError
 
 
 @pytest.mark.parametrize('size', [(64, 64), (45, 97), (1, 3)], ids=str)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from mmsmt.analysis import plot_comparison, tabulate_results
-from mmsmt.analysis.comparison import read_series
+from mmsmt.analysis.runs.comparison import read_series
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'plot_logs.py'
+TOOL = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/plot_logs.py'
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import ResNet50_Weights, resnet50
 
-from mmsmt.analysis.complexity import Complexity, count_complexity
-from mmsmt.analysis.counting import count_config
-from mmsmt.analysis.recipe import build_on_meta
+from mmsmt.analysis.complexity.config import count_config
+from mmsmt.analysis.complexity.counter import Complexity, count_complexity
 from mmsmt.backbones import SMT
+from mmsmt.hosts.meta_device import build_on_meta
 
 
 class Network(nn.Module):

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mmsmt.analysis.invariance import compare_logits, measure_invariance
-from mmsmt.analysis.variants import Protocol, make_variants
+from mmsmt.analysis.invariance.metrics import compare_logits, measure_invariance
+from mmsmt.analysis.invariance.variants import Protocol, make_variants
 
 PROTOCOL = Protocol(56, 64, 'mended')
 HALF = 8

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmsmt.analysis.modulation import effective_area, head_reaches, modulation_maps, sam_blocks
+from mmsmt.analysis.modulation.maps import effective_area, head_reaches, modulation_maps, sam_blocks
 from mmsmt.backbones import SMT, SGFormer
 
 

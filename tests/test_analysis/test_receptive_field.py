@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmsmt.analysis.receptive_field import (
+from mmsmt.analysis.receptive_field.fields import (
     area_ratios,
     effective_receptive_field,
     held_shares,

@@ -8,16 +8,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmsmt.analysis.significance import (
+from mmsmt.analysis.significance.maps import (
     BlockMap,
     look_at_guidance,
     rank_inside_outside,
     rank_pixels,
     run_lengths,
 )
-from mmsmt.analysis.significance_picture import MERGED, draw_guidance
+from mmsmt.analysis.significance.picture import MERGED, draw_guidance
 from mmsmt.backbones import SMT, SGFormer
-from mmsmt.engine.launch import UsageError
+from mmsmt.errors import UsageError
 from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsmt.analysis.study import Member, measure_speed, write_report
+from mmsmt.study.page import Member, measure_speed, write_report
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/digits'
 SMT = str(CONFIGS / 'cls_smt_pico.py')

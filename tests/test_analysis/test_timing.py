@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmsmt.analysis import timing
+from mmsmt.benchmark import timing
 
 
 def test_calls_take_turns_and_warmup_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

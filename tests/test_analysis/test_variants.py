@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsmt.analysis.variants import (
+from mmsmt.analysis.invariance.variants import (
     DIRECTIONS,
     FORMS,
     RATIOS,

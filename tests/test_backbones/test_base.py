@@ -1,6 +1,8 @@
 """What every four-stage network shares: outputs, freezing, batch norms, what it keeps."""
 
 import copy
+import dataclasses
+import inspect
 import pickle
 from collections.abc import Callable
 from itertools import combinations
@@ -33,6 +35,18 @@ def test_out_indices_choose_and_order_the_outputs(
 
 def test_one_index_may_be_a_number(any_pico: Callable) -> None:
     assert any_pico(out_indices=3).feature_info == (FeatureInfo(channels=256, stride=32),)
+
+
+def test_the_signature_names_every_field_of_a_variant(any_pico: Callable) -> None:
+    network = type(any_pico())
+    named = {
+        name
+        for name, parameter in inspect.signature(network).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    assert named == {field.name for field in dataclasses.fields(any_pico().arch)}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dephts'"):
+        any_pico(dephts=(1, 1, 1, 1))
 
 
 def test_stages_after_the_last_output_do_not_run(any_pico: Callable, images: Callable) -> None:

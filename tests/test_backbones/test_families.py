@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmsmt.backbones import SMT, FourStageBackbone, SGFormer
 from mmsmt.backbones.families import FAMILIES, identify
-from mmsmt.checkpoints import CheckpointError
+from mmsmt.errors import CheckpointError
 
 RELEASED = [
     *(('smt', 'SMT', arch) for arch in ('tiny', 'small', 'base', 'large')),

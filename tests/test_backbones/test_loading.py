@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from mmsmt.backbones import SMT
-from mmsmt.checkpoints import CheckpointError
+from mmsmt.errors import CheckpointError
 
 State = dict[str, Tensor]
 

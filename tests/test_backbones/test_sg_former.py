@@ -72,7 +72,6 @@ REFUSED: list[tuple[dict, str]] = [
     ({'arch': 'huge'}, "unknown arch 'huge'; known: pico, small, medium, base"),
     ({'arch': {'depths': (1, 1, 1, 1)}}, r"arch needs \['depths', 'embed_dims'\] and may have"),
     ({'arch': 3}, 'arch must be a name or a dict of fields, got 3'),
-    ({'head': 1}, r"SGFormer has no \['head'\]; fields of a variant: \['depths',"),
     ({'depths': (0, 1, 1, 1)}, r'depths must be whole and at least 1, got \(0, 1, 1, 1\)'),
     ({'reductions': (8, 4, 0, 1)}, r'reductions must be whole and at least 1, got \(8, 4, 0, 1\)'),
     ({'mlp_ratios': (0, 1, 1, 1)}, 'mlp_ratios must be positive'),

@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmsmt.backbones import SMT, SGFormer
-from mmsmt.checkpoints import CheckpointError
-from mmsmt.engine.loading import StrictLoadHook
+from mmsmt.engine.hooks.strict_load import StrictLoadHook
+from mmsmt.errors import CheckpointError
 from mmsmt.layers import resample_table
 from mmsmt.mixers import HybridScaleAttention, MultiHeadSelfAttention, SelfGuidedAttention
 from mmsmt.mixers import hybrid_scale as hybrid_scale_module

@@ -174,7 +174,6 @@ REFUSED: list[tuple[dict, str]] = [
     ({'mlp_ratios': (0, 1, 1, 1)}, 'mlp_ratios must be positive'),
     ({'mixers': ('sam', 'sam', [], 'msa')}, 'mixers: 0 given for a stage of'),
     ({'mixers': (['sam'] * 3, 'sam', 'sam', 'msa')}, 'mixers: 3 given for a stage of 1 blocks'),
-    ({'dephts': (1, 1, 1, 1)}, r"SMT has no \['dephts'\]; fields of a variant: \['depths',"),
     ({'arch': None}, 'arch must be a name or a dict of fields, got None'),
     ({'stem_kernel': 4}, 'stem_kernel must be odd, got 4'),
     ({'stem_kernel': -1}, 'stem_kernel must be whole and at least 1, got -1'),

@@ -153,7 +153,6 @@ def test_conv_head(images: Callable) -> None:
         ),
         ({'arch': 'large'}, "unknown arch 'large'; known: pico, micro, tiny, small, base"),
         ({'behaviour': 'tracking'}, "unknown behaviour 'tracking'; known: classification, det"),
-        ({'head': 1}, r"UnifiedBackbone has no \['head'\]; fields of a variant: \['depths',"),
         ({'depths': (1, 1, 1)}, 'depths needs one entry for each of the 4 stages'),
         ({'mlp_ratios': (0, 1, 1, 1)}, 'mlp_ratios must be positive'),
         ({'window': 0}, 'window must be whole and at least 1, got 0'),

@@ -15,8 +15,9 @@ from mmsmt.analysis import count_complexity
 from mmsmt.backbones import ConvHead, UnifiedBackbone
 from mmsmt.backbones.families import identify
 from mmsmt.backbones.unified_weights import fit_tables
-from mmsmt.checkpoints import CheckpointError, to_host
-from mmsmt.engine.loading import StrictLoadHook
+from mmsmt.checkpoints import to_host
+from mmsmt.engine.hooks.strict_load import StrictLoadHook
+from mmsmt.errors import CheckpointError
 
 PUBLISHED = ('halo', 'sra', 'window', 'dwconv', 'dcnv3')
 SCALES = ('micro', 'tiny', 'small', 'base')

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmsmt.checkpoints import CheckpointError, remove_unfinished, write_atomically
+from mmsmt.checkpoints import remove_unfinished, write_atomically
+from mmsmt.errors import CheckpointError
 
 OLD, NEW = b'old' * 1000, b'new' * 2000
 # The calls of one writing, in order; the second flush is that of the folder.

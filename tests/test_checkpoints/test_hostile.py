@@ -23,8 +23,9 @@ from hostile_corpus import (
 from torch import Tensor, nn
 
 from mmsmt.backbones import SMT
-from mmsmt.checkpoints import CheckpointError, load_checkpoint, read_container
-from mmsmt.engine.loading import fit_weights
+from mmsmt.checkpoints import load_checkpoint, read_container
+from mmsmt.errors import CheckpointError
+from mmsmt.hosts.weights import fit_weights
 
 STATE = {'a.weight': torch.linspace(-1, 1, 1000).reshape(40, 25), 'a.bias': torch.arange(3.0)}
 FORMATS = ('x.pth', 'x.legacy.pth', 'x.safetensors')

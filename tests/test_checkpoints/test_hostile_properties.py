@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmsmt.checkpoints import CheckpointError, load_checkpoint
+from mmsmt.checkpoints import load_checkpoint
+from mmsmt.errors import CheckpointError
 
 STATE = {'a.weight': torch.linspace(-1, 1, 60).reshape(6, 10), 'a.bias': torch.arange(3.0)}
 WHOLE = {ending: packed(STATE, ending) for ending in FORMATS}

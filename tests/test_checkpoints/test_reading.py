@@ -17,7 +17,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
-from mmsmt.checkpoints import CheckpointError, load_checkpoint, read_container
+from mmsmt.checkpoints import load_checkpoint, read_container
+from mmsmt.errors import CheckpointError
 
 WEIGHTS = {'a.weight': torch.arange(6.0).reshape(2, 3), 'a.bias': torch.ones(2)}
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmsmt.checkpoints import CheckpointError, LoadReport, compare
+from mmsmt.checkpoints import LoadReport, compare
+from mmsmt.errors import CheckpointError
 
 MODEL = {
     'a.weight': torch.zeros(2, 3),

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from mmsmt.checkpoints import (
-    CheckpointError,
     Parts,
     load_checkpoint,
     read_container,
@@ -20,6 +19,7 @@ from mmsmt.checkpoints import (
     to_host,
     write_checkpoint,
 )
+from mmsmt.errors import CheckpointError
 
 FORMATS = ('.pth', '.safetensors')
 WEIGHTS = {'a.weight': torch.arange(6.0).reshape(2, 3), 'a.bias': torch.ones(2)}

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmsmt.backbones import SMT, SGFormer, UnifiedBackbone
-from mmsmt.datasets import Parameters, prepare_digits
-from mmsmt.engine.launch import build_runner
+from mmsmt.datasets.digits import Parameters, prepare_digits
+from mmsmt.engine.runner import build_runner
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'digits'
 

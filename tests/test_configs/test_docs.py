@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmsmt.engine.trial import try_config
+from mmsmt.checks.trial import try_config
 
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
 CONFIGS = [

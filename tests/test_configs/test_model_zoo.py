@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import make_model_zoo as zoo
 import modelindex
 import pytest
 import yaml
 from mmengine.config import Config
 
-from mmsmt.analysis import zoo
-from mmsmt.analysis.counting import count_config
+from mmsmt.analysis.complexity.config import count_config
 from mmsmt.backbones import SMT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,10 +127,10 @@ def edit(project: Path, change: Any) -> None:
 
 
 def run(project: Path, *options: str) -> object:
-    """What tools/make_model_zoo.py exits with: None, or its message."""
+    """What dev/make_model_zoo.py exits with: None, or its message."""
     sys.argv = ['make_model_zoo.py', '--root', str(project), *options]
     with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / 'tools/make_model_zoo.py'), run_name='__main__')
+        runpy.run_path(str(ROOT / 'dev/make_model_zoo.py'), run_name='__main__')
     return end.value.code
 
 

@@ -13,7 +13,8 @@ import pytest
 from mmengine.config import Config
 from torch import nn
 
-from mmsmt.analysis.recipe import build_on_meta, read_recipe
+from mmsmt.checks.recipe import read_recipe
+from mmsmt.hosts.meta_device import build_on_meta
 
 NORMS = (nn.LayerNorm, nn.BatchNorm2d, nn.GroupNorm)
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

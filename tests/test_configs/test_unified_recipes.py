@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmsmt.analysis.recipe import build_on_meta, read_recipe
+from mmsmt.checks.recipe import read_recipe
+from mmsmt.hosts.meta_device import build_on_meta
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SCALES = ('micro', 't', 's', 'b')

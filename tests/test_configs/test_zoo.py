@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmsmt.engine.trial import try_config
+from mmsmt.checks.trial import try_config
 
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 LEAVES = [path for task in ('cls', 'det', 'seg') for path in sorted((ROOT / task).glob('*.py'))]
@@ -21,7 +21,7 @@ def smallest_of_each_kind() -> list[Path]:
     """Of configs that differ in the size of the backbone alone, the smallest.
 
     The others are built where their recipes are read, linted and counted; all of them run by
-    `python tools/try_config.py configs/*/*.py`.
+    `mmsmt check trial configs/*/*.py`.
     """
     chosen: dict[str, Path] = {}
     size = f'_({"|".join(SIZES)})_'

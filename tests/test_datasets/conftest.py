@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsmt.datasets import Parameters, prepare_digits
+from mmsmt.datasets.digits import Parameters, prepare_digits
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'prepare_digits.py'

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.datasets import load_digits, load_sample_images
 
-from mmsmt.datasets import load_photographs, load_split
+from mmsmt.datasets.digits import load_photographs, load_split
 
 VAL_START = [10, 21, 24, 25, 28, 32, 34, 35]
 

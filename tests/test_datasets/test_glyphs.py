@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsmt.datasets import load_split
-from mmsmt.datasets.glyphs import draw_glyph, draw_random_glyph
+from mmsmt.datasets.digits import load_split
+from mmsmt.datasets.digits.glyphs import draw_glyph, draw_random_glyph
 
 BAR = np.zeros((8, 8), dtype=np.float32)
 BAR[:, 3:5] = 1

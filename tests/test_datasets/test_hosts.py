@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsmt.datasets import CLASSES, Parameters, load_split
+from mmsmt.datasets.digits import CLASSES, Parameters, load_split
 
 
 @pytest.mark.parametrize('split, tiles', [('train', 2), ('val', 1)])

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mmsmt.datasets import load_photographs
-from mmsmt.datasets.painting import LUMA, MIN_CONTRAST, paint, pick_colour
-from mmsmt.datasets.photographs import crop_background
+from mmsmt.datasets.digits import load_photographs
+from mmsmt.datasets.digits.painting import LUMA, MIN_CONTRAST, paint, pick_colour
+from mmsmt.datasets.digits.photographs import crop_background
 
 
 def test_colour_is_outside_the_range_of_its_surroundings_on_both_sides() -> None:

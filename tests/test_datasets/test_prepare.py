@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mmsmt.datasets import Parameters, prepare_digits
-from mmsmt.datasets.staging import FolderBusyError, staged_folder
+from mmsmt.datasets.digits import Parameters, prepare_digits
+from mmsmt.datasets.digits.staging import staged_folder
+from mmsmt.errors import FolderBusyError
 
 SMALL = ('--scenes', 2, 1, '--renderings', 0)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from mmsmt.datasets import Digits, Scene, compose_scene, load_photographs, load_split
-from mmsmt.datasets.painting import LUMA
-from mmsmt.datasets.tiles import TILE, plain_tile, rendered_tile
+from mmsmt.datasets.digits import Digits, Scene, compose_scene, load_photographs, load_split
+from mmsmt.datasets.digits.painting import LUMA
+from mmsmt.datasets.digits.tiles import TILE, plain_tile, rendered_tile
 
 
 def compose(seed: int, split: str = 'train', size: int = 256) -> Scene:

@@ -10,7 +10,7 @@ from PIL import Image
 from pycocotools import mask as mask_utils
 from sklearn.datasets import load_digits
 
-from mmsmt.datasets import Parameters, load_split
+from mmsmt.datasets.digits import Parameters, load_split
 
 SPLITS = ('train', 'val')
 

@@ -9,15 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from mmsmt.analysis.difference import relative_difference
-from mmsmt.analysis.requests import Request
-from mmsmt.analysis.samples import read_samples
-from mmsmt.analysis.subjects import load_subject
 from mmsmt.backbones import SGFormer, UnifiedBackbone
-from mmsmt.checkpoints import CheckpointError
-from mmsmt.deploy import exporting, graphs
-from mmsmt.deploy.exporting import export
-from mmsmt.engine.launch import UsageError
+from mmsmt.deploy.onnx import exporter, graph
+from mmsmt.deploy.onnx.difference import relative_difference
+from mmsmt.deploy.onnx.exporter import export
+from mmsmt.errors import CheckpointError, UsageError
+from mmsmt.hosts.images import read_samples
+from mmsmt.hosts.model import load_subject
+from mmsmt.hosts.request import Request
 
 Network = Callable[[str], tuple[str, str]]
 needs_onnx = pytest.mark.skipif(
@@ -39,7 +38,7 @@ def test_any_size_and_batch(network: Network, images: Path, tmp_path: Path, kind
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
     assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
     subject = load_subject(Request(kind, config, checkpoint))
-    task = graphs.task_of(subject.model)
+    task = graph.task_of(subject.model)
     session = onnxruntime.InferenceSession(str(out), providers=['CPUExecutionProvider'])
     for width, height in ((32, 32), (37, 160), (96, 64)):
         batch = [image.resize((width, height)) for image in read_samples(images).images[:2]]
@@ -90,8 +89,8 @@ def test_a_file_that_differs_is_not_left(
 ) -> None:
     out = tmp_path / 'x.onnx'
     out.write_bytes(b'what stood there')
-    wrong = graphs.CLASSIFIER._replace(compute=lambda model, x: {'scores': model(x).sigmoid()})
-    monkeypatch.setattr(exporting, 'task_of', lambda *_: wrong)
+    wrong = graph.CLASSIFIER._replace(compute=lambda model, x: {'scores': model(x).sigmoid()})
+    monkeypatch.setattr(exporter, 'task_of', lambda *_: wrong)
     with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 scores'):
         export(*network('classifier'), out, images=images)
     assert out.read_bytes() == b'what stood there'
@@ -106,8 +105,8 @@ def test_what_torch_cannot_export_is_one_line(
         def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
             return {'map_0': x * 2 if x.sum() > 0 else x}
 
-    fickle = graphs.BACKBONE._replace(compute=lambda model, x: Fickle()(x))
-    monkeypatch.setattr(exporting, 'task_of', lambda *_: fickle)
+    fickle = graph.BACKBONE._replace(compute=lambda model, x: Fickle()(x))
+    monkeypatch.setattr(exporter, 'task_of', lambda *_: fickle)
     with pytest.raises(UsageError, match='cannot take this network at any size .*--size H W'):
         export(*network('classifier'), tmp_path / 'x.onnx', images=images)
     assert not (tmp_path / 'x.onnx').exists()
@@ -116,14 +115,14 @@ def test_what_torch_cannot_export_is_one_line(
 @pytest.fixture
 def as_if_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is refused before anything is exported is refused without the exporter, too."""
-    monkeypatch.setattr(exporting, '_require_packages', lambda: None)
+    monkeypatch.setattr(exporter, '_require_packages', lambda: None)
 
 
 @pytest.mark.parametrize('missing', ['onnx', 'onnxscript'])
 def test_packages(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    monkeypatch.setattr(exporting, 'find_spec', lambda name: None if name == missing else True)
+    monkeypatch.setattr(exporter, 'find_spec', lambda name: None if name == missing else True)
     with pytest.raises(UsageError, match=rf"exporting needs {missing}: .*'mmsmt\[export\]'"):
         export(*network('backbone'), tmp_path / 'x.onnx')
 

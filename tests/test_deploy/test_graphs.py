@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmsmt.analysis.requests import Request
-from mmsmt.analysis.samples import read_samples
-from mmsmt.analysis.subjects import Subject, load_subject
-from mmsmt.deploy import checking
-from mmsmt.deploy.checking import check
-from mmsmt.deploy.deploying import deploy
-from mmsmt.deploy.graphs import BACKBONE, Graph, MatrixPool, task_of
-from mmsmt.engine.launch import UsageError
+from mmsmt.deploy.convert import deploy
+from mmsmt.deploy.onnx import verify
+from mmsmt.deploy.onnx.graph import BACKBONE, Graph, MatrixPool, task_of
+from mmsmt.deploy.onnx.verify import check
+from mmsmt.errors import UsageError
+from mmsmt.hosts.images import read_samples
+from mmsmt.hosts.model import Subject, load_subject
+from mmsmt.hosts.request import Request
 
 Network = Callable[[str], tuple[str, str]]
 NAMES = {
@@ -54,7 +54,7 @@ def compare(network: Network, images: Path, monkeypatch: pytest.MonkeyPatch) -> 
         task = task_of(subject.model, **options)
         graph = Graph(subject._replace(model=deploy(subject.model)), task)
         session = EagerSession(graph, change)
-        monkeypatch.setattr(checking, 'open_session', lambda content, threads: session)
+        monkeypatch.setattr(verify, 'open_session', lambda content, threads: session)
         return check(b'', subject, task, read_samples(images).images)
 
     return run
@@ -84,7 +84,7 @@ def test_another_result_is_refused(compare: Callable, change: Callable) -> None:
 
 
 def test_every_image_is_compared(compare: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, 'BATCH', 1)
+    monkeypatch.setattr(verify, 'BATCH', 1)
     ran: list[Tensor] = []
     compare('classifier', lambda x: ran.append(x) or x)
     assert len({tuple(x.flatten().tolist()) for x in ran}) == len(ran) == 3 + 1
@@ -93,7 +93,7 @@ def test_every_image_is_compared(compare: Callable, monkeypatch: pytest.MonkeyPa
 def test_one_wrong_batch_of_many_is_seen(
     compare: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, 'BATCH', 1)
+    monkeypatch.setattr(verify, 'BATCH', 1)
     ran = []
 
     def spoil_the_second(x: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from torch.fx import GraphModule
 
 from mmsmt.backbones import SMT
 from mmsmt.deploy import deploy
-from mmsmt.deploy.forms import DeployBlock
-from mmsmt.deploy.opaque import opaque_branch
+from mmsmt.deploy.custom_operator import opaque_branch
+from mmsmt.deploy.layers import DeployBlock
 
 BRANCHES = 2  # of a block with modulation; one with attention has its feed-forward alone
 

@@ -19,9 +19,9 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from safetensors.torch import save_file
 
-from mmsmt.datasets import Parameters, prepare_digits
+from mmsmt.datasets.digits import Parameters, prepare_digits
 from mmsmt.engine.data_root import move_data
-from mmsmt.engine.launch import build_runner
+from mmsmt.engine.runner import build_runner
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')

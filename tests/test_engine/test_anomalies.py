@@ -12,7 +12,7 @@ from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmsmt.engine import AnomalyError
+from mmsmt.errors import AnomalyError
 
 
 class Losses(nn.Module):

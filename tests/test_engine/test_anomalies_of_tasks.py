@@ -10,7 +10,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmsmt.engine import AnomalyError
+from mmsmt.errors import AnomalyError
 
 RUNS = [
     ('cls_smt_pico', 'OptimWrapper'),

@@ -11,8 +11,9 @@ import pytest
 from mmengine.config import Config
 
 from mmsmt.datasets.root import VARIABLE, data_root
-from mmsmt.engine import UsageError, load_config
 from mmsmt.engine.data_root import move_data
+from mmsmt.engine.runner import load_config
+from mmsmt.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 Load = Callable[..., Config]
@@ -146,7 +147,7 @@ def test_digits_are_written_where_the_variable_says(
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     monkeypatch.setattr(sys, 'argv', ['prepare_digits.py'])
-    tool = runpy.run_path(str(ROOT / 'tools/prepare_digits.py'))
+    tool = runpy.run_path(str(ROOT / 'tools/dataset_converters/prepare_digits.py'))
     _, args = tool['parse_args']()
     assert args.out == tmp_path / 'digits'
 
@@ -154,7 +155,7 @@ def test_digits_are_written_where_the_variable_says(
 def test_other_data_needs_no_libraries_of_the_digits() -> None:
     code = (
         'import sys; sys.modules.update(dict.fromkeys(["sklearn", "pycocotools", "mmdet"]));'
-        'import mmsmt.datasets.checking; print("imported")'
+        'import mmsmt.checks.data; print("imported")'
     )
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert 'imported' in result.stdout, result.stderr

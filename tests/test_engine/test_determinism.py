@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner import Runner
-
-from mmsmt.engine.states import differences
+from states import differences
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSIFIER = 'cls_smt_pico'

@@ -10,8 +10,8 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmsmt.checkpoints import CheckpointError
-from mmsmt.engine import install_safe_loading
+from mmsmt.engine.patches import install_safe_loading
+from mmsmt.errors import CheckpointError
 
 HOSTS = ('mmpretrain', 'mmdet', 'mmseg')
 FIT = ('local_conv.pth', 'dw_conv.pth', 'yacs.pth', 'local_conv.safetensors')

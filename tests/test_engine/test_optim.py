@@ -13,9 +13,9 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmsmt.backbones import SMT
-from mmsmt.engine import apply_train_options
-from mmsmt.engine.amp import prepare_cpu_amp
-from mmsmt.engine.sharding import prepare_sharded_clipping
+from mmsmt.engine.arguments import apply_train_options
+from mmsmt.engine.optim.amp import prepare_cpu_amp
+from mmsmt.engine.optim.sharded_clipping import prepare_sharded_clipping
 
 PICO = dict(type='mmsmt.SMT', arch='pico')
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmsmt.checkpoints import CheckpointError
-from mmsmt.engine import apply_train_options
-from mmsmt.engine.resuming import find_last_good
+from mmsmt.engine.arguments import apply_train_options
+from mmsmt.engine.resume import find_last_good
+from mmsmt.errors import CheckpointError
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged."""
     found: list[str] = []
-    monkeypatch.setattr('mmsmt.engine.resuming.print_log', lambda text, **_: found.append(text))
+    monkeypatch.setattr('mmsmt.engine.resume.print_log', lambda text, **_: found.append(text))
     return found
 
 

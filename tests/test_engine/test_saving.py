@@ -12,8 +12,9 @@ from mmengine.registry import METRICS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmsmt.checkpoints import CheckpointError, read_container, write_atomically
-from mmsmt.engine.saving import prepare_atomic_saving
+from mmsmt.checkpoints import read_container, write_atomically
+from mmsmt.engine.patches import prepare_atomic_saving
+from mmsmt.errors import CheckpointError
 
 
 class Line(nn.Module):
@@ -161,7 +162,7 @@ def test_a_full_disk_names_the_last_good_checkpoint(
         written.append(path)
         write_atomically(path, content)
 
-    monkeypatch.setattr('mmsmt.engine.saving.write_atomically', full)
+    monkeypatch.setattr('mmsmt.engine.hooks.checkpoint.write_atomically', full)
     with pytest.raises(CheckpointError, match=r'on device\); the last good .* is .*epoch_2.pth$'):
         train(max_keep_ckpts=1)
     folder = Path(written[0]).parent

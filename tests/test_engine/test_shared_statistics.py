@@ -10,7 +10,8 @@ import torch
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import distributed, nn
 
-from mmsmt.engine import AtomicCheckpointHook, SharedStatisticsHook
+from mmsmt.engine.hooks.checkpoint import AtomicCheckpointHook
+from mmsmt.engine.hooks.shared_statistics import SharedStatisticsHook
 
 
 def runner_at(loop_type: type, iteration: int, **checkpoints: Any) -> SimpleNamespace:

@@ -9,7 +9,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import HOOKS, init_default_scope
 from mmengine.visualization import Visualizer
 
-from mmsmt.engine.launch import UsageError, apply_test_options
+from mmsmt.engine.arguments import apply_test_options
+from mmsmt.errors import UsageError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 

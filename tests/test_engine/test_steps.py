@@ -1,20 +1,21 @@
 """Steps of long work: shown, remembered, resumed."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmsmt.engine import steps
+from mmsmt.study import steps
 
 
 def test_a_failing_step_shows_its_output_and_stops(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    with pytest.raises(SystemExit, match='error: no such thing(.|\n)*step failed'):
-        steps.run_step('step', ['-c', 'raise SystemExit("error: no such thing")'], tmp_path / 'log')
-    assert 'error: no such thing' in (tmp_path / 'log').read_text()
+    with pytest.raises(SystemExit, match='error: no command(.|\n)*step failed'):
+        steps.run_step('step', ['fly'], tmp_path / 'log')
+    assert 'error: no command' in (tmp_path / 'log').read_text()
 
 
 def test_progress_is_shown(
@@ -22,6 +23,7 @@ def test_progress_is_shown(
 ) -> None:
     line = 'INFO - Epoch(train)  [2][ 40/163]  lr: 1e-3  eta: 0:01:11  time: 0.2'
     monkeypatch.setattr(steps, 'PROGRESS_INTERVAL', 0)
+    monkeypatch.setattr(steps, 'MMSMT', [sys.executable])
     steps.run_step('step', ['-c', f'print({line!r})'], tmp_path / 'log')
     assert 'train [2][ 40/163]  0:01:11 left' in capsys.readouterr().out
 
@@ -45,7 +47,7 @@ def test_an_interrupted_training_is_resumed_and_a_finished_one_kept(
     log = tmp_path / 'log'
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
     assert steps.train('it', 'c.py', tmp_path, log, ['--amp']) == 1
-    assert calls[0][:2] == ['tools/train.py', 'c.py'] and calls[0][-2:] == ['--resume', '--amp']
+    assert calls[0][:2] == ['train', 'c.py'] and calls[0][-2:] == ['--resume', '--amp']
     assert steps.train('it', 'c.py', tmp_path, log) == 1
     assert len(calls) == 1
 

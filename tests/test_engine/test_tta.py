@@ -18,7 +18,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from mmsmt.engine.tta import InstanceTTAModel
+from mmsmt.engine.tta.instance import InstanceTTAModel
 
 DIGITS = Path(__file__).resolve().parents[2] / 'configs' / 'digits'
 TTA_CFG = ConfigDict(dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=30))

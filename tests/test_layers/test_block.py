@@ -68,16 +68,17 @@ def test_positions_stay_in_the_result_or_not(keep: bool) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x + torch.arange(6.0)
 
-    block = ResidualBlock(6, Scale(2.0), Scale(0.0))
-    block.position, block.keep_position = Shift(), keep
+    block = ResidualBlock(6, Scale(2.0), Scale(0.0), position=Shift(), keep_position=keep)
     x = torch.randn(2, 3, 4, 6)
     placed = x + torch.arange(6.0)
     want = (placed if keep else x) + 2.0 * layer_norm(placed, block.norm1)
     torch.testing.assert_close(block(x), want)
 
 
-def test_guides_go_in_and_further_results_come_out() -> None:
+def test_declared_significance_goes_in_and_comes_out() -> None:
     class Guided(nn.Module):
+        gives_significance = takes_significance = True
+
         def forward(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
             return x * guide[..., None], 2 * guide
 

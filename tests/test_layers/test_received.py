@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from mmsmt.layers import received
-from mmsmt.layers.received import received_attention
+from mmsmt.layers import significance
+from mmsmt.layers.significance import received_attention
 
 
 def maps(queries: int, keys: int) -> tuple[Tensor, Tensor]:
@@ -44,7 +44,7 @@ def test_no_more_than_a_chunk_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     q, k = torch.randn(1, 5000, 8), torch.randn(1, 1000, 8)
     received_attention(q, k, 2)
     assert len(sizes) == 3
-    assert max(sizes) <= received.CHUNK < sum(sizes) == 5000 * 1000 * 2
+    assert max(sizes) <= significance.CHUNK < sum(sizes) == 5000 * 1000 * 2
 
 
 @pytest.mark.parametrize('chunk', [1, 10**6])

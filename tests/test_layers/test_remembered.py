@@ -5,7 +5,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
 from mmsmt.layers import remembered
-from mmsmt.layers.remembered import KEPT
+from mmsmt.layers.constant_cache import KEPT
 
 
 def counted() -> tuple[list[int], object]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mmsmt.mixers import SelfGuidedAttention
-from mmsmt.mixers.self_guided import share_out
+from mmsmt.mixers.self_guided import split_sizes
 
 
 def lively(dim: int = 8, heads: int = 4, runs: tuple[int, ...] = (4, 3, 2)) -> SelfGuidedAttention:
@@ -81,7 +81,7 @@ def test_ties_stay_row_by_row() -> None:
 
 @pytest.mark.parametrize('size', [1, 2, 3, 4, 5, 31, 32, 3136])
 def test_every_token_is_in_one_part(size: int) -> None:
-    halves, quarters = share_out(size, 2), share_out(size, 3)
+    halves, quarters = split_sizes(size, 2), split_sizes(size, 3)
     assert sum(halves) == sum(quarters) == size
     assert halves == [size // 2, (size + 1) // 2]
     assert quarters[0] == quarters[2] == size // 4

@@ -22,7 +22,7 @@ def run_here(
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         status: object = 0
         try:
-            runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
+            runpy.run_path(str(next(TOOLS.rglob(f'{name}.py'))), run_name='__main__')
         except SystemExit as end:
             status = end.code
         return status, *capsys.readouterr()

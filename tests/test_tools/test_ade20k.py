@@ -16,9 +16,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 
-from mmsmt.datasets.digits import load_split
-from mmsmt.datasets.photographs import load_photographs
-from mmsmt.datasets.writers import write_scenes
+from mmsmt.datasets.digits.photographs import load_photographs
+from mmsmt.datasets.digits.source import load_split
+from mmsmt.datasets.digits.writers import write_scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/seg/upernet_smt_t_160k_ade20k.py'

@@ -1,4 +1,4 @@
-"""tools/benchmark.py from arguments to report, with small networks in this process."""
+"""mmsmt benchmark from arguments to report, with small networks in this process."""
 
 import json
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmsmt.benchmarking import contenders, facts, limits, running
-from mmsmt.benchmarking.contenders import Contender
+from mmsmt.benchmark import contenders, facts, limits, running
+from mmsmt.benchmark.contenders import Contender
 
 Run = Callable[..., tuple[object, str, str]]
 OURS = Contender('ours', 'mmsmt', 'SMT', dict(arch='pico'), 50.0, 'https://example.invalid')
@@ -76,14 +76,14 @@ def test_code_is_known_by_all_that_is_measured(
 ) -> None:
     monkeypatch.setattr(facts, 'PACKAGE', tmp_path)
     found = [facts.fingerprint_code()]
-    for file in ('mixers/sam.py', 'deploy/deep/er.py', 'analysis/timing.py'):
+    for file in ('mixers/sam.py', 'deploy/deep/er.py', 'benchmark/timing.py'):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text('x = 1')
         found.append(facts.fingerprint_code())
     (tmp_path / 'mixers/sam.py').write_text('x = 2')
     found.append(facts.fingerprint_code())
     assert len(set(found)) == 5
-    (tmp_path / 'analysis/area.py').write_text('not measured')
+    (tmp_path / 'benchmark/area.py').write_text('not measured')
     assert facts.fingerprint_code() == found[-1]
 
 

@@ -1,4 +1,4 @@
-"""tools/check_configs.py: one line a finding, exit 0 when clean, 1 with findings, 2 on misuse."""
+"""mmsmt check config: one line a finding, exit 0 when clean, 1 with findings, 2 on misuse."""
 
 import runpy
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / 'tools/check_configs.py'
+TOOL = ROOT / 'tools/misc/check_configs.py'
 CLS = ROOT / 'configs/digits/cls_smt_pico.py'
 Run = Callable[..., tuple[int, list[str], str]]
 

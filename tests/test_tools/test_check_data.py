@@ -1,4 +1,4 @@
-"""tools/check_data.py on trees in the official layouts, with the shipped configs."""
+"""mmsmt check data on trees in the official layouts, with the shipped configs."""
 
 import importlib
 import json
@@ -23,7 +23,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setattr('logging.disable', lambda level: None)  # would outlive the test
 
     def tool(name: str, *arguments: str) -> tuple[int, list[str], str]:
-        path = ROOT / 'tools/check_data.py'
+        path = ROOT / 'tools/misc/check_data.py'
         config = str(ROOT / 'configs' / f'{name}.py')
         monkeypatch.setattr(
             sys, 'argv', [path.name, config, '--data-root', str(tmp_path), *arguments]

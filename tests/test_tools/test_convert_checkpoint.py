@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from mmsmt.backbones import SMT, SGFormer
 from mmsmt.checkpoints import load_checkpoint
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'convert_checkpoint.py'
+TOOL = Path(__file__).parents[2] / 'tools/model_converters/convert_checkpoint.py'
 Run = Callable[..., tuple[object, dict[str, str], str]]
 
 

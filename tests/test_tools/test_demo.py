@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope='module')
 def demo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('demo', ROOT / 'tools/demo.py')
+    spec = importlib.util.spec_from_file_location('demo', ROOT / 'tools/misc/demo.py')
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules['demo'] = module  # dataclasses look their module up

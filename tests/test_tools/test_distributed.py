@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 
 from mmsmt.checkpoints import load_checkpoint
-from mmsmt.datasets import Parameters, prepare_digits
+from mmsmt.datasets.digits import Parameters, prepare_digits
 from mmsmt.engine.distributed import prepare_cpu_processes
 
 ROOT = Path(__file__).resolve().parents[2]

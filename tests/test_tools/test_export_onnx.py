@@ -1,4 +1,4 @@
-"""tools/export_onnx.py: what it prints, and bad input."""
+"""mmsmt export: what it prints, and bad input."""
 
 from collections.abc import Callable
 from importlib.util import find_spec

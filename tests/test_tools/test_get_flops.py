@@ -1,4 +1,4 @@
-"""tools/get_flops.py: what it prints, and bad input ends in one line."""
+"""mmsmt show flops: what it prints, and bad input ends in one line."""
 
 from collections.abc import Callable
 from functools import partial

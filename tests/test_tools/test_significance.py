@@ -1,4 +1,4 @@
-"""tools/visualize_significance.py and rank_significance.py: what they write, and bad input."""
+"""mmsmt show significance and rank_significance.py: what they write, and bad input."""
 
 import json
 from collections.abc import Callable

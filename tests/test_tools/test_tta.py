@@ -17,7 +17,7 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from mmsmt.datasets import Parameters, prepare_digits
+from mmsmt.datasets.digits import Parameters, prepare_digits
 from mmsmt.deploy import deploy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,7 +187,7 @@ def test_deploy_form(name: str, run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     """It is what predicts, and it predicts what the model does."""
     models = []
     monkeypatch.setattr(
-        'mmsmt.engine.deploying.deploy', lambda model: models.append(deploy(model)) or models[-1]
+        'mmsmt.engine.hooks.deploy.deploy', lambda model: models.append(deploy(model)) or models[-1]
     )
     config, out = ROOT / f'configs/digits/{name}.py', tmp_path / 'out.pkl'
     metrics, samples = [], []

@@ -1,4 +1,4 @@
-# Detection with masks: 256x256 scenes in COCO format, written by tools/prepare_digits.py.
+# Detection with masks: 256x256 scenes in COCO format, written by mmsmt prepare digits.
 data_root = 'data/digits/scenes/'
 classes = tuple('0123456789')
 metainfo = dict(classes=classes)

@@ -1,4 +1,4 @@
-# Segmentation: the same scenes with ADE-style label images, written by tools/prepare_digits.py.
+# Segmentation: the same scenes with ADE-style label images, written by mmsmt prepare digits.
 data_root = 'data/digits/scenes/'
 metainfo = dict(
     classes=('background', *'0123456789'),

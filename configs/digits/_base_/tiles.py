@@ -1,4 +1,4 @@
-# Classification: 64x64 tiles in an image folder, written by tools/prepare_digits.py.
+# Classification: 64x64 tiles in an image folder, written by mmsmt prepare digits.
 data_root = 'data/digits/cls/'
 data_preprocessor = dict(
     type='mmpretrain.ClsDataPreprocessor',

@@ -1,4 +1,4 @@
-"""tools/check_data.py names every broken file before a training, in a line, and ends with 1."""
+"""mmsmt check data names every broken file before a training, in a line, and ends with 1."""
 
 import json
 import resource
@@ -14,10 +14,10 @@ import mmcv
 import numpy as np
 import pytest
 
-from mmsmt.datasets.checking.pictures import look_at
-from mmsmt.datasets.faults import find_faults
+from mmsmt.datasets.image_files import look_at
+from mmsmt.datasets.sample_faults import find_faults
 
-TOOL = Path(__file__).resolve().parents[3] / 'tools/check_data.py'
+TOOL = Path(__file__).resolve().parents[3] / 'tools/misc/check_data.py'
 CONFIG = """
 default_scope = {scope!r}
 model = dict(head=dict(num_classes={classes}))

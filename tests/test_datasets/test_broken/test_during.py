@@ -15,12 +15,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations as LoadLabelImage
 from torch.utils.data import DataLoader
 
-from mmsmt.datasets.guarding import (
-    MOST_IN_A_ROW,
-    BadSampleError,
-    GuardedPipeline,
-    journal_of_rank,
-)
+from mmsmt.datasets.guarded_pipeline import MOST_IN_A_ROW, GuardedPipeline, journal_of_rank
+from mmsmt.errors import BadSampleError
 
 
 def guarded(dataset: Any, transforms: list[Any], **options: Any) -> Any:

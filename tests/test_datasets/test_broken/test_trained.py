@@ -20,7 +20,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from mmsmt.datasets.guarding import journal_of_rank
+from mmsmt.datasets.guarded_pipeline import journal_of_rank
 
 TOOL = Path(__file__).resolve().parents[3] / 'tools/train.py'
 CONFIG = """

@@ -1,0 +1,91 @@
+"""Write docs/licences.md: the licence of every package that the lock names.
+
+    .venv/bin/python dev/environment/list_licences.py
+
+Each package says itself what it is under, in the metadata of what is installed here. One whose
+words are none of those below ends this with an error: somebody has to read its licence.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+import doctor
+from setup_env import lock_file
+
+# First match counts: what one may do with such a package, and what it calls its licence.
+FAMILIES = (
+    ('proprietary, free of charge', r'NVIDIA|Proprietary'),
+    ('file-wise copyleft', r'MPL|Mozilla|LGPL'),
+    ('copyleft', r'GPL'),
+    ('permissive', r'MIT|BSD|Apache|ISC|Zlib|Unlicense|Python|PSF|HPND|CNRI'),
+)
+# What says nothing of itself.
+READ_BY_HAND = {'cuda-toolkit': 'none of its own: it only names packages of NVIDIA'}
+HEAD = """# Licences of what is installed
+
+What `make setup` installs on Linux x86-64 and Python 3.11, as the metadata of each package has it,
+written by `dev/environment/list_licences.py`. mmsmt is under [Apache-2.0](../LICENSE) and contains
+none of them.
+
+| package | version | licence | family |
+|---|---|---|---|
+"""
+
+
+def locked() -> dict[str, str]:
+    """Name to version, of the lock and of mmcv, which is compiled here."""
+    found = dict(re.findall(r'^([\w.-]+)==(\S+)', lock_file().read_text(), re.MULTILINE))
+    return found | {'mmcv': doctor.pins()['mmcv']}
+
+
+def licence(package: Distribution) -> str:
+    """The licence in a package's own words: an SPDX expression, else its classifiers, else text."""
+    facts = package.metadata
+    if facts['License-Expression']:
+        return facts['License-Expression']
+    said = [
+        line.rpartition('::')[2].strip()
+        for line in facts.get_all('Classifier', [])
+        if line.startswith('License ::') and line.count('::') > 1
+    ]
+    if not said and facts['License']:
+        said = [facts['License'].strip().splitlines()[0]]
+    return ', '.join(said) or READ_BY_HAND.get(package.name, '')
+
+
+def family(words: str) -> str | None:
+    """What the words allow; None where nobody has said."""
+    return next((name for name, pattern in FAMILIES if re.search(pattern, words)), None)
+
+
+def rows() -> list[str]:
+    """A line of the table for each package, or an end with what is wrong."""
+    made = []
+    for name, version in sorted(locked().items(), key=lambda pair: pair[0].lower()):
+        try:
+            package = distribution(name)
+        except PackageNotFoundError:
+            sys.exit(f'error: {name} is not installed here: make setup')
+        if package.version != version:
+            sys.exit(f'error: {name} is {package.version} here, {version} in the lock: make setup')
+        words = licence(package)
+        kind = family(words)
+        if kind is None:
+            sys.exit(f'error: {name} {version} is under {words or "no licence"!r}: read it')
+        made.append(f'| {name} | {version} | {words} | {kind} |')
+    return made
+
+
+def main() -> None:
+    """Write the page."""
+    page = doctor.ROOT / 'docs' / 'licences.md'
+    Path(page).write_text(HEAD + '\n'.join(rows()) + '\n')
+    print(page.relative_to(doctor.ROOT))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,238 @@
+"""Create the environment: `make setup`.
+
+    python dev/environment/setup_env.py [--venv .venv]
+
+A virtual environment with the very files that the lock for this Python and platform names
+(requirements/lock/; where there is none, the pinned versions of requirements/), mmcv with its
+operators from the wheelhouse (mmcv_wheel.py compiles it once for a machine), and mmsmt itself as an
+editable install.
+Every step looks at what is really there, so an interrupted run goes on and a finished one returns
+at once. Where the given Python already has torch and a fitting mmcv with operators, the environment
+uses those instead. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import doctor
+import mmcv_wheel
+from setup_run import Problem, cache_folder, locked, run
+
+NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
+GIVEN = ['torch', 'torchvision', 'mmcv']
+INSTALLED = ('build', 'torch', 'core', 'cls', 'det', 'seg', 'digits', 'dev')  # requirement files
+
+
+class Environment:
+    """The virtual environment in `folder` and the steps that fill it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.python = str(self.folder / 'bin' / 'python')
+        self.log = self.folder / 'setup.log'
+        self.stamp = self.folder / 'setup.stamp'
+
+    def state(self) -> str:
+        """A digest of what the environment is made from and of what is in it.
+
+        The names in site-packages hold all versions, so anything installed or removed by hand
+        shows, and the next set-up looks again.
+        """
+        told = [str(doctor.ROOT)]
+        sources = [*(doctor.ROOT / 'requirements').rglob('*.txt')]
+        sources += [doctor.ROOT / name for name in ('setup.py', 'pyproject.toml')]
+        told += [path.read_text() for path in sorted(sources)]
+        told += sorted(
+            path.name for path in self.folder.glob('lib/python*/site-packages/*.dist-info')
+        )
+        told += sorted(
+            path.name for path in self.folder.glob('lib/python*/site-packages/mmcv/_ext*')
+        )
+        return hashlib.sha256('\n'.join(told).encode()).hexdigest()
+
+    def ready(self) -> bool:
+        links = (doctor.ROOT / 'mmsmt' / '.mim' / 'configs').exists()
+        links = links or not (doctor.ROOT / 'configs').exists()
+        stamped = self.stamp.exists() and self.stamp.read_text() == self.state()
+        return stamped and links and os.access(self.python, os.X_OK)
+
+    def create(self) -> None:
+        """Make the virtual environment, if there is none that works."""
+        if self.works():
+            return
+        if any(self.folder.glob('*')) and not (self.folder / 'pyvenv.cfg').exists():
+            raise Problem(f'{self.folder} is not a virtual environment: choose another with VENV=')
+        free = shutil.disk_usage(self.folder.parent).free / 1e9
+        reuse = given_fits()
+        if free < NEEDED_GB and not reuse:
+            raise Problem(f'{free:.1f} GB free beside {self.folder}: {NEEDED_GB} GB are needed')
+        command = [sys.executable, '-m', 'venv', '--clear', str(self.folder)]
+        said = subprocess.run(
+            command + ['--system-site-packages'] * reuse, capture_output=True, text=True
+        )
+        if said.returncode:
+            raise Problem(f'no virtual environment: run {doctor.system_install("python3-venv")}')
+        if reuse and sys.prefix != sys.base_prefix:
+            # The given Python is itself a virtual environment, which the option above looks past.
+            site = next(self.folder.glob('lib/python*/site-packages'))
+            paths = [path for path in sys.path if path.endswith('site-packages')]
+            (site / 'given.pth').write_text('\n'.join(paths) + '\n')
+
+    def works(self) -> bool:
+        """Whether an interpreter with pip starts."""
+        if not os.access(self.python, os.X_OK):
+            return False
+        command = [self.python, '-m', 'pip', '--version']
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    def reuses(self) -> bool:
+        """Whether it was made on top of a Python that has torch and mmcv."""
+        text = (self.folder / 'pyvenv.cfg').read_text()
+        return re.search(r'include-system-site-packages *= *true', text) is not None
+
+    def pip(self, what: str, *arguments: str) -> None:
+        command = [self.python, '-m', 'pip', 'install', '--disable-pip-version-check']
+        run([*command, '--retries', '2', *arguments], self.log, what)
+
+    def install_packages(self) -> None:
+        """Install all that comes from the package index; pip itself sees what is there already."""
+        lock = lock_file()
+        if lock.exists() and not self.reuses():
+            with step(f'packages by the hashes of {lock.name}, about 5 GB'):
+                arguments = ('--require-hashes', '--no-deps', '--only-binary', ':all:')
+                self.pip('installing packages', *arguments, '-r', str(lock))
+            return
+        why = 'the given Python has torch' if self.reuses() else f'there is no {lock.name}'
+        print(f'- note: pinned versions without hashes, as {why}', flush=True)
+        with step('build tools'):
+            self.install('build')
+        if not self.reuses():
+            with step('torch and torchvision, about 5 GB'):
+                self.install('torch')
+        with step('mmengine, mmpretrain, mmdet, mmseg, digits, checks'):
+            self.install(*INSTALLED[2:])
+
+    def install(self, *names: str) -> None:
+        """Install requirement files."""
+        arguments = [part for name in names for part in ('-r', requirements(name))]
+        if not self.reuses():  # the given Python chose its own numpy
+            arguments += ['-c', requirements('constraints')]
+        self.pip(f'installing {", ".join(names)}', *arguments)
+
+    def install_mmcv(self) -> None:
+        """Put mmcv with its operators in place, unless it is there and works."""
+        if not self.mmcv_fault():
+            return
+        wheel = mmcv_wheel.obtain(self.python, self.log)
+        self.pip('installing mmcv', '--no-deps', '--force-reinstall', str(wheel))
+        if fault := self.mmcv_fault():
+            line = 'run make setup again; where that does not help, delete the wheel before'
+            raise Problem(f'mmcv from {wheel} does not work ({fault}): {line}')
+
+    def mmcv_fault(self) -> str:
+        """What is wrong with the mmcv that is there; empty where it is the pinned one and works."""
+        status, found = doctor.examine(self.python, ['mmcv'])['mmcv']
+        right = self.reuses() or found.split(' ')[0].rstrip(',') == doctor.pins()['mmcv']
+        return '' if status != 'FAIL' and right else found
+
+    def install_libraries(self) -> None:
+        """Install the shared libraries that OpenCV wants, or name the line that does."""
+        probe = next(probe for probe in doctor.probes() if probe.name == 'opencv')
+        for _ in doctor.SYSTEM_PACKAGES:  # the loader names one at a time
+            results = doctor.examine(self.python, ['opencv'])
+            if results['opencv'].status != 'FAIL':
+                return
+            line = doctor.mend(probe, results, self.python)
+            if not line.startswith('apt-get') or shutil.which('apt-get') is None:
+                raise Problem(f'OpenCV does not load ({results["opencv"].found}): run {line}')
+            run(['sh', '-c', line], self.log, 'installing shared libraries')
+
+    def install_mmsmt(self) -> None:
+        arguments = ('--no-deps', '--no-build-isolation', '-e', str(doctor.ROOT))
+        self.pip('installing mmsmt', *arguments)
+
+    def fill(self) -> None:
+        """All steps in order; each is quick where its work is done."""
+        with step(f'virtual environment {self.folder.name}'):
+            self.create()
+        self.install_packages()
+        with step('shared libraries of OpenCV'):
+            self.install_libraries()
+        with step('mmcv with operators'):
+            self.install_mmcv()
+        with step('mmsmt, editable'):
+            self.install_mmsmt()
+        self.stamp.write_text(self.state())
+
+
+def requirements(name: str) -> str:
+    return str(doctor.ROOT / 'requirements' / f'{name}.txt')
+
+
+def lock_file() -> Path:
+    """The lock for this Python and platform, whether or not there is one."""
+    python = f'cp{sys.version_info[0]}{sys.version_info[1]}'
+    platform = sysconfig.get_platform().replace('-', '_')
+    return doctor.ROOT / 'requirements' / 'lock' / f'{python}-{platform}.txt'
+
+
+def given_fits() -> bool:
+    """Whether the Python that runs this already has torch and mmcv with operators."""
+    results = doctor.examine(sys.executable, GIVEN)
+    return all(results[name].status != 'FAIL' for name in GIVEN)
+
+
+@contextlib.contextmanager
+def step(title: str) -> Iterator[None]:
+    print(f'- {title}', flush=True)
+    begin = time.monotonic()
+    yield
+    print(f'  done, {time.monotonic() - begin:.0f} s', flush=True)
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--venv', type=Path, default=doctor.ROOT / '.venv')
+    environment = Environment(parser.parse_args().venv)
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        if environment.ready():
+            return 0
+        if sys.version_info < (3, 10):  # noqa: UP036  the system's Python can be older
+            raise Problem('mmsmt needs Python 3.10 or newer: make setup PYTHON=python3.11')
+        lock = hashlib.sha256(str(environment.folder).encode()).hexdigest()[:16]
+        with locked(cache_folder() / 'locks' / f'{lock}.lock'):
+            if not environment.ready():
+                environment.fill()
+                print(f'ready: {environment.python}')
+    except Problem as problem:
+        print(f'setup: {problem}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('setup: interrupted; make setup goes on from here', file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f'setup: {error.filename}: {error.strerror}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

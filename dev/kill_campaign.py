@@ -1,0 +1,114 @@
+"""Kill trainings of every task at random instants; what they become must not differ by a bit."""
+
+import argparse
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import time
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
+
+from killable_training import Job, finish, kill
+from training_states import differences
+
+from mmsmt.datasets.digits import Parameters, prepare_digits
+from mmsmt.study.steps import remember
+
+
+class LostError(RuntimeError):
+    """A killed training has not become what the unbroken one is."""
+
+
+def run_campaign(
+    job: Job, kills: int, report: Path, context: BaseContext, seed: int = 0
+) -> dict[str, Any]:
+    """Kill a training at random instants, half of them while it writes a checkpoint.
+
+    It is resumed after every kill; once it gets to its end, its state is compared with the
+    unbroken run's bit by bit, and it starts anew.
+
+    Args:
+        job: What to train.
+        kills: How many; a report of fewer goes on from there.
+        report: JSON file, written after every kill.
+        context: How processes are made.
+        seed: Of the instants.
+
+    Returns:
+        The report: `kills`, how many of them fell on a half-written checkpoint (`writing`),
+        complete trainings that were compared (`runs`), seconds of an unbroken one.
+
+    Raises:
+        LostError: If anything of a state differs.
+        RuntimeError: If a run fails by itself.
+    """
+    facts: dict[str, Any] = {'kills': 0, 'writing': 0, 'runs': 0}
+    if report.exists():
+        facts = json.loads(report.read_text())
+    if 'seconds' not in facts or not job.final('unbroken').exists():
+        shutil.rmtree(job.folder('unbroken'), ignore_errors=True)  # one that is timed as a whole
+        first = context.Process()  # type: ignore[attr-defined]  # starts a server, if it needs one
+        first.start()
+        first.join()
+        start = time.monotonic()
+        finish(job.start('unbroken', context), job)
+        facts['seconds'] = round(time.monotonic() - start, 2)
+        remember(report, facts)
+    chance = random.Random(f'{seed} {facts["kills"]}')
+    while facts['kills'] < kills or job.folder('killed').exists():
+        processes = job.start('killed', context)
+        writing, delay = chance.random() < 0.5, chance.uniform(0, facts['seconds'])
+        if facts['kills'] < kills and kill(processes, job, 'killed', delay, writing, chance):
+            facts['kills'] += 1
+            facts['writing'] += writing
+        else:
+            finish(processes, job)
+            lost = differences(job.final('unbroken'), job.final('killed'))
+            if lost:
+                raise LostError(f'{job.config}: {len(lost)} entries differ: {", ".join(lost[:8])}')
+            shutil.rmtree(job.folder('killed'))
+            facts['runs'] += 1
+        remember(report, facts)
+    return facts
+
+
+TASKS = ('cls_smt_pico', 'mask_rcnn_smt_pico', 'upernet_smt_pico')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--kills', type=int, default=200, help='of every training (200)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/kill_campaign'), help='for all of it'
+    )
+    parser.add_argument('--config', nargs='+', default=TASKS, help='in configs/digits')
+    parser.add_argument('--ranks', type=int, nargs='+', default=[1, 2], help='processes (1 2)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Kill every task's training, alone and on two ranks; a second call goes on."""
+    args = parse_args()
+    home = args.out.absolute()
+    if not (home / 'data/digits').exists():
+        prepare_digits(home / 'data/digits', Parameters(8, 4, 192, 0))
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(
+        ['mmsmt.engine.runner', 'mmpretrain', 'mmdet', 'mmseg', 'mmcv.ops']
+    )
+    for config in args.config:
+        for ranks in args.ranks:
+            report = home / f'{config}_{ranks}.json'
+            try:
+                facts = run_campaign(Job(config, home, ranks), args.kills, report, context)
+            except RuntimeError as error:
+                sys.exit(f'error: {error}')
+            print(f'{config}, {ranks} processes: nothing lost: {facts}', flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,156 @@
+"""Trainings in processes that can be killed."""
+
+import os
+import random
+import runpy
+import socket
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmsmt.checkpoints.atomic import UNFINISHED
+
+ROOT = Path(__file__).resolve().parents[1]
+EPOCHS = 4
+# A few samples, an average of the weights and the best checkpoint: all that a state can hold.
+CONFIG = """
+_base_ = [{base!r}]
+train_dataloader = dict(batch_size={batch}, dataset=dict(indices=8))
+val_dataloader = dict(batch_size=4, dataset=dict(indices=4))
+train_cfg = dict(max_epochs={epochs}, val_interval=1)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(save_best='auto'))
+model = dict(backbone=dict(init_cfg=None))
+custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.01)]
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training of a digits config on a few samples.
+
+    Args:
+        config: Name of a config in configs/digits.
+        home: Folder that has data/digits; configs, logs and work dirs go there.
+        ranks: Number of processes.
+        epochs: Length.
+    """
+
+    config: str
+    home: Path
+    ranks: int = 1
+    epochs: int = EPOCHS
+
+    def folder(self, name: str) -> Path:
+        """Work dir of one run of the job."""
+        return self.home / f'{self.config}_{self.ranks}' / name
+
+    def final(self, name: str) -> Path:
+        """What a complete run leaves."""
+        return self.folder(name) / f'epoch_{self.epochs}.pth'
+
+    def start(self, name: str, context: BaseContext) -> list[BaseProcess]:
+        """Start or resume a run: `tools/train.py --resume` in processes of its own.
+
+        Args:
+            name: Of the run.
+            context: How processes are made; forked ones find modules imported.
+
+        Returns:
+            One process a rank.
+        """
+        config = self.home / f'{self.config}_{self.ranks}.py'
+        base = str(ROOT / 'configs/digits' / f'{self.config}.py')
+        config.write_text(CONFIG.format(base=base, batch=4 // self.ranks, epochs=self.epochs))
+        arguments = [str(config), '--resume', '--work-dir', str(self.folder(name))]
+        port, processes = _free_port(), []
+        for rank in range(self.ranks):
+            environment = _rank_variables(rank, self.ranks, port) if self.ranks > 1 else {}
+            given = [*arguments, '--launcher', 'pytorch'] if self.ranks > 1 else arguments
+            log = self.home / f'{self.config}_{self.ranks}.{rank}.log'
+            what: dict[str, Any] = dict(target=_train, args=(given, self.home, log, environment))
+            process = context.Process(**what)  # type: ignore[attr-defined]
+            process.start()
+            processes.append(process)
+        return processes
+
+
+def _rank_variables(rank: int, ranks: int, port: int) -> dict[str, str]:
+    """What torchrun tells a process."""
+    variables = {'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': ranks, 'MASTER_PORT': port}
+    return {'MASTER_ADDR': '127.0.0.1', **{name: str(v) for name, v in variables.items()}}
+
+
+def _train(arguments: list[str], home: Path, log: Path, environment: dict[str, str]) -> None:
+    os.chdir(home)
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    sys.argv = ['tools/train.py', *arguments]
+    with log.open('a') as file, redirect_stdout(file), redirect_stderr(file):
+        runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def finish(processes: list[BaseProcess], job: Job) -> None:
+    """Wait for a run to end by itself.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f'{job.config} failed, see {job.home}/{job.config}_{job.ranks}*.log')
+
+
+def kill(
+    processes: list[BaseProcess],
+    job: Job,
+    name: str,
+    delay: float,
+    writing: bool,
+    chance: random.Random,
+) -> bool:
+    """Kill one process of a run after some time; the others go with it, as torchrun has it.
+
+    Args:
+        processes: Those of the run.
+        job: What runs.
+        name: Of the run.
+        delay: Seconds.
+        writing: Wait on after that, until a checkpoint is half-written.
+        chance: Picks the process.
+
+    Returns:
+        Whether there was something left to kill.
+    """
+    end = time.monotonic() + delay
+    victim = chance.choice(processes)
+    while victim.is_alive():
+        due = time.monotonic() >= end
+        if due and (not writing or any(job.folder(name).glob(f'.*{UNFINISHED}'))):
+            break
+        time.sleep(0.0005 if due else 0.005)
+    victim.kill()
+    victim.join()
+    survived = victim.exitcode == 0
+    for process in processes:
+        if survived:
+            process.join()
+        else:
+            process.kill()
+            process.join()
+    if victim.exitcode not in (0, -9):
+        finish(processes, job)
+    return not survived

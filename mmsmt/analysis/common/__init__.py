@@ -1,0 +1,1 @@
+"""What the analyses share: their arguments and reports."""

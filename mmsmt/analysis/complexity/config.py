@@ -1,0 +1,48 @@
+"""What the model of a config costs, at the size that papers count its task at."""
+
+from mmengine.config import Config
+
+from mmsmt.analysis.complexity.counter import Complexity, count_complexity
+from mmsmt.hosts.meta_device import build_on_meta
+
+# Height and width, by host. Papers on backbones count detectors at 1280 x 800 and segmenters at
+# 2048 x 512, the size that images are resized into for a test.
+SIZES = {'mmdet': (800, 1280), 'mmseg': (512, 2048)}
+IMAGENET = 224
+
+
+def usual_size(cfg: Config) -> tuple[int, int]:
+    """Height and width at which a config's model is usually counted.
+
+    Args:
+        cfg: Config of a run; its `default_scope` says which host it is for.
+
+    Returns:
+        800 x 1280 for detectors, 512 x 2048 for segmenters; for classifiers the crop that
+        training takes of its images, else 224 x 224.
+    """
+    if cfg.get('default_scope') in SIZES:
+        return SIZES[cfg.default_scope]
+    pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
+    crops = [step['scale'] for step in pipeline if step['type'] == 'RandomResizedCrop']
+    crop = crops[0] if crops else IMAGENET
+    return (crop, crop) if isinstance(crop, int) else tuple(crop)
+
+
+def count_config(
+    cfg: Config, size: tuple[int, int] | None = None
+) -> tuple[Complexity, tuple[int, int]]:
+    """Count a config's model; no weights are loaded.
+
+    Args:
+        cfg: Config of a run.
+        size: Height and width of the image, by default the usual one.
+
+    Returns:
+        Counts for one image, and the size that they are for.
+
+    Raises:
+        ValueError: If the model does not run at that size.
+    """
+    height, width = size or usual_size(cfg)
+    return count_complexity(build_on_meta(cfg), (3, height, width)), (height, width)

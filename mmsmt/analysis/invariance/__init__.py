@@ -1,0 +1,1 @@
+"""Predictions on shifted, rotated and scaled images."""

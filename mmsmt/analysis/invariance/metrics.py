@@ -1,0 +1,106 @@
+"""Does a classifier say the same of a changed image?"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsmt.analysis.invariance.variants import Protocol, Variant
+from mmsmt.hosts.images import to_batch
+from mmsmt.hosts.model import logits_of
+
+Normalise = Callable[[Sequence[Image.Image]], Tensor]
+TOP = 5
+
+
+def predict(
+    model: nn.Module, views: Sequence[Image.Image], normalise: Normalise, batch_size: int
+) -> Tensor:
+    """Logits (N, classes) of a classifier for images of one size, in evaluation mode."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            batches = [views[i : i + batch_size] for i in range(0, len(views), batch_size)]
+            return torch.cat([logits_of(model, normalise(b)).float().cpu() for b in batches])
+    finally:
+        model.train(training)
+
+
+def compare_logits(logits: Tensor, reference: Tensor, labels: Tensor | None) -> dict[str, float]:
+    """What became of a classifier's answers.
+
+    Args:
+        logits: For the changed images, (N, K).
+        reference: For the reference views, (N, K).
+        labels: Classes, (N,); None where there are none that the classifier could know.
+
+    Returns:
+        `consistency`, the share of images whose first class is that of the reference; `loss`, the
+        cross-entropy against the softmax of the reference; with labels `top1` and, from five
+        classes on, `top5`, shares of images.
+    """
+    results = {
+        'consistency': (logits.argmax(1) == reference.argmax(1)).float().mean().item(),
+        'loss': F.cross_entropy(logits, reference.softmax(1)).item(),
+    }
+    if labels is not None:
+        results['top1'] = (logits.argmax(1) == labels).float().mean().item()
+        if logits.shape[1] >= TOP:
+            hits = (logits.topk(TOP).indices == labels[:, None]).any(1)
+            results['top5'] = hits.float().mean().item()
+    return results
+
+
+def measure_invariance(
+    model: nn.Module,
+    images: Sequence[Image.Image],
+    labels: Sequence[int] | None,
+    variants: Iterable[Variant],
+    protocol: Protocol | None = None,
+    normalise: Normalise = to_batch,
+    batch_size: int = 50,
+) -> list[dict[str, Any]]:
+    """Measure a classifier on changed images.
+
+    Args:
+        model: Gives logits (B, classes) for normalised images, as a host's classifier or as
+            a plain module; runs in evaluation mode.
+        images: RGB, of any size.
+        labels: Class of each image; None for none.
+        variants: Of `make_variants`.
+        protocol: That of the variants.
+        normalise: From images to a batch on the model's device; by default ImageNet's mean and
+            standard deviation, on the CPU.
+        batch_size: Images that are run at once.
+
+    Returns:
+        For each variant its `kind`, `label` and `strength`, and what `compare_logits` says.
+
+    Raises:
+        ValueError: If there is no image, if labels do not fit, or if the model gives no logits.
+    """
+    if not images:
+        raise ValueError('invariance needs at least one image')
+    protocol = protocol or Protocol()
+    views = [protocol.reference(image) for image in images]
+    reference = predict(model, views, normalise, batch_size)
+    truth = None if labels is None else torch.tensor(labels)
+    if truth is not None and (
+        len(truth) != len(images) or not 0 <= truth.min() <= truth.max() < reference.shape[1]
+    ):
+        raise ValueError(
+            f'labels must be {len(images)} numbers in 0 to {reference.shape[1] - 1}, got '
+            f'{len(truth)} in {truth.min()} to {truth.max()}'
+        )
+    rows = []
+    for variant in variants:
+        views = [variant.apply(image, index) for index, image in enumerate(images)]
+        logits = predict(model, views, normalise, batch_size)
+        found = compare_logits(logits, reference, truth)
+        named = dict(kind=variant.kind, label=variant.label, strength=variant.strength)
+        rows.append({**named, **found})
+    return rows

@@ -1,0 +1,1 @@
+"""Modulation maps of SMT and the reach of its heads."""

@@ -1,0 +1,1 @@
+"""Effective receptive fields of any network."""

@@ -1,0 +1,1 @@
+"""What guides SG-Former: significance of pixels and token merging."""

@@ -1,0 +1,138 @@
+"""What guides SG-Former: the significance of pixels, and how hard they are merged by it.
+
+Hybrid-scale blocks find the significance, the self-guided ones after them merge many pixels into
+a token where it is low, few where it is high. Paper: https://arxiv.org/abs/2308.12216.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
+
+import torch
+from scipy.stats import rankdata
+from torch import Tensor, nn
+
+from mmsmt.backbones import FourStageBackbone
+from mmsmt.errors import UsageError
+from mmsmt.layers import gives_significance
+from mmsmt.mixers import SelfGuidedAttention
+from mmsmt.mixers.self_guided import split_sizes
+
+
+class BlockMap(NamedTuple):
+    """What one block finds or does, pixel by pixel of its map.
+
+    Args:
+        stage: From 1.
+        block: In its stage, from 1.
+        values: Significance of a hybrid-scale block; of a self-guided one, how many pixels share
+            a token. Shape (B, H, W).
+        runs: Of a self-guided block, the values there are, the hardest first; else empty.
+    """
+
+    stage: int
+    block: int
+    values: Tensor
+    runs: tuple[int, ...] = ()
+
+
+class RankMeans(NamedTuple):
+    """Mean ranks, from 0 for the least significant pixels to 1, of two parts of a map.
+
+    Args:
+        inside: Of pixels whose centre lies in a box.
+        outside: Of the others.
+    """
+
+    inside: float
+    outside: float
+
+
+def look_at_guidance(backbone: nn.Module, images: Tensor) -> list[BlockMap]:
+    """The maps of all blocks that guide or are guided, in the order in which they run.
+
+    Args:
+        backbone: In evaluation mode.
+        images: Normalised (B, 3, H, W) of any size.
+
+    Raises:
+        UsageError: If the backbone has no hybrid-scale block.
+    """
+    if not isinstance(backbone, FourStageBackbone) or not any(
+        gives_significance(module) for module in backbone.modules()
+    ):
+        raise UsageError(
+            f'{type(backbone).__name__} has no hybrid-scale block, so nothing finds '
+            "significance; it takes mmsmt.SGFormer, or `mixers` with 'hybrid_scale'"
+        )
+    found = backbone.significance(images)
+    return [m for i, stage in enumerate(found) for m in _maps_of_stage(backbone, i, stage)]
+
+
+def _maps_of_stage(
+    backbone: FourStageBackbone, i: int, found: Sequence[Tensor]
+) -> Iterator[BlockMap]:
+    guides, guide = iter(found), Tensor()
+    for j, block in enumerate(cast(nn.ModuleList, backbone.stages[i]), start=1):
+        if gives_significance(cast(nn.Module, block.mixer)):
+            guide = next(guides)
+            yield BlockMap(i + 1, j, guide)
+        elif isinstance(block.mixer, SelfGuidedAttention):
+            runs = block.mixer.runs
+            yield BlockMap(i + 1, j, run_lengths(guide, runs), runs)
+
+
+def run_lengths(significance: Tensor, runs: Sequence[int]) -> Tensor:
+    """How many pixels share a token with each pixel, itself included.
+
+    Args:
+        significance: (B, H, W).
+        runs: As `SelfGuidedAttention` has them. The last run of a part may have fewer pixels and
+            counts as full.
+
+    Returns:
+        (B, H, W), whole numbers.
+    """
+    flat = significance.flatten(1)
+    parts = torch.tensor(split_sizes(flat.shape[1], len(runs)), device=flat.device)
+    lengths = torch.tensor(runs, device=flat.device).repeat_interleave(parts)
+    order = flat.argsort(dim=1, stable=True)
+    return torch.empty_like(order).scatter(1, order, lengths.expand_as(order)).view_as(significance)
+
+
+def rank_pixels(values: Tensor) -> Tensor:
+    """Ranks of an image's pixels, from 0 to 1; equal ones share their mean rank.
+
+    Args:
+        values: (B, H, W).
+
+    Returns:
+        (B, H, W) in float64; the mean of each image is 1/2 at every size.
+    """
+    flat = values.flatten(1).cpu().double()
+    ranks = torch.from_numpy(rankdata(flat.numpy(), axis=1))
+    return ((ranks - 0.5) / flat.shape[1]).view(values.shape)
+
+
+def rank_inside_outside(values: Tensor, boxes: Tensor, size: tuple[int, int]) -> RankMeans | None:
+    """Compare the significance inside boxes with that outside.
+
+    The difference of the two means is the probability that a pixel inside is more significant
+    than one outside, less 1/2.
+
+    Args:
+        values: Map of one image, (H, W).
+        boxes: Left, top, right and bottom in pixels of the image, (N, 4).
+        size: Height and width of the image.
+
+    Returns:
+        The means; None where all pixels are inside, or none.
+    """
+    height, width = values.shape
+    y = (torch.arange(height) + 0.5)[:, None, None] * (size[0] / height)
+    x = (torch.arange(width) + 0.5)[None, :, None] * (size[1] / width)
+    left, top, right, bottom = boxes.unbind(1)
+    inside = ((left <= x) & (x < right) & (top <= y) & (y < bottom)).any(-1)
+    if inside.all() or not inside.any():
+        return None
+    ranks = rank_pixels(values[None])[0]
+    return RankMeans(ranks[inside].mean().item(), ranks[~inside].mean().item())

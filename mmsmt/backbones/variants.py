@@ -1,0 +1,157 @@
+"""Variants of a network: from a name or fields to complete fields, from a file to a name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, replace
+from math import isfinite
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor
+
+Arch = TypeVar('Arch')
+
+
+class Inferred(NamedTuple):
+    """What the shapes in a file tell of a network.
+
+    Args:
+        variant: In words: `tiny`, or `a variation of small: depths ..., not ...`.
+        shape: The fields that tell variants apart.
+        options: Arguments that build a network with these shapes. What leaves no trace (heads
+            of attention, windows) is that of the named variant, else the least there is.
+    """
+
+    variant: str
+    shape: dict[str, Any]
+    options: dict[str, Any]
+
+
+def resolve_fields(
+    archs: Mapping[str, Arch],
+    arch: str | dict[str, Any],
+    overrides: dict[str, Any],
+) -> Arch:
+    """The fields of a variant with some of them replaced.
+
+    Args:
+        archs: The variants, of one dataclass; fields without a default are required.
+        arch: A name of `archs`, or a dict of the dataclass's fields.
+        overrides: Fields to replace; None keeps the variant's.
+
+    Returns:
+        The complete fields, their values not checked.
+
+    Raises:
+        ValueError: If the name or a field of `arch` is unknown or missing; it lists what is right.
+    """
+    kind: Any = type(next(iter(archs.values())))
+    known = {f.name for f in fields(kind)}
+    required = {f.name for f in fields(kind) if f.default is MISSING}
+    if isinstance(arch, str):
+        if arch not in archs:
+            raise ValueError(f'unknown arch {arch!r}; known: {", ".join(archs)}')
+        resolved: Any = archs[arch]
+    elif not isinstance(arch, dict):
+        raise ValueError(f'arch must be a name or a dict of fields, got {arch!r}')
+    elif (given := set(arch)) - known or required - given:
+        raise ValueError(
+            f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
+            f'got {sorted(given)}'
+        )
+    else:
+        resolved = kind(**arch)
+    return replace(resolved, **{k: v for k, v in overrides.items() if v is not None})
+
+
+def check_fields(
+    arch: Any, counts: Sequence[str], sizes: Sequence[str] = (), per_stage: Sequence[str] = ()
+) -> None:
+    """Refuse fields that cannot describe four stages; those all variants have are known.
+
+    Args:
+        arch: The fields.
+        counts: Fields with an entry for each stage, a whole number from 1.
+        sizes: Fields that are one such number.
+        per_stage: Further fields with an entry for each stage.
+
+    Raises:
+        ValueError: If one does not fit; it names the field and what it holds.
+    """
+    for name in (*counts, 'mlp_ratios', 'mixers', *per_stage):
+        value = getattr(arch, name)
+        if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4:
+            raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
+    for name in counts:
+        value = getattr(arch, name)
+        if any(not isinstance(n, int) or n < 1 for n in value):
+            raise ValueError(f'{name} must be whole and at least 1, got {value}')
+    for name in sizes:
+        check_size(name, getattr(arch, name))
+    for dim, ratio in zip(arch.embed_dims, arch.mlp_ratios, strict=True):
+        if not _is_finite(ratio) or dim * ratio < 1:
+            raise ValueError(
+                f'mlp_ratios must be positive and leave channels, got {arch.mlp_ratios}'
+            )
+    scale, rate = arch.layer_scale_init_value, arch.drop_path_rate
+    if not _is_finite(scale) or scale < 0:
+        raise ValueError(f'layer_scale_init_value must be 0 or positive, got {scale!r}')
+    if not _is_finite(rate) or not 0 <= rate < 1:
+        raise ValueError(f'drop_path_rate must be in [0, 1), got {rate!r}')
+
+
+def check_size(name: str, value: Any) -> None:
+    """Refuse, by a ValueError, what is no whole number from 1."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f'{name} must be whole and at least 1, got {value!r}')
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and isfinite(value)
+
+
+def infer_stages(state: Mapping[str, Tensor]) -> dict[str, list] | None:
+    """Read off a state dict what the stages of every network here have.
+
+    Args:
+        state: Entries under our names, complete or not.
+
+    Returns:
+        `embed_dims`, `depths`, `mlp_ratios`; None where a stage is missing.
+    """
+    try:
+        widths = [tuple(state[f'stages.{i}.0.ffn.fc1.weight'].shape) for i in range(4)]
+        ratios = [hidden / dim if hidden % dim else hidden // dim for hidden, dim in widths]
+    except (KeyError, ValueError, ZeroDivisionError):
+        return None
+    return {
+        'embed_dims': [dim for _, dim in widths],
+        'depths': [
+            len({n.split('.')[2] for n in state if n.startswith(f'stages.{i}.')}) for i in range(4)
+        ],
+        'mlp_ratios': ratios,
+    }
+
+
+def name_nearest(found: dict[str, Any], shapes: Mapping[str, dict[str, Any]]) -> str:
+    """Say which variant a shape is, or of which it is a variation and in what.
+
+    Args:
+        found: What was read off a file, `depths` among it.
+        shapes: The same of every variant; what is not compared may lack.
+
+    Returns:
+        `tiny`, or `a variation of small: depths [3, 4, 18, 1], not [3, 4, 18, 2]`.
+    """
+    differences = {
+        name: {key: value for key, value in own.items() if found[key] != value}
+        for name, own in shapes.items()
+    }
+
+    def distance(name: str) -> tuple[int, int]:
+        depths = differences[name].get('depths', found['depths'])
+        return len(differences[name]), sum(a != b for a, b in zip(depths, found['depths']))
+
+    nearest = min(shapes, key=distance)
+    if not differences[nearest]:
+        return nearest
+    what = ', '.join(f'{k} {found[k]}, not {v}' for k, v in differences[nearest].items())
+    return f'a variation of {nearest}: {what}'

@@ -1,0 +1,86 @@
+"""What is wrong with a weight file that PyTorch would load without a word."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmsmt.errors import CheckpointError
+
+_CHUNK = 1 << 20
+
+
+def require_sound_archive(path: str | Path) -> None:
+    """Check the archive in which torch.save puts numbers: sizes first, then every checksum.
+
+    PyTorch skips the checksums, and reserves whatever memory a compressed entry claims to need;
+    here memory is bounded, and the file is read once.
+
+    Args:
+        path: Local file; one that is no archive (PyTorch's old format, safetensors) passes.
+
+    Raises:
+        zipfile.BadZipFile: If the archive is damaged.
+    """
+    with open(path, 'rb') as file:
+        if file.read(4) != b'PK\x03\x04':  # by which PyTorch tells its formats apart
+            return
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise zipfile.BadZipFile('compressed entries, which torch.save never writes')
+            if sum(entry.file_size for entry in entries) > Path(path).stat().st_size:
+                raise zipfile.BadZipFile('entries claim more bytes than the file has')
+            for entry in entries:
+                with archive.open(entry) as content:
+                    while content.read(_CHUNK):
+                        pass
+
+
+def require_numbers(state: Mapping[str, Tensor], name: str, on_meta: bool = False) -> None:
+    """Refuse what is no weight: tensors without numbers, and numbers that training lost hold of.
+
+    Args:
+        state: Name to tensor; of other than floating-point ones only the form is checked.
+        name: Of the file, for the message.
+        on_meta: Whether the caller asked for shapes alone (`map_location='meta'`).
+
+    Raises:
+        CheckpointError: If a tensor is sparse or nested, has no numbers, or holds NaN or Inf.
+    """
+    for key, value in state.items():
+        form = _other_form(value, on_meta)
+        if form:
+            raise CheckpointError(f'{name}: {key} is {form}, expected a dense tensor')
+    bad = [key for key, value in state.items() if not _is_finite(value)]
+    if bad:
+        more = f' and {len(bad) - 1} more' if len(bad) > 1 else ''
+        raise CheckpointError(
+            f'{name}: {bad[0]} holds NaN or Inf{more}; the training that wrote it had diverged'
+        )
+
+
+def _other_form(value: Tensor, on_meta: bool) -> str:
+    if value.is_nested:
+        return 'nested'
+    if value.layout != torch.strided:
+        return 'sparse'
+    return 'a shape without numbers' if value.is_meta and not on_meta else ''
+
+
+def _is_finite(value: Tensor) -> bool:
+    if value.is_meta or not (value.is_floating_point() or value.is_complex()):
+        return True
+    # One number may stand for many (`expand`), so that looking at all would need memory that
+    # the file does not have: look at what is stored first.
+    stored = torch.empty(0, dtype=value.dtype, device=value.device).set_(value.untyped_storage())
+    if _all_finite(stored):
+        return True
+    return value.numel() <= stored.numel() and _all_finite(value)
+
+
+def _all_finite(value: Tensor) -> bool:
+    wide = value.float() if value.itemsize == 1 else value  # PyTorch cannot tell of float8
+    return bool(wide.isfinite().all())

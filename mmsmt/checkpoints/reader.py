@@ -1,0 +1,192 @@
+"""Reading weight files without running anything in them.
+
+PyTorch files are read with `weights_only=True`, others as safetensors. Two harmless
+things that such files carry beside tensors are let through by name: the training state
+that mmengine writes (history buffers and numpy scalars), and the configuration objects
+that the authors of SMT and many others pickled, which become plain ordered dictionaries.
+Everything else that a file asks to import is refused.
+"""
+
+import importlib
+import pickle
+import re
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.fileio import get_local_path
+from mmengine.logging import HistoryBuffer
+from torch import Tensor
+
+from mmsmt.checkpoints.integrity import require_numbers, require_sound_archive
+from mmsmt.errors import CheckpointError
+
+# Keys under which training codes put the weights, in order of preference.
+_CONTAINERS = ('state_dict', 'model', 'module')
+_LONGEST_NAME = 1000  # characters; those of deeply nested networks have some hundred
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """Stands in for `getattr`, which mmengine's history buffers use for their methods."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'GLOBAL getattr of {name!r}')
+    return getattr(owner, name)
+
+
+def _safe_globals() -> list[Any]:
+    multiarray = np._core.multiarray  # type: ignore[attr-defined]
+    numpy_parts = [
+        (function, f'numpy.{core}.multiarray.{name}')
+        for core in ('core', '_core')
+        for name, function in (
+            ('scalar', multiarray.scalar),
+            ('_reconstruct', multiarray._reconstruct),
+        )
+    ]
+    number_dtypes = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd']
+    # PyTorch fills items of exact dictionary types only, so a class of ours would not do.
+    configs = [(OrderedDict, name) for name in ('yacs.config.CfgNode', 'argparse.Namespace')]
+    methods = (_history_method, 'builtins.getattr')
+    return [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        methods,
+        *number_dtypes,
+        *numpy_parts,
+        *configs,
+    ]
+
+
+def _explain(path: str, error: Exception) -> CheckpointError:
+    """Turn whatever a reader raised into one line that says what to do."""
+    # PyTorch wraps its reason in advice to switch the protection off.
+    text = str(error).split('WeightsUnpickler error:')[-1].strip()
+    unsafe = re.search(r'GLOBAL ([\w.]+)', text)
+    if isinstance(error, pickle.UnpicklingError) and unsafe:
+        return CheckpointError(
+            f'{path}: refused, because loading it would run or import `{unsafe.group(1)}`; '
+            'nothing was run. Where you trust the file, keep only its tensors: '
+            "torch.save({'state_dict': model.state_dict()}, 'clean.pth'), or safetensors."
+        )
+    reason = f'{type(error).__name__}: {text}'.splitlines()[0]
+    return CheckpointError(
+        f'{path}: not a readable checkpoint, it is truncated, damaged or of another format '
+        f'({reason[:120]}). Expected a file of torch.save (in its default protocol) or safetensors.'
+    )
+
+
+def import_safetensors() -> ModuleType:
+    """The safetensors library, which backbones do without until such a file turns up.
+
+    Raises:
+        CheckpointError: If it is not installed.
+    """
+    try:
+        return importlib.import_module('safetensors.torch')
+    except ImportError as error:
+        raise CheckpointError('.safetensors files need: pip install safetensors') from error
+
+
+def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a whole checkpoint file: weights and whatever stands beside them.
+
+    Args:
+        path: A local path or any address that mmengine's file backends know.
+        map_location: Device for the tensors, as in `torch.load`.
+
+    Returns:
+        The dictionary in the file. For safetensors the tensors themselves.
+
+    Raises:
+        CheckpointError: If the file is missing, empty, unreadable, holds no dictionary, or
+            asks to import anything outside the list above. Nothing of it has then run.
+    """
+    name = str(path)
+    if '://' not in name:
+        if not Path(name).exists():
+            raise CheckpointError(f'{name}: no such checkpoint file')
+        if not Path(name).is_file():
+            raise CheckpointError(f'{name}: is not a file, expected a .pth or .safetensors file')
+        if Path(name).stat().st_size == 0:
+            raise CheckpointError(f'{name}: the checkpoint file is empty')
+    safetensors = import_safetensors() if name.endswith('.safetensors') else None
+    with get_local_path(name) as local:
+        try:
+            if safetensors:
+                device = map_location if isinstance(map_location, str) else 'cpu'
+                content = safetensors.load_file(local, device=device)
+            else:
+                require_sound_archive(local)
+                with torch.serialization.safe_globals(_safe_globals()), warnings.catch_warnings():
+                    # What another pickle protocol leads to is an error of its own.
+                    warnings.filterwarnings('ignore', 'Detected pickle protocol')
+                    content = torch.load(local, map_location=map_location, weights_only=True)
+        except Exception as error:  # damaged pickles raise nearly every exception there is
+            raise _explain(name, error) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f'{name}: holds a {type(content).__name__}, expected a dictionary of tensors'
+        )
+    return content
+
+
+def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Tensor]:
+    """Read the weights of a checkpoint file, under the names that the file gives them.
+
+    Args:
+        path: A local path or any address that mmengine's file backends know.
+        map_location: Device for the tensors, as in `torch.load`.
+
+    Returns:
+        Name to tensor; containers (`state_dict`, `model`) are unwrapped.
+
+    Raises:
+        CheckpointError: As `read_container`, and as `find_weights`.
+    """
+    container = read_container(path, map_location)
+    return find_weights(container, str(path), on_meta=str(map_location) == 'meta')
+
+
+def find_weights(container: dict[str, Any], name: str, on_meta: bool = False) -> dict[str, Tensor]:
+    """The dictionary of tensors in a container, or the container itself.
+
+    Args:
+        container: As `read_container` gives it.
+        name: Of the file, for messages.
+        on_meta: Whether tensors may be shapes alone.
+
+    Raises:
+        CheckpointError: If there is none, its names are no text or its tensors no finite numbers.
+    """
+    # `dict.` because a file may put attributes on its dictionaries that hide their methods.
+    for candidate in (*(dict.get(container, key) for key in _CONTAINERS), container):
+        if isinstance(candidate, dict) and candidate:
+            entries = dict(dict.items(candidate))
+            if all(isinstance(value, Tensor) for value in entries.values()):
+                _require_names(entries, name)
+                require_numbers(entries, name, on_meta)
+                return entries
+    held = [key for key in dict.keys(container) if isinstance(key, str)]
+    raise CheckpointError(
+        f'{name}: no dictionary of tensors at the top or under {", ".join(_CONTAINERS)}; '
+        f'it holds: {", ".join(held[:8]) or "nothing"}'
+    )
+
+
+def _require_names(entries: dict[Any, Tensor], name: str) -> None:
+    """Tools print names, so that control characters in one would reach a terminal."""
+    for key in entries:
+        if not isinstance(key, str):
+            raise CheckpointError(
+                f'{name}: an entry is named by a {type(key).__name__}, not a text'
+            )
+        if not key.isprintable() or len(key) > _LONGEST_NAME:
+            raise CheckpointError(
+                f'{name}: an entry is named {key[:40]!r}, expected at most {_LONGEST_NAME} '
+                'printable characters'
+            )

@@ -1,0 +1,83 @@
+"""Opening pictures: all of them, or a sample."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mmsmt.checks.data.findings import Finding
+from mmsmt.datasets.image_files import look_at
+from mmsmt.text import count, some
+
+SAMPLE = 50  # pictures of each data set without `full`: about a second
+CHUNK = 16  # pictures handed to a thread at once
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+
+def no_progress(items: Iterable[Any], **_: Any) -> Iterable[Any]:
+    """Stand in for `rich.progress.Progress.track` where nobody watches."""
+    return items
+
+
+@dataclass(frozen=True)
+class Opener:
+    """How pictures are opened.
+
+    Attributes:
+        full: All of them; else an even sample of 50. Default False.
+        track: Wraps an iterable as `rich.progress.Progress.track` does. Default: shows nothing.
+    """
+
+    full: bool = False
+    track: Callable[..., Iterable[Any]] = no_progress
+
+    def choose(self, items: Sequence[Item]) -> list[Item]:
+        """All items, or evenly spaced ones, the same in every run."""
+        if self.full or len(items) <= SAMPLE:
+            return list(items)
+        return [items[i] for i in np.linspace(0, len(items) - 1, SAMPLE).astype(int)]
+
+    def run(
+        self, look: Callable[[Item], Result], items: Sequence[Item], what: str
+    ) -> Iterator[tuple[Item, Result]]:
+        """Look at the chosen items in threads, decoders being free of Python's lock."""
+        chosen = self.choose(items)
+        with ThreadPool(os.cpu_count()) as pool:
+            results = pool.imap(look, chosen, chunksize=CHUNK)
+            tracked = self.track(results, total=len(chosen), description=what)
+            yield from zip(chosen, tracked)
+
+
+def check_images(
+    paths: Sequence[str],
+    folder: str,
+    opener: Opener,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+) -> Iterator[Finding]:
+    """Open images.
+
+    Args:
+        paths: The files.
+        folder: Where they are, for findings about many.
+        opener: All or a sample.
+        sizes: Width and height in pixels that an annotation file gives, by path. Default: none.
+    """
+    odd: dict[tuple[Any, str], list[str]] = {}
+    wanted = sizes or {}
+    for path, picture in opener.run(look_at, paths, f'opening {folder}'):
+        if picture.size is None:
+            yield Finding('error', path, picture.damage, 'copy it anew or take it out')
+            continue
+        if picture.oddity:
+            kind = picture.level, picture.oddity
+            odd.setdefault(kind, []).append(os.path.relpath(path, folder))
+        if picture.size != wanted.get(path, picture.size):
+            found, said = (f'{width}x{height}' for width, height in (picture.size, wanted[path]))
+            right = f'the annotation file says {said} (width x height): boxes would not fit'
+            yield Finding('error', path, f'is {found} pixels', right)
+    for (level, oddity), names in odd.items():
+        yield Finding(level, folder, f'{count(len(names), "image")} {oddity}: {some(names)}')

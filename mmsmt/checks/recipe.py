@@ -1,0 +1,112 @@
+"""What a config trains with, read back from the objects that it builds.
+
+A config says what was written; inheritance, defaults and paramwise rules decide what runs.
+The model is built without memory (meta device) and no data is read.
+"""
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from torch import nn
+
+from mmsmt.engine.optim.amp import prepare_cpu_amp
+from mmsmt.hosts.meta_device import build_on_meta
+from mmsmt.layers import DropPath
+
+
+class RateCurve(NamedTuple):
+    """Learning rate over a training.
+
+    Args:
+        first: Rate of the first iteration.
+        peak: Highest rate.
+        warmup: Iteration at which the peak is reached first.
+        drops: Epoch (iteration, where training counts these) to rate, where it falls by more
+            than a third at once.
+        last: Rate of the last iteration.
+    """
+
+    first: float
+    peak: float
+    warmup: int
+    drops: dict[int, float]
+    last: float
+
+
+def trace_rate(cfg: Config, epoch_length: int) -> RateCurve:
+    """Step the config's schedulers through a whole training of one dummy parameter.
+
+    Args:
+        cfg: Config of a run.
+        epoch_length: Iterations in an epoch.
+    """
+    train_cfg = cfg.train_cfg
+    by_epoch = 'max_epochs' in train_cfg
+    length = train_cfg.max_epochs if by_epoch else train_cfg.max_iters
+    iterations = length * epoch_length if by_epoch else length
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=cfg.optim_wrapper.optimizer.lr)
+    schedulers = []
+    for scheduler in copy.deepcopy(cfg.param_scheduler):
+        scheduler.setdefault('end', length if scheduler.get('by_epoch', True) else iterations)
+        defaults = dict(optimizer=optimizer, epoch_length=epoch_length)
+        schedulers.append(PARAM_SCHEDULERS.build(scheduler, default_args=defaults))
+    rates = []
+    for iteration in range(iterations):
+        rates.append(optimizer.param_groups[0]['lr'])
+        for scheduler in schedulers:
+            if not scheduler.by_epoch or (iteration + 1) % epoch_length == 0:
+                scheduler.step()
+    unit = epoch_length if by_epoch else 1
+    drops = {i // unit: rates[i] for i in range(1, iterations) if rates[i] < rates[i - 1] * 2 / 3}
+    # A cosine or polynomial falls smoothly; only its very end can look like a step.
+    drops = {at: rate for at, rate in drops.items() if at < 0.99 * length}
+    peak = max(rates)
+    return RateCurve(rates[0], peak, rates.index(peak), drops, rates[-1])
+
+
+def read_recipe(cfg: Config, epoch_length: int = 1000) -> dict[str, Any]:
+    """Say what a training with this config does.
+
+    Args:
+        cfg: Config of a run.
+        epoch_length: Iterations in an epoch, of which the data set decides in a run.
+
+    Returns:
+        Batch, length, optimizer, rates, decay, clipping, drop path and augmentation, by name.
+    """
+    cfg = copy.deepcopy(cfg)
+    prepare_cpu_amp(cfg)
+    model = build_on_meta(cfg)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    defaults = wrapper.optimizer.defaults
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    decays: dict[float, list[str]] = {}
+    rates: dict[float, list[str]] = {}
+    for group in wrapper.optimizer.param_groups:
+        members = [names[id(parameter)] for parameter in group['params']]
+        decays.setdefault(group['weight_decay'], []).extend(members)
+        rates.setdefault(group['lr'] / defaults['lr'], []).extend(members)
+    loader, loss_free = cfg.train_dataloader, cfg.model.get('train_cfg') or {}
+    return {
+        'batch per process': loader.batch_size,
+        'accumulated batches': wrapper._accumulative_counts,
+        'base batch': cfg.get('auto_scale_lr', {}).get('base_batch_size'),
+        'length': cfg.train_cfg.get('max_epochs') or cfg.train_cfg.get('max_iters'),
+        'optimizer': type(wrapper.optimizer).__name__,
+        'betas': defaults.get('betas'),
+        'eps': defaults.get('eps'),
+        'rate': trace_rate(cfg, epoch_length),
+        'rate multipliers': rates,
+        'decays': decays,
+        'clip': (wrapper.clip_grad_kwargs or {}).get('max_norm'),
+        'mixed precision': wrapper.__class__.__name__ != 'OptimWrapper',
+        'drop path': max(
+            (m.drop_prob for m in model.modules() if isinstance(m, DropPath)), default=0.0
+        ),
+        'batch augmentation': [dict(a) for a in loss_free.get('augments', [])],
+        'training pipeline': [dict(step) for step in loader.dataset.pipeline],
+    }

@@ -1,0 +1,51 @@
+"""The console script `mmsmt`: every tool by its command, from any folder."""
+
+import runpy
+import sys
+
+from mmsmt.paths import carried
+
+# Command: file in tools/, and what it does.
+COMMANDS = {
+    'train': ('train.py', 'train a classifier, detector or segmenter'),
+    'test': ('test.py', 'evaluate a checkpoint'),
+    'demo': ('misc/demo.py', 'train and evaluate all three tasks on the embedded digits'),
+    'study': ('analysis_tools/study.py', 'train every mixer on the digits and compare them'),
+    'export': ('deployment/export_onnx.py', 'export a model to ONNX'),
+    'convert': ('model_converters/convert_checkpoint.py', 'convert a checkpoint for a host'),
+    'benchmark': ('analysis_tools/benchmark.py', 'measure speed and memory of networks'),
+    'prepare digits': ('dataset_converters/prepare_digits.py', 'write the embedded digits'),
+    'check config': ('misc/check_configs.py', 'check configs without data'),
+    'check data': ('misc/check_data.py', 'check the data that a config names'),
+    'check trial': ('misc/try_config.py', 'run one training step of a config on the digits'),
+    'show recipe': ('misc/explain_config.py', 'rates, decay, length and augmentation of a config'),
+    'show flops': ('analysis_tools/get_flops.py', 'parameters and multiply-accumulates'),
+    'show models': ('analysis_tools/compare_models.py', 'costs and results of several models'),
+    'show logs': ('analysis_tools/plot_logs.py', 'learning curves and results of runs'),
+    'show receptive-field': ('analysis_tools/receptive_field.py', 'effective receptive fields'),
+    'show invariance': ('analysis_tools/invariance.py', 'predictions on changed images'),
+    'show modulation': ('analysis_tools/modulation_maps.py', 'modulation maps of an SMT'),
+    'show significance': ('analysis_tools/significance.py', 'what guides an SG-Former'),
+}
+
+
+def main() -> None:
+    """Run the tool of a command; without one, list the commands."""
+    for length in (2, 1):
+        command = ' '.join(sys.argv[1 : 1 + length])
+        if command in COMMANDS:
+            script = str(carried('tools') / COMMANDS[command][0])
+            sys.argv = [f'mmsmt {command}', *sys.argv[1 + length :]]
+            runpy.run_path(script, run_name='__main__')
+            return
+    text = usage()
+    if sys.argv[1:] in ([], ['-h'], ['--help']):
+        print(text)
+    else:
+        sys.exit(f'error: no command {" ".join(sys.argv[1:3])!r}\n{text}')
+
+
+def usage() -> str:
+    """One line a command."""
+    lines = [f'  {command:22}{text}' for command, (_, text) in COMMANDS.items()]
+    return '\n'.join(['usage: mmsmt COMMAND [arguments]; mmsmt COMMAND --help says more', *lines])

@@ -1,0 +1,52 @@
+"""Scenes as COCO records: instances with run-length masks."""
+
+import numpy as np
+
+from mmsmt.datasets.digits.scenes import Scene
+from mmsmt.datasets.digits.source import CLASSES
+
+FIRST_CATEGORY = 1  # COCO category ids start at 1: digit d is category d + 1
+
+
+def coco_annotations(scene: Scene, image_id: int, first_id: int) -> list[dict]:
+    """Describe the visible part of every digit of a scene.
+
+    Masks are run lengths, not polygons: 0, 6, 8 and 9 have holes.
+
+    Args:
+        scene: The scene.
+        image_id: Id of its image record.
+        first_id: Id of its first annotation; the others count on.
+
+    Returns:
+        One record an instance. Beside the fields of COCO it holds `sample_id`
+        (row in ``load_digits()``), `height` (px, hidden parts included) and
+        `visible` (share of the digit's pixels that no other digit hides).
+    """
+    from pycocotools import mask as mask_utils  # comes with mmdet
+
+    records = []
+    for index, instance in enumerate(scene.instances):
+        mask = scene.owners == index + 1
+        rle = mask_utils.encode(np.asfortranarray(mask, dtype=np.uint8))
+        area = int(mask_utils.area(rle))
+        records.append(
+            {
+                'id': first_id + index,
+                'image_id': image_id,
+                'category_id': instance.label + FIRST_CATEGORY,
+                'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode('ascii')},
+                'area': area,
+                'bbox': mask_utils.toBbox(rle).tolist(),
+                'iscrowd': 0,
+                'sample_id': instance.sample_id,
+                'height': instance.height,
+                'visible': round(area / instance.area, 4),
+            }
+        )
+    return records
+
+
+def coco_categories() -> list[dict]:
+    """List the ten categories, ids 1 to 10, names '0' to '9'."""
+    return [{'id': FIRST_CATEGORY + label, 'name': name} for label, name in enumerate(CLASSES)]

@@ -1,0 +1,164 @@
+"""Preparing the whole data set of digits: tiles, scenes and a manifest."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from mmsmt.datasets.digits.photographs import load_photographs
+from mmsmt.datasets.digits.scenes import MIN_SIZE
+from mmsmt.datasets.digits.source import NUM_VAL, SPLITS, load_split
+from mmsmt.datasets.digits.staging import staged_folder
+from mmsmt.datasets.digits.writers import write_json, write_scenes, write_tiles
+from mmsmt.errors import TargetError
+
+MANIFEST = 'digits.json'
+LIBRARIES = ('numpy', 'pillow', 'pycocotools', 'scikit-learn')
+MAX_SIZE = 4096  # px; more is a slip of the keyboard, and a gigabyte a scene
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Everything the written bytes depend on, beside the code and libraries.
+
+    Attributes:
+        scenes_train: Training scenes, at least 1.
+        scenes_val: Validation scenes, at least 1.
+        size: Side of a scene in pixels, 160 to 4096.
+        renderings: Tiles in other colours and on photographs for each training digit, at least 0.
+        seed: Seed of all pictures, at least 0; the split of the digits is fixed.
+        revision: Raised whenever the code draws other pictures than before.
+
+    Raises:
+        ValueError: If a value is out of its range; names it.
+    """
+
+    scenes_train: int = 2000
+    scenes_val: int = 200
+    size: int = 256
+    renderings: int = 7
+    seed: int = 0
+    revision: int = 3
+
+    def __post_init__(self) -> None:
+        least = {'scenes_train': 1, 'scenes_val': 1, 'size': MIN_SIZE, 'renderings': 0, 'seed': 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f'{name} must be at least {bound}, got {getattr(self, name)}')
+        if self.size > MAX_SIZE:
+            raise ValueError(f'size must be at most {MAX_SIZE}, got {self.size}')
+
+
+def read_parameters(out: Path) -> dict | None:
+    """Read the parameters a target was prepared with.
+
+    Args:
+        out: The target.
+
+    Returns:
+        What `Parameters` held then, or None where nothing is prepared yet
+        (no such folder, or an empty one).
+
+    Raises:
+        TargetError: If the target holds anything but prepared digits.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / MANIFEST).is_file():
+        raise TargetError(f'{out} exists and holds no {MANIFEST}: choose another folder')
+    try:
+        return dict(json.loads((out / MANIFEST).read_text(encoding='ascii'))['parameters'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TargetError(f'{out / MANIFEST} is damaged: remove {out} and run again') from error
+
+
+def is_prepared(out: Path, parameters: Parameters, force: bool = False) -> bool:
+    """Tell whether a target already holds what is asked for.
+
+    Args:
+        out: The target.
+        parameters: What is asked for.
+        force: Whether prepared digits with other parameters may be replaced;
+            anything else never is. Default False.
+
+    Raises:
+        TargetError: If it holds something else that must stay.
+    """
+    found, asked = read_parameters(out), asdict(parameters)
+    if found is None or found == asked:
+        return found == asked
+    if not force:
+        names = [name for name in asked if found.get(name) != asked[name]]
+        changes = ', '.join(f'{name} {found.get(name)} (asked: {asked[name]})' for name in names)
+        raise TargetError(f'{out} was prepared with {changes}: pass --force to replace it')
+    return False
+
+
+def count_pictures(parameters: Parameters, num_train: int) -> dict[str, int]:
+    """Count the pictures of each folder, `num_train` being the training digits."""
+    return {
+        'cls/train': num_train * (1 + parameters.renderings),
+        'cls/val': NUM_VAL,
+        'scenes/train': parameters.scenes_train,
+        'scenes/val': parameters.scenes_val,
+    }
+
+
+def write_pictures(folder: Path, parameters: Parameters) -> Iterator[Path]:
+    """Write all tiles and scenes into a folder, yielding the path of each."""
+    digits, photographs = load_split(), load_photographs()
+    renderings = {'train': parameters.renderings, 'val': 0}
+    scenes = {'train': parameters.scenes_train, 'val': parameters.scenes_val}
+    for split in SPLITS:
+        yield from write_tiles(
+            folder / 'cls' / split,
+            digits[split],
+            photographs[split],
+            renderings[split],
+            parameters.seed,
+        )
+    for split in SPLITS:
+        yield from write_scenes(
+            folder / 'scenes',
+            split,
+            digits[split],
+            photographs[split],
+            scenes[split],
+            parameters.size,
+            parameters.seed,
+        )
+
+
+def prepare_digits(
+    out: Path,
+    parameters: Parameters,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, int]:
+    """Write the whole data set; `is_prepared` says beforehand whether it may.
+
+    Args:
+        out: The target; replaced as a whole, once everything is written.
+        parameters: What to write.
+        advance: Called after each picture with how many are done, and of how
+            many. Default: nothing.
+
+    Returns:
+        The number of pictures in each folder.
+
+    Raises:
+        FolderBusyError: If another process is preparing the same target.
+        OSError: If the target cannot be written.
+    """
+    counts = count_pictures(parameters, len(load_split()['train']))
+    total = sum(counts.values())
+    with staged_folder(out) as folder:
+        for done, _ in enumerate(write_pictures(folder, parameters), start=1):
+            advance(done, total)
+        manifest = {
+            'parameters': asdict(parameters),
+            'counts': counts,
+            'versions': {library: version(library) for library in LIBRARIES},
+        }
+        write_json(folder / MANIFEST, manifest, indent=2)
+    return counts

@@ -1,0 +1,158 @@
+"""Samples that cannot be used are named when a training meets them, and stop it or are skipped."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import Compose
+from mmengine.dist import get_rank
+
+from mmsmt.datasets.image_files import look_at
+from mmsmt.datasets.sample_faults import Fault, find_faults, find_loaded_faults, name_of
+from mmsmt.errors import BadSampleError
+from mmsmt.registry import TRANSFORMS
+
+CHOICES = ('stop', 'skip')
+# So many failures in a row are no accident of single files: data are misplaced, or the pipeline
+# cannot work. mmengine's own limit of a thousand tries takes minutes to say nothing.
+MOST_IN_A_ROW = 100
+
+
+@TRANSFORMS.register_module()
+class GuardedPipeline(Compose):
+    """A pipeline that names the sample it fails on: path, field and reason.
+
+    Beside what its transforms raise, it finds what hosts take in silence: files that broke off,
+    headers that claim any amount of memory, label images of another size or with values of no
+    class, labels of no class, boxes that are no numbers.
+
+    Args:
+        transforms: The pipeline.
+        on_bad: 'stop' raises `BadSampleError`. 'skip' notes the sample in the journal and gives
+            None, for which data sets of mmengine take another one at random. Evaluation, where a
+            sample must not be replaced, stops always. Default 'stop'.
+        journal: File in which skipped samples are listed, a line each; every rank has its own,
+            see `journal_of_rank`. Needed for 'skip'.
+        num_classes: Labels have to be below. Default: not checked.
+        ignored: The value of pixels without a label. Default 255, as in mmseg.
+        advice: Ends the message of the error. Default: nothing.
+
+    Raises:
+        ValueError: If `on_bad` is another word, or 'skip' has no journal.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[dict[str, Any] | Callable],
+        on_bad: str = 'stop',
+        journal: str | Path | None = None,
+        num_classes: int | None = None,
+        ignored: int = 255,
+        advice: str = '',
+    ) -> None:
+        super().__init__(transforms)
+        if on_bad not in CHOICES:
+            raise ValueError(f'on_bad must be one of {", ".join(CHOICES)}, got {on_bad!r}')
+        if on_bad == 'skip' and journal is None:
+            raise ValueError("on_bad='skip' needs `journal`, the file that lists what is skipped")
+        self.on_bad, self.advice = on_bad, advice
+        self.journal = journal_of_rank(journal) if journal else None
+        self.num_classes, self.ignored = num_classes, ignored
+        self.in_a_row = 0
+
+    def __call__(self, data: dict[str, Any]) -> Any:
+        """Run the pipeline.
+
+        Args:
+            data: A sample as the data set lists it.
+
+        Returns:
+            What the last transform gives; None for a sample to be replaced.
+
+        Raises:
+            BadSampleError: If the sample is bad and nothing is to be skipped.
+        """
+        try:
+            result = self._run(data)
+        except _Bad as bad:
+            self._refuse(bad)
+            return None
+        self.in_a_row = 0
+        return result
+
+    def _run(self, data: Any) -> Any:
+        _require_none(find_faults(data, self.num_classes))
+        for transform in self.transforms:
+            before, known = data, set(data)
+            try:
+                data = transform(data)
+            except Exception as error:  # decoders and transforms raise anything
+                raise _Bad(_blame(transform, before, error)) from error
+            if data is None:
+                return None  # a transform's own choice, such as a crop without objects
+            if isinstance(data, dict):
+                new = set(data) - known
+                _require_none(find_loaded_faults(data, new, self.num_classes, self.ignored))
+        return data
+
+    def _refuse(self, bad: '_Bad') -> None:
+        self.in_a_row += 1
+        text = '; '.join(filter(None, (str(bad.fault), self.advice)))
+        if self.on_bad == 'stop':
+            raise BadSampleError(text) from bad.__cause__
+        if self.in_a_row == MOST_IN_A_ROW:
+            raise BadSampleError(f'{text}; so were {MOST_IN_A_ROW - 1} samples before it')
+        assert self.journal is not None
+        _append(self.journal, str(bad.fault))
+
+
+class _Bad(Exception):
+    """Carries a fault out of a pipeline."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def _require_none(faults: Iterator[Fault]) -> None:
+    if (fault := next(faults, None)) is not None:
+        raise _Bad(fault)
+
+
+def _blame(transform: Any, sample: dict[str, Any], error: Exception) -> Fault:
+    """Name the file or field that a transform failed on."""
+    kind, path, field = type(transform).__name__, name_of(sample), 'img_path'
+    if 'img' in sample:
+        field = kind
+        if kind.startswith('Load'):
+            seg_map = sample.get('seg_map_path')
+            path, field = (str(seg_map), 'seg_map_path') if seg_map else (path, 'instances')
+    reason = f'{type(error).__name__}: {error}'
+    if field in ('img_path', 'seg_map_path') and sample.get(field):
+        if isinstance(error, FileNotFoundError):
+            reason = 'no such file'
+        else:
+            reason = look_at(path).damage or reason
+    return Fault(path, field, reason)
+
+
+def journal_of_rank(journal: str | Path, rank: int | None = None) -> Path:
+    """The file of one process: `skipped.txt` becomes `skipped_0.txt`.
+
+    Args:
+        journal: File for all.
+        rank: By default that of this process.
+    """
+    path = Path(journal)
+    return path.with_stem(f'{path.stem}_{get_rank() if rank is None else rank}')
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line in one piece: workers of a rank write to one file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(file, f'{line}\n'.encode(errors='replace'))
+    finally:
+        os.close(file)

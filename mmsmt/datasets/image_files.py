@@ -1,0 +1,94 @@
+"""What is wrong with an image file, or unusual about it."""
+
+import os
+import struct
+from contextlib import nullcontext
+from threading import Lock
+from typing import Literal, NamedTuple
+
+from PIL import Image
+
+# How the hosts' decoder, OpenCV in colour, reads what is no 8-bit RGB, by Pillow's mode.
+READ_AS = {
+    '1': 'three equal channels',
+    'L': 'three equal channels',
+    'LA': 'three equal channels without the transparency',
+    'P': 'the colours of the palette',
+    'RGBA': 'RGB without the transparency',
+    'CMYK': 'RGB',
+    'I;16': 'three equal channels of the upper 8 bits',
+}
+USUAL_FORMATS = ('JPEG', 'MPO', 'PNG', 'BMP')  # MPO: a JPEG with previews, as cameras write it
+HUGE = 50_000_000  # pixels, 150 MB decoded; only one such picture is open at a time
+ONE_HUGE = Lock()
+# EXIF orientations that exchange width and height (CIPA DC-008, tag 0x0112).
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)
+# What Pillow's decoders raise on damaged files.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+
+class Picture(NamedTuple):
+    """What opening a picture showed.
+
+    Args:
+        size: Width and height in pixels, as the hosts see them; None where it cannot be read.
+        damage: Why it cannot be read.
+        oddity: What is unusual about it, although it can be read.
+        level: Of the oddity.
+    """
+
+    size: tuple[int, int] | None
+    damage: str = ''
+    oddity: str = ''
+    level: Literal['warning', 'note'] = 'warning'
+
+
+def look_at(path: str) -> Picture:
+    """Open and decode a picture.
+
+    Args:
+        path: The file.
+    """
+    try:
+        with Image.open(path) as image:
+            size, mode = seen_size(image), image.mode
+            with ONE_HUGE if size[0] * size[1] > HUGE else nullcontext():
+                image.load()
+            frames = 1 if image.format == 'MPO' else getattr(image, 'n_frames', 1)
+            usual = image.format in USUAL_FORMATS and (mode == 'RGB' or mode in READ_AS)
+            kind = f'{image.format} in mode {mode}'
+    except DAMAGE as error:
+        return Picture(None, damage=describe(error, path))
+    if not usual and not _is_read_by_hosts(path):
+        return Picture(None, damage=f'is a {kind}, which the hosts cannot read')
+    if min(size) < 2:
+        return Picture(size, oddity=f'of {size[0]}x{size[1]} pixels')
+    if frames > 1:
+        return Picture(size, oddity='of several frames, of which the hosts read the first')
+    if mode != 'RGB':
+        oddity = f'in mode {mode}, which the hosts read as {READ_AS.get(mode, "RGB")}'
+        return Picture(size, oddity=oddity, level='note' if mode == 'L' else 'warning')
+    return Picture(size)
+
+
+def seen_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels as the hosts see a picture: turned as its EXIF data say."""
+    turned = image.getexif().get(ORIENTATION) in TURNED
+    return image.size[::-1] if turned else image.size
+
+
+def _is_read_by_hosts(path: str) -> bool:
+    import cv2  # here, since it is seldom asked
+
+    return cv2.imread(path) is not None
+
+
+def describe(error: BaseException, path: str) -> str:
+    """Say why a picture cannot be read."""
+    if os.path.isfile(path) and not os.path.getsize(path):
+        return 'is empty'
+    if isinstance(error, Image.DecompressionBombError):
+        return f'claims more pixels than the {2 * (Image.MAX_IMAGE_PIXELS or 0):,} that are read'
+    if 'truncated' in str(error).lower():
+        return 'is truncated'
+    return f'cannot be read as a picture ({str(error).replace(path, "file")})'

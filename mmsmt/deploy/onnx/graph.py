@@ -1,0 +1,185 @@
+"""What an exported file computes: from pixels as they are read to what the host makes of them."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import functional as TF
+
+from mmsmt.hosts.images import subject_batch
+from mmsmt.hosts.model import Subject, logits_of, maps_of
+
+Named = dict[str, Tensor]
+
+
+class Task(NamedTuple):
+    """What a kind of network gives.
+
+    Args:
+        name: Of the kind.
+        compute: From a network and normalised images (B, 3, H, W) to the results by name, of
+            operations that can be exported.
+        expect: From the untouched network and as many images of one size to the same results,
+            in the host's own way, preprocessing included.
+        pads: Whether images are filled up at the right and below as the host does.
+    """
+
+    name: str
+    compute: Callable[[Any, Tensor], Named]
+    expect: Callable[[Subject, Sequence[Image.Image]], Named]
+    pads: bool = True
+
+
+class Graph(nn.Module):
+    """From uint8 images (B, H, W, 3), RGB, to the results of a task, in the order of `names`.
+
+    Args:
+        subject: The network, and how it wants its pixels.
+        task: What of it.
+    """
+
+    def __init__(self, subject: Subject, task: Task) -> None:
+        super().__init__()
+        self.model = _exportable(deepcopy(subject.model))
+        self.task, self.bgr = task, subject.bgr
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer('mean', torch.tensor(subject.mean).view(-1, 1, 1))
+        self.register_buffer('std', torch.tensor(subject.std).view(-1, 1, 1))
+        host = getattr(subject.model, 'data_preprocessor', None) if task.pads else None
+        self.divisor = getattr(host, 'pad_size_divisor', 1)
+        self.filling = getattr(host, 'pad_value', 0)
+
+    def named(self, images: Tensor) -> Named:
+        """Results by name."""
+        x = images.permute(0, 3, 1, 2).float()
+        x = ((x.flip(1) if self.bgr else x) - self.mean) / self.std
+        if self.divisor > 1:
+            rows, columns = (-side % self.divisor for side in x.shape[2:])
+            x = F.pad(x, (0, columns, 0, rows), value=self.filling)
+        return self.task.compute(self.model, x)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Results in order."""
+        return tuple(self.named(images).values())
+
+
+class MatrixPool(nn.Module):
+    """`nn.AdaptiveAvgPool2d` by matrices, which can be exported for any size.
+
+    As exported by PyTorch 2.11 itself it reads beyond maps smaller than the traced one.
+
+    Args:
+        size: Rows and columns of the result.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, C, *size)."""
+        rows, columns = (
+            self._means(length, parts).to(x) for length, parts in zip(x.shape[2:], self.size)
+        )
+        return rows @ x @ columns.T
+
+    @staticmethod
+    def _means(length: int, parts: int) -> Tensor:
+        """Matrix (parts, length) that takes means over parts, which overlap where need be."""
+        place, part = torch.arange(length), torch.arange(parts)[:, None]
+        inside = ((place + 1) * parts > part * length) & (place * parts < (part + 1) * length)
+        return inside.float() / inside.float().sum(1, keepdim=True)
+
+
+def _exportable(module: nn.Module) -> nn.Module:
+    """Replace what cannot be exported for any size, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.AdaptiveAvgPool2d):
+            size: Any = child.output_size
+            rows, columns = (size, size) if isinstance(size, int) else size
+            if rows and columns and (rows, columns) != (1, 1):
+                setattr(module, name, MatrixPool((rows, columns)))
+        else:
+            _exportable(child)
+    return module
+
+
+def task_of(model: Any, backbone_only: bool = False) -> Task:
+    """What to export of a model, by the parts that it has."""
+    if backbone_only or not hasattr(model, 'data_preprocessor'):
+        return BACKBONE
+    if hasattr(model, 'decode_head'):
+        return SEGMENTER
+    if hasattr(model, 'head'):
+        return CLASSIFIER
+    return DETECTOR
+
+
+def _normalise(model: Any, images: Sequence[Image.Image]) -> Tensor:
+    """Images as the host's own preprocessor gives them; it wants them as OpenCV reads them."""
+    pixels = [TF.pil_to_tensor(image).flip(0) for image in images]
+    return model.data_preprocessor({'inputs': pixels})['inputs']
+
+
+def _maps(model: Any, x: Tensor) -> Named:
+    return {f'map_{i}': each for i, each in enumerate(maps_of(model, x))}
+
+
+def _scores(model: Any, x: Tensor) -> Named:
+    return {'scores': logits_of(model, x).softmax(1)}
+
+
+def _predicted_scores(subject: Subject, images: Sequence[Image.Image]) -> Named:
+    model: Any = subject.model
+    predicted = model(_normalise(model, images), mode='predict')
+    return {'scores': torch.stack([each.pred_score for each in predicted])}
+
+
+def _logits(model: Any, x: Tensor) -> Named:
+    logits = model(x, mode='tensor')
+    size, align = x.shape[2:], model.align_corners
+    return {'logits': F.interpolate(logits, size, mode='bilinear', align_corners=align)}
+
+
+def _predicted_logits(subject: Subject, images: Sequence[Image.Image]) -> Named:
+    model: Any = subject.model
+    x = _normalise(model, images)
+    size = tuple(x.shape[2:])
+    info = dict(img_shape=size, ori_shape=size, pad_shape=size)
+    return {'logits': model.whole_inference(x, [info] * len(images))}
+
+
+def _raw_outputs(model: Any, x: Tensor) -> Named:
+    """What a head of one stage gives at every level, or else the neck's maps.
+
+    What follows chooses boxes by their values, in operators of mmcv that no exporter knows.
+    """
+    maps = model.extract_feat(x)
+    head: Any = getattr(model, 'bbox_head', None)
+    if not hasattr(head, 'prior_generator'):
+        return {f'feature_{i}': each for i, each in enumerate(maps)}
+    return {
+        f'head_{kind}_level_{level}': each
+        for kind, levels in enumerate(head(maps))
+        for level, each in enumerate(levels)
+    }
+
+
+BACKBONE = Task(
+    'backbone',
+    _maps,
+    lambda subject, images: _maps(subject.model, subject_batch(subject, images)),
+    pads=False,
+)
+CLASSIFIER = Task('classifier', _scores, _predicted_scores)
+SEGMENTER = Task('segmenter', _logits, _predicted_logits)
+DETECTOR = Task(
+    'detector',
+    _raw_outputs,
+    lambda subject, images: _raw_outputs(subject.model, _normalise(subject.model, images)),
+)

@@ -1,0 +1,120 @@
+"""Whether an ONNX file gives in ONNX Runtime what the host gives in PyTorch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mmsmt.deploy.onnx.difference import relative_difference
+from mmsmt.deploy.onnx.graph import Task
+from mmsmt.errors import UsageError
+from mmsmt.hosts.model import Subject
+
+# Relative to the root mean square of a result; float32 leaves about 1e-5.
+LIMIT = 1e-3
+BATCH = 8  # images at once
+
+
+class Check(NamedTuple):
+    """One comparison.
+
+    Args:
+        images, height, width: How many there were, and their size.
+        differences: Name of a result to the largest difference, relative to its root mean square.
+    """
+
+    images: int
+    height: int
+    width: int
+    differences: dict[str, float]
+
+
+def check(
+    content: bytes,
+    subject: Subject,
+    task: Task,
+    images: Sequence[Image.Image],
+    size: tuple[int, int] | None = None,
+) -> list[Check]:
+    """Compare a file with the untouched network, preprocessed by its host.
+
+    Args:
+        content: Of the file.
+        subject: The network.
+        task: What of it the file computes.
+        images: RGB; resized to one size.
+        size: The only height and width that the file takes. Without, it is tried with all images
+            at the first one's size, and with one at a size that no stride divides.
+
+    Returns:
+        What was compared.
+
+    Raises:
+        UsageError: If a result differs by more than 1e-3, or if ONNX Runtime cannot run the file.
+    """
+    width, height = images[0].size
+    tried: list[tuple[int, int, int]]
+    tried = [(len(images), height, width), (1, height * 3 // 4 + 1, width * 5 // 4 + 1)]
+    if size is not None:
+        tried = [(len(images), *size), (1, *size)]
+    session = open_session(content, torch.get_num_threads())
+    return [_compare(session, subject, task, images[: shape[0]], shape) for shape in tried]
+
+
+def open_session(content: bytes | Path, threads: int) -> Any:
+    """A session of ONNX Runtime on the CPU.
+
+    Args:
+        content: Of a file, or where it lies.
+        threads: How many it uses.
+
+    Raises:
+        UsageError: If ONNX Runtime is not installed or cannot run the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError('needs pip install -r requirements/export.txt') from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # what it has to say comes as exceptions too
+    return _run(
+        lambda: onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    )
+
+
+def _run(call: Any) -> Any:
+    try:
+        return call()
+    except Exception as error:  # its errors have no base but this one
+        raise UsageError(f'ONNX Runtime cannot run what torch exported: {error}') from error
+
+
+def _compare(
+    session: Any,
+    subject: Subject,
+    task: Task,
+    images: Sequence[Image.Image],
+    shape: tuple[int, int, int],
+) -> Check:
+    names = [each.name for each in session.get_outputs()]
+    differences = dict.fromkeys(names, 0.0)
+    for start in range(0, len(images), BATCH):
+        resized = [image.resize((shape[2], shape[1])) for image in images[start : start + BATCH]]
+        pixels = np.stack([np.asarray(image) for image in resized])
+        given = _run(lambda pixels=pixels: session.run(None, {'images': pixels}))
+        with torch.inference_mode():
+            expected = task.expect(subject, resized)
+        for name, value in zip(names, given, strict=True):
+            difference = relative_difference(torch.from_numpy(value), expected[name])
+            differences[name] = float(np.maximum(differences[name], difference))  # keeps a NaN
+    worst = names[int(np.argmax(list(differences.values())))]  # a NaN, where there is one
+    if not differences[worst] <= LIMIT:
+        raise UsageError(
+            f'nothing is written: for {shape[0]} images of {shape[1]} x {shape[2]} {worst} in '
+            f'ONNX Runtime differs by {differences[worst]:.1e} from PyTorch, allowed is {LIMIT:.0e}'
+        )
+    return Check(*shape, differences)

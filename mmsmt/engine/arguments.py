@@ -1,0 +1,101 @@
+"""From command-line arguments to changes of a config, the same for the three hosts."""
+
+import argparse
+from copy import deepcopy
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict, DictAction
+
+from mmsmt.datasets.root import VARIABLE
+from mmsmt.engine.resume import find_last_good
+from mmsmt.errors import UsageError
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that training and testing share, as in the hosts' own tools."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="override config entries: key=value, lists as key='[a,b]'",
+    )
+    parser.add_argument(
+        '--data-root',
+        help=f'folder in place of the `data` that paths in configs begin with (else ${VARIABLE})',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Apply `--resume`, `--amp`, `--auto-scale-lr`, `--no-validate`, `--on-bad`, in place."""
+    if args.resume is not None:
+        found = find_last_good(cfg.work_dir) if args.resume == 'auto' else args.resume
+        cfg.resume = found is not None
+        if found:  # else a first start, from the weights that the config names
+            cfg.load_from = str(found)
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise UsageError('--auto-scale-lr needs `auto_scale_lr.base_batch_size` in the config')
+        cfg.auto_scale_lr.enable = True
+        # mmengine compares the base with the images of one iteration, not of one step.
+        cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.on_bad:
+        cfg.on_bad = args.on_bad
+
+
+def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Apply the checkpoint, `--tta`, `--deploy`, `--show-dir` and `--out` to a config, in place.
+
+    Raises:
+        UsageError: If the config lacks what an option needs.
+    """
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    # The file to be evaluated holds the backbone; what it was trained from may be gone.
+    cfg.model.backbone.pop('init_cfg', None)
+    if args.tta:
+        if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+            raise UsageError('--tta needs `tta_model` and `tta_pipeline` in the config')
+        dataset = cfg.test_dataloader.dataset
+        while 'dataset' in dataset:
+            dataset = dataset.dataset
+        dataset.pipeline = deepcopy(cfg.tta_pipeline)
+        if 'data_preprocessor' in cfg.model:  # mmengine would replace it by the config's
+            cfg.pop('data_preprocessor', None)
+        cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    if args.deploy:
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmsmt.DeployHook')]
+    if args.show_dir:
+        _draw_predictions(cfg, args.show_dir)
+    if args.out:
+        if not args.out.endswith(('.pkl', '.pickle')):
+            raise UsageError(f'--out {args.out}: the name must end in .pkl or .pickle')
+        evaluators = cfg.test_evaluator
+        evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
+
+
+def _draw_predictions(cfg: Config, folder: str) -> None:
+    """Switch the host's visualization hook on; each spells its options in its own way."""
+    hook = cfg.default_hooks.get('visualization')
+    if hook is None:
+        raise UsageError('--show-dir needs `default_hooks.visualization` in the config')
+    kind = hook.type.rpartition('.')[-1]  # with or without the host's prefix
+    if kind == 'DetVisualizationHook':
+        hook.update(draw=True, test_out_dir=str(Path(folder).absolute()))
+    elif kind == 'SegVisualizationHook':
+        hook.setdefault('interval', 1)
+        hook.update(draw=True)
+        cfg.visualizer.save_dir = folder
+    elif kind == 'VisualizationHook':
+        hook.update(enable=True, interval=1, out_dir=folder)
+    else:
+        raise UsageError(f'--show-dir: {hook.type} of the config is no hook that draws')

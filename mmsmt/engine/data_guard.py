@@ -1,0 +1,78 @@
+"""Data loaders whose pipelines name the samples they fail on."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmsmt.datasets.guarded_pipeline import CHOICES, GuardedPipeline
+from mmsmt.engine.hooks.skipped_samples import JOURNAL, SkippedSamplesHook
+from mmsmt.errors import BadSampleError
+
+ADVICE = 'mend or remove it (mmsmt check data finds all)'
+# What data sets raise over files that are not what they expect.
+READ_ERRORS = (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError, OSError)
+
+Explain = Callable[[Config, Any], str | None]
+
+
+def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = None) -> None:
+    """Let every pipeline of a runner name the samples that it fails on.
+
+    Args:
+        runner: Its data loaders are not built yet.
+        on_bad: What a training does then: 'stop' or 'skip'. Evaluation stops.
+        explain: From the config and a loader that cannot be built to what is wrong with its files.
+
+    Raises:
+        ValueError: If `on_bad` is another word.
+    """
+    if on_bad not in CHOICES:
+        raise ValueError(f'on_bad must be one of {", ".join(CHOICES)}, got {on_bad!r}')
+    build, training = runner.build_dataloader, runner._train_dataloader
+    journal = Path(runner.work_dir) / JOURNAL
+    if on_bad == 'skip':
+        runner.register_hook(SkippedSamplesHook(journal))
+
+    def build_guarded(dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            built = build(dataloader, *args, **kwargs)
+        except READ_ERRORS as error:
+            reason = explain(runner.cfg, dataloader) if explain else None
+            raise BadSampleError(reason or f'{type(error).__name__}: {error}') from error
+        trains = dataloader is training
+        choice = dict(on_bad=on_bad, journal=journal) if trains and on_bad == 'skip' else {}
+        advice = f'{ADVICE}, or train with --on-bad skip' if trains else ADVICE
+        for dataset in _leaves(built.dataset):
+            _guard(dataset, runner.cfg, advice=advice, **choice)
+        return built
+
+    runner.build_dataloader = build_guarded
+
+
+def _guard(dataset: Any, cfg: Config, **options: Any) -> None:
+    pipeline = getattr(dataset, 'pipeline', None)
+    transforms = getattr(pipeline, 'transforms', None)
+    if transforms is None or any(isinstance(t, GuardedPipeline) for t in [pipeline, *transforms]):
+        return
+    if hasattr(dataset, 'reduce_zero_label'):  # of mmseg
+        number = len(dataset.metainfo.get('classes') or ()) or None
+        options['ignored'] = dataset.ignore_index
+    else:
+        # Labels of mmdet are places in the list of classes; those of mmpretrain come from files.
+        head = cfg.model.get('head')
+        number = head.get('num_classes') if isinstance(head, dict) else None
+    dataset.pipeline = GuardedPipeline(transforms, num_classes=number, **options)
+
+
+def _leaves(dataset: Any) -> Iterator[Any]:
+    """The data sets that read files, inside those that repeat, join or mix others."""
+    # `_dataset`: mmengine cuts a data set to `num_batch_per_epoch`.
+    single = getattr(dataset, 'dataset', None) or getattr(dataset, '_dataset', None)
+    inner = getattr(dataset, 'datasets', None) or ([single] if single else [])
+    for child in inner:
+        yield from _leaves(child)
+    if not inner:
+        yield dataset

@@ -1,0 +1,82 @@
+"""Checkpoints that a kill or a full disk cannot tear; mmengine writes in place."""
+
+from collections import deque
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import register_backend
+from mmengine.hooks import CheckpointHook
+
+from mmsmt.checkpoints import remove_unfinished, write_atomically
+from mmsmt.engine.patches import AtomicBackend
+from mmsmt.engine.resume import name_last_good
+from mmsmt.errors import CheckpointError
+from mmsmt.registry import HOOKS
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """mmengine's `CheckpointHook`, for which a machine may stop at any instant.
+
+    Checkpoints, the best ones and `last_checkpoint` are replaced atomically, and a former
+    checkpoint goes only after the next one is on the disk. Same arguments.
+    """
+
+    def before_train(self, runner: Any) -> None:
+        """Let mmengine write local files atomically from here on."""
+        register_backend('local', AtomicBackend, force=True, prefixes='')
+        super().before_train(runner)
+        if is_main_process():
+            remove_unfinished(self.out_dir)
+            remove_unfinished(runner.work_dir)
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        # The file names its outdated predecessor too: who resumes from it removes what a kill
+        # before the removal below has left (`CheckpointHook.before_train`).
+        ids = self._update_ids(runner, step)
+        try:
+            runner.save_checkpoint(
+                self.out_dir,
+                self.filename_tmpl.format(step),
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                write_atomically(Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt.encode())
+        except CheckpointError as error:
+            raise CheckpointError(f'{error}; {name_last_good(runner.work_dir)}') from error
+        self._remove_outdated(runner, ids)
+
+    def _update_ids(self, runner: Any, step: int) -> list[int]:
+        """Steps of the checkpoints that are kept and, last, of the one to come."""
+        if self.max_keep_ckpts <= 0:
+            return []
+        ids = [*(i for i in self.keep_ckpt_ids if i != step), step]
+        runner.message_hub.update_info('keep_ckpt_ids', ids)
+        return ids
+
+    def _remove_outdated(self, runner: Any, ids: list[int]) -> None:
+        if not ids:
+            return
+        self.keep_ckpt_ids = deque(ids, self.max_keep_ckpts)
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        for step in ids[: -self.max_keep_ckpts] if is_main_process() else ():
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+            elif self.file_backend.isdir(path):  # a folder of shards
+                self.file_backend.rmtree(path)
+
+    def _save_best_checkpoint(self, runner: Any, metrics: dict[str, float]) -> None:
+        atomic = isinstance(self.file_backend, AtomicBackend)
+        with self.file_backend.removing_later() if atomic else nullcontext():
+            super()._save_best_checkpoint(runner, metrics)

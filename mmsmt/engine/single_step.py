@@ -1,0 +1,30 @@
+"""One training step of a config, without a training around it."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from mmsmt.engine.runner import build_runner
+
+
+def build_for_a_while(cfg: Config) -> tuple[Any, Any, Any]:
+    """Runner, model with random weights, and optimizer's wrapper, for a `work_dir` that will go."""
+    cfg.experiment_name = '_'.join(Path(cfg.work_dir).parts[-2:])
+    # Of the last visualizer of a name mmengine makes the next; its folder is gone by then.
+    cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=None)
+    runner = build_runner(cfg)
+    runner.model.init_weights()
+    return runner, runner.model, runner.build_optim_wrapper(cfg.optim_wrapper)
+
+
+def forward_and_backward(model: nn.Module, wrapper: Any, batch: Any) -> float:
+    """Forward and backward as mmengine does it, without the update, which clears gradients."""
+    step: Any = model
+    step.train()
+    with wrapper.optim_context(model):
+        losses = step(**step.data_preprocessor(batch, training=True), mode='loss')
+    loss, _ = step.parse_losses(losses)
+    loss.backward()
+    return loss.item()

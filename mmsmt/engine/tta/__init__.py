@@ -1,0 +1,19 @@
+"""Models of the engine by name; a host is imported when one is built, never before."""
+
+from typing import Any
+
+from mmengine.model import BaseTTAModel
+
+from mmsmt.registry import MODELS
+
+
+@MODELS.register_module(name='InstanceTTAModel')
+def build_instance_tta(**kwargs: Any) -> BaseTTAModel:
+    """Build `mmsmt.engine.tta.instance.InstanceTTAModel` from the keywords of a config.
+
+    Raises:
+        ModuleNotFoundError: If mmdet is missing.
+    """
+    from mmsmt.engine.tta.instance import InstanceTTAModel
+
+    return InstanceTTAModel(**kwargs)

@@ -1,0 +1,107 @@
+"""Images to look at networks with: a folder of files, with classes or without."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
+from torchvision.transforms import functional as TF
+
+from mmsmt.errors import UsageError
+from mmsmt.hosts.model import MEAN, STD, Subject
+from mmsmt.hosts.request import fingerprint
+
+
+class Samples(NamedTuple):
+    """Images and what is on them.
+
+    Args:
+        images: RGB.
+        labels: Indices of classes; None where the folder has no classes.
+        classes: Names of the subfolders, sorted; empty where there are none.
+        content: Stands for the choice of files.
+    """
+
+    images: list[Image.Image]
+    labels: list[int] | None
+    classes: tuple[str, ...]
+    content: str
+
+
+def read_samples(folder: str | Path, limit: int | None = None, seed: int = 0) -> Samples:
+    """Read the images of a folder, which subfolders may sort into classes.
+
+    Args:
+        folder: Holds images, or one folder of images per class.
+        limit: Take at most as many, drawn by the seed; all by default.
+        seed: Of the draw.
+
+    Raises:
+        UsageError: If the folder is missing or holds no image, or if one cannot be read.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise UsageError(f'{root}: no such folder of images; the digits: mmsmt prepare digits')
+    if limit is not None and limit < 1:
+        raise UsageError(f'the number of images must be positive, got {limit}')
+    files = [f for f in sorted(root.rglob('*')) if f.suffix.lower() in IMG_EXTENSIONS]
+    if not files:
+        raise UsageError(f'{root}: holds no image ({", ".join(IMG_EXTENSIONS)})')
+    nested = all(len(file.relative_to(root).parts) == 2 for file in files)
+    classes = tuple(sorted({file.parent.name for file in files})) if nested else ()
+    if limit is not None and limit < len(files):
+        files = sorted(random.Random(seed).sample(files, limit))
+    labels = [classes.index(file.parent.name) for file in files] if classes else None
+    content = fingerprint([str(file.relative_to(root)) for file in files])
+    return Samples([open_image(file) for file in files], labels, classes, content)
+
+
+def open_image(file: Path) -> Image.Image:
+    """Read an image as RGB.
+
+    Raises:
+        UsageError: If it cannot be read.
+    """
+    try:
+        with Image.open(file) as image:
+            return image.convert('RGB')
+    except (OSError, UnidentifiedImageError) as error:
+        raise UsageError(f'{file}: cannot be read as an image: {error}') from error
+
+
+def central_view(image: Image.Image, crop: int, resize: int) -> Image.Image:
+    """Resize the short side (bicubic) and cut out a square at the centre."""
+    resized = TF.resize(image, [resize], TF.InterpolationMode.BICUBIC)
+    return TF.center_crop(resized, [crop, crop])
+
+
+def to_batch(
+    images: Sequence[Image.Image],
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+    bgr: bool = False,
+) -> Tensor:
+    """Normalise images of one size.
+
+    Args:
+        images: RGB, H x W.
+        mean: Of the channels, in the order that the network wants, on a scale to 255.
+        std: Likewise.
+        bgr: Whether that order is blue, green, red.
+
+    Returns:
+        Shape (N, 3, H, W), float32.
+    """
+    pixels = torch.stack([TF.pil_to_tensor(image) for image in images]).float()
+    pixels = pixels.flip(1) if bgr else pixels
+    return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+
+
+def subject_batch(subject: Subject, images: Sequence[Image.Image]) -> Tensor:
+    """`to_batch` as a subject wants its images, on its device."""
+    device = next(subject.model.parameters()).device
+    return to_batch(images, subject.mean, subject.std, subject.bgr).to(device)

@@ -1,0 +1,47 @@
+"""A checkpoint's entries under the names of a host's model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from mmsmt.backbones import FourStageBackbone
+from mmsmt.checkpoints import LoadReport, compare, to_host
+from mmsmt.checkpoints.reader import find_weights
+
+
+def fit_weights(
+    model: nn.Module, container: dict[str, Any], source: str, allow: Sequence[str] = ()
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """Find a model's weights in what a checkpoint holds, under the model's names.
+
+    Args:
+        model: A host's model; where its `backbone` is of this suite, released files fit too,
+            their head as that of an mmpretrain classifier.
+        container: As `read_container` gives it.
+        source: What was read, for messages.
+        allow: Entries or modules of the model that may be missing, superfluous or of another
+            shape; the backbone will let those pass that are its own.
+
+    Returns:
+        Name to tensor, for `load_state_dict`, and what fits.
+
+    Raises:
+        CheckpointError: If anything outside `allow` does not fit, or nothing fits.
+    """
+    state = find_weights(container, source)
+    backbone = getattr(model, 'backbone', None)
+    dialect, hint, dropped = None, '', list[str]()
+    if isinstance(backbone, FourStageBackbone):
+        parts = backbone.translate(state)
+        dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
+        dropped = list(parts.dropped)
+        state = to_host(parts, 'classifier') | parts.other
+        backbone.allow_partial = tuple(
+            name.removeprefix('backbone').removeprefix('.')
+            for name in allow
+            if f'{name}.'.startswith('backbone.')
+        )
+    report = compare(model.state_dict(), state, dropped, dialect)
+    report.require_fit(source, allow, hint)
+    return state, report

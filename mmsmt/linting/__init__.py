@@ -1,6 +1,0 @@
-"""Checks of configs before machines are booked for them: no data, no weights in memory."""
-
-from mmsmt.linting.check import check_config, find_configs
-from mmsmt.linting.findings import Finding
-
-__all__ = ['Finding', 'check_config', 'find_configs']

@@ -1,0 +1,1 @@
+"""Classifiers trained alike and compared on one page."""

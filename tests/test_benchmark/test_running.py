@@ -1,0 +1,118 @@
+"""What is measured together, and what the numbers mean."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mmsmt.benchmark import workload
+from mmsmt.benchmark.build import build
+from mmsmt.benchmark.contenders import CONTENDERS, Contender
+from mmsmt.benchmark.jobs import (
+    FORWARD,
+    STEPS,
+    TRAINING,
+    WAYS,
+    Job,
+    Settings,
+    Shape,
+    prepare,
+)
+from mmsmt.benchmark.machine_limits import COPIED, COPY, PRODUCT, SIDES, limit_rates
+from mmsmt.benchmark.measure import peak_memory, time_jobs
+from mmsmt.benchmark.plan import Plan, groups_of, least_seconds
+
+SMALL = Shape(2, 64, 96)
+PICO = Contender('pico', 'mmsmt', 'SMT', dict(arch='pico'), 50.0, 'https://example.invalid')
+PLAIN = Contender('plain pico', 'plain', 'PlainSMT', dict(arch='pico'), 50.0, PICO.source)
+
+
+def test_groups_hold_what_is_compared() -> None:
+    contenders = [CONTENDERS[name] for name in ('SMT-T', 'plain SMT-T', 'ResNet-50')]
+    groups = list(groups_of(Plan(contenders, [SMALL], STEPS, list(WAYS), Settings())))
+    found = {
+        group.name: [(job.contender.name, job.way, job.layout) for job in group.jobs]
+        for group in groups
+    }
+    both = [('ResNet-50', 'contiguous'), ('ResNet-50', 'channels-last')]
+    for step in STEPS:
+        for way, folded in (('eager', 'deploy'), ('compiled', 'compiled-deploy')):
+            ours = [('SMT-T', way, 'contiguous')]
+            ours += [('SMT-T', folded, 'contiguous')] * (step == FORWARD)
+            others = [('plain SMT-T', way, 'contiguous'), *((n, way, lay) for n, lay in both)]
+            assert found.pop(f'2x64x96_{step}_{way}') == ours + others
+    assert not found
+
+
+def test_limits_by_hand() -> None:
+    rates = limit_rates({PRODUCT: 0.5, COPY: 0.25}, 'cpu')
+    assert rates == {'flops': 4 * SIDES['cpu'] ** 3, 'bandwidth': 8 * COPIED['cpu']}
+    job = Job(PICO, 'eager', 'contiguous', Shape(8, 1, 1), FORWARD)
+    assert least_seconds(job, 10**9, 2e10) == pytest.approx(0.8)
+    assert least_seconds(job._replace(step=TRAINING), 10**9, 2e10) == pytest.approx(2.4)
+
+
+def test_peak_memory_is_of_the_step() -> None:
+    """At least the largest map of a forward pass; training keeps many more."""
+    shape = Shape(4, 256, 256)
+    hidden = 4 * 4 * (4 * 32) * 64 * 64  # bytes of the feed-forward's hidden map in stage 1
+    job = Job(PLAIN, 'eager', 'contiguous', shape, FORWARD)
+    forward = peak_memory(job, Settings())
+    training = peak_memory(job._replace(step=TRAINING), Settings())
+    assert 2 * hidden < forward < 20 * hidden
+    assert 2 * forward < training < 40 * forward
+
+
+def test_a_job_that_cannot_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('mmsmt.benchmark.machine_limits.SIDES', {'cpu': 64})
+    monkeypatch.setattr('mmsmt.benchmark.machine_limits.COPIED', {'cpu': 64})
+    too_small = Job(PLAIN, 'eager', 'contiguous', Shape(1, 1, 1), FORWARD)
+    fine = Job(PICO, 'eager', 'contiguous', Shape(1, 32, 32), FORWARD)
+    failed, ran = time_jobs([too_small, fine], Settings(), rounds=2, warmup=0)['jobs']
+    assert set(failed) == {'failed'} and failed['failed'].startswith('RuntimeError: ')
+    assert set(ran) == {'seconds'} and len(ran['seconds']) == 3
+
+
+def test_deploy_forms_and_compiled_ones_are_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for both, each of which must have been called."""
+    seen = []
+
+    def deploy(model: nn.Module) -> nn.Module:
+        assert not model.training
+        seen.append('folded')
+        return nn.Sequential(model)
+
+    def compiled(model: nn.Module, **options: object) -> Callable[[Tensor], tuple[Tensor, ...]]:
+        seen.append((type(model).__name__, options))
+        return lambda images: (seen.append(tuple(images.shape)), model(images))[1]
+
+    monkeypatch.setattr('mmsmt.benchmark.jobs.deploy', deploy)
+    monkeypatch.setattr(torch, 'compile', compiled)
+    settings = Settings(compile_mode='max-autotune')
+    run = prepare(Job(PICO, 'compiled-deploy', 'contiguous', SMALL, FORWARD), settings)
+    options = dict(mode='max-autotune', dynamic=False)
+    assert seen == ['folded', ('Sequential', options)]
+    run()
+    assert seen[2:] == [(2, 3, 64, 96)]
+
+
+@pytest.mark.parametrize('layout', ['contiguous', 'channels-last'])
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_a_training_step_trains(layout: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images have the layout, products the type; weights move and hold no gradients after it."""
+    model, seen = build(PICO), []
+    monkeypatch.setattr(workload, 'build', lambda contender: model)
+    model.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0]))
+    model.stages[0][0].ffn.fc1.register_forward_hook(lambda m, i, out: seen.append(out.dtype))
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    prepare(Job(PICO, 'eager', layout, SMALL, TRAINING), Settings(dtype=dtype))()
+    images, computed = seen
+    last = layout == 'channels-last'
+    assert images.is_contiguous(memory_format=torch.channels_last) == last
+    assert model.stages[0][0].mixer.reduce.weight.dtype == torch.float32
+    assert str(computed) == f'torch.{dtype}'
+    assert model.training and all(p.grad is None for p in model.parameters())
+    # Biases before a batch norm, and those of keys, have no gradient.
+    still = {n for n, p in model.named_parameters() if torch.equal(before[n], p)}
+    assert not {name for name in still if not name.endswith('bias')}

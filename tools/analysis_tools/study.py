@@ -1,0 +1,127 @@
+"""Train classifiers on the digits alike, several seeds each, and put all that is known on a page.
+
+Every step is a command that you could type; interrupted, the study goes on where it was.
+"""
+
+import argparse
+import os
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mmengine.runner import find_latest_checkpoint
+
+from mmsmt.engine.tool import quiet
+from mmsmt.paths import carried, nearby
+from mmsmt.study.page import Member, measure_speed, write_report
+from mmsmt.study.steps import evaluate, remember, run_step, train
+
+TILE = 64  # pixels, the side of the digits' tiles
+SCENE = 224  # pixels of a scene, for receptive fields, which fill a tile
+
+
+def label_of(config: Path) -> str:
+    """The mixer in a config's name, or the backbone where there is no mixer in it."""
+    return re.sub(r'^cls_(unified_)?|_pico$', '', config.stem)
+
+
+def train_all(args: argparse.Namespace, out: Path, log: Path) -> list[Member]:
+    """Train and evaluate every config with every seed, `args.jobs` at a time."""
+    alone = {'OMP_NUM_THREADS': '1'} if args.jobs > 1 else {}
+
+    def train_one(run: tuple[int, Path]) -> tuple[float, float]:
+        seed, config = run
+        folder = out / 'runs' / f'{label_of(config)}_seed{seed}'
+        title = folder.name.replace('_', ', ')
+        options = [f'randomness.seed={seed}', f'train_cfg.max_epochs={args.epochs}']
+        options += [f'param_scheduler.1.end={args.epochs}', 'default_hooks.checkpoint.interval=1']
+        arguments = ['--no-validate', '--cfg-options', *options]
+        seconds = train(title, str(config), folder, log, arguments, alone)
+        result = evaluate(title, str(config), folder, log, environment=alone)
+        return result['accuracy/top1'], seconds
+
+    # All networks with one seed before the next seed: stopped early, a study is still one.
+    runs = [(seed, config) for seed in range(args.seeds) for config in args.configs]
+    pool = ThreadPoolExecutor(args.jobs)
+    try:
+        results = dict(zip(runs, pool.map(train_one, runs), strict=True))
+    finally:  # one has failed, or all was interrupted: start no other
+        pool.shutdown(cancel_futures=True)
+    return [
+        Member(
+            label_of(config),
+            str(config),
+            [results[seed, config][0] for seed in range(args.seeds)],
+            [results[seed, config][1] for seed in range(args.seeds)],
+        )
+        for config in args.configs
+    ]
+
+
+def main() -> None:
+    """Run what is left of the study."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'configs',
+        nargs='*',
+        type=Path,
+        help='classifiers of digits (default: configs/digits/cls_unified_*_pico.py)',
+    )
+    parser.add_argument('--seeds', type=int, default=3, help='trainings of each config (3)')
+    parser.add_argument('--epochs', type=int, default=3, help='of each training (3)')
+    parser.add_argument(
+        '--jobs', type=int, default=os.cpu_count() or 1, help='trainings at a time (the cores)'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/study'),
+        help='folder, one a set of options (%(default)s)',
+    )
+    args = parser.parse_args()
+    if min(args.seeds, args.epochs, args.jobs) < 1:
+        sys.exit('error: --seeds, --epochs and --jobs must be at least 1')
+    args.configs = args.configs or sorted(
+        map(nearby, (carried('configs') / 'digits').glob('cls_unified_*_pico.py'))
+    )
+    missing = [str(config) for config in args.configs if not config.is_file()]
+    if missing:
+        sys.exit(f'error: no such config: {", ".join(missing)}')
+    quiet()
+    out, log = args.out, args.out / 'study.log'
+    run_step('data', ['prepare', 'digits'], log)
+    members = train_all(args, out, log)
+
+    trained = [
+        f'{m.label}={m.config},{find_latest_checkpoint(str(out / "runs" / f"{m.label}_seed0"))}'
+        for m in members
+    ]
+    fields = [
+        'show',
+        'receptive-field',
+        *trained,
+        '--out',
+        str(out / 'receptive_field'),
+    ]
+    fields += ['--images', 'data/digits/scenes/images/val', '--limit', '20', '--size', str(SCENE)]
+    run_step('receptive fields', fields, log)
+    invariance = ['show', 'invariance', *trained, '--out', str(out / 'invariance')]
+    invariance += ['--images', 'data/digits/cls/val', '--limit', '60', '--size', str(TILE)]
+    invariance += ['--form', 'mended']  # the released one moves unmoved images, too
+    run_step('invariance', invariance, log)
+    if not (out / 'speed.json').exists():
+        configs = {member.label: member.config for member in members}
+        remember(out / 'speed.json', measure_speed(configs, TILE))
+    minutes = sum(sum(member.seconds) for member in members) / 60
+    facts = (
+        f'{args.epochs} epochs on digits of {TILE} pixels, {args.seeds} seeds, 500 held-out '
+        f'digits; {minutes:.0f} minutes of training, {args.jobs} at a time. Fields: half and 99 % '
+        f'of the gradient of the centre of stage 3 lie in a square of this share of a scene of '
+        f'{SCENE} pixels. Same under: predicted as the unchanged image, mean over strengths.'
+    )
+    print(write_report(out, members, facts, TILE))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,68 @@
+"""Export a classifier, segmenter, detector or backbone to ONNX, checked on real images."""
+
+import argparse
+from pathlib import Path
+
+from mmsmt.deploy.onnx.exporter import OLDEST_OPSET, Exported, export
+from mmsmt.engine.tool import quiet, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('config', help='config of a run, or a file with a `backbone`')
+    add('checkpoint', help='checkpoint file (.pth or .safetensors)')
+    add('--out', type=Path, required=True, help='.onnx file to write')
+    add('--backbone-only', action='store_true', help='the maps of the backbone')
+    add('--size', type=int, nargs=2, metavar=('H', 'W'), help='of all images (any size)')
+    add('--no-deploy', action='store_true', help='the model as it is trained, nothing folded')
+    add('--opset', type=int, default=OLDEST_OPSET, help='of ONNX (%(default)s)')
+    add('--images', type=Path, help='folder of images to check the file on (the digits)')
+    add('--limit', type=int, default=3, help='images of it at most (%(default)s)')
+    return parser.parse_args()
+
+
+def show(exported: Exported) -> None:
+    """Print what was written, what goes in and comes out, and how it compares."""
+    megabytes = exported.path.stat().st_size / 1e6
+    print(f'written  {exported.path}: {exported.task}, {megabytes:.1f} MB')
+    for name, shape in exported.inputs.items():
+        print(f'in       {name} {_sides(shape)}, uint8, RGB')
+    for name, shape in exported.outputs.items():
+        print(f'out      {name} {_sides(shape)}, float32')
+    for images, height, width, differences in exported.checks:
+        worst = max(differences.values())
+        print(f'checked  {images} of {height} x {width}: largest difference {worst:.1e} of the rms')
+    if not exported.checks:
+        print('checked  not at all: onnxruntime is not installed')
+
+
+def _sides(shape: list[int | str]) -> str:
+    """Lengths, names of those that vary, and a dot for what is computed from the images' size."""
+    return ' x '.join(s if s.isalnum() else '.' for s in map(str, shape))
+
+
+def main() -> None:
+    """Export and say what came of it."""
+    args = parse_args()
+    quiet()
+
+    def run() -> Exported:
+        return export(
+            args.config,
+            args.checkpoint,
+            args.out,
+            backbone_only=args.backbone_only,
+            size=tuple(args.size) if args.size else None,
+            deployed=not args.no_deploy,
+            opset=args.opset,
+            images=args.images,
+            limit=args.limit,
+        )
+
+    run_tool(run, show)
+
+
+if __name__ == '__main__':
+    main()

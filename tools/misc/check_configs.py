@@ -1,0 +1,39 @@
+"""Check configs without data: names, arguments, channels, classes, weights, batch and rate."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmsmt.checks.config import check_config, find_configs
+
+
+def main() -> None:
+    """Print a line for every finding; exit 1 where there is one, 2 on wrong usage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('paths', nargs='+', type=Path, help='config files, or folders of them')
+    parser.add_argument('--gpus', type=int, help='number of processes that will train')
+    parser.add_argument(
+        '--max-levels', type=int, help='levels of inheritance allowed, packages not counted'
+    )
+    args = parser.parse_args()
+    if any(number is not None and number < 1 for number in (args.gpus, args.max_levels)):
+        sys.exit(_refuse('--gpus and --max-levels must be at least 1'))
+    try:
+        configs = find_configs(args.paths)
+    except FileNotFoundError as error:
+        sys.exit(_refuse(str(error)))
+    wrong = False
+    for path in configs:
+        for finding in check_config(path, args.gpus, args.max_levels):
+            wrong |= not finding.note
+            print(f'{"note: " if finding.note else ""}{path}: {finding}', flush=True)
+    sys.exit(int(wrong))
+
+
+def _refuse(reason: str) -> int:
+    print(f'error: {reason}', file=sys.stderr)
+    return 2
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,49 @@
+"""Say what is missing, misplaced or damaged in the data of a config, before training starts."""
+
+import argparse
+import sys
+
+from mmengine.config import Config
+from rich.console import Console
+from rich.progress import Progress
+
+from mmsmt.checks.data import Opener, check_data
+from mmsmt.engine.arguments import add_common_arguments
+from mmsmt.engine.runner import load_config
+from mmsmt.engine.tool import quiet, run_tool
+from mmsmt.text import count
+
+
+def report(cfg: Config, full: bool) -> None:
+    """Print a line a finding; exit status 1 where there is an error."""
+    console = Console(stderr=True)
+    numbers = {'error': 0, 'warning': 0, 'note': 0}
+    with Progress(
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # findings may be on their way into a file
+    ) as progress:
+        for finding in check_data(cfg, Opener(full, progress.track)):
+            numbers[finding.level] += 1
+            print(finding, flush=True)
+    opened = 'every image' if full else 'a sample of the images, --full opens all'
+    counts = ', '.join(count(numbers[level], level) for level in ('error', 'warning'))
+    print(f'{counts}; opened {opened}')
+    if numbers['error']:
+        raise SystemExit(1)
+
+
+def main() -> None:
+    """Check."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--full', action='store_true', help='open every image, not a sample')
+    add_common_arguments(parser)
+    args = parser.parse_args()
+    quiet()
+    run_tool(lambda: load_config(args), lambda cfg: report(cfg, args.full))
+
+
+if __name__ == '__main__':
+    main()

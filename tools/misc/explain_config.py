@@ -1,0 +1,37 @@
+"""Say what a training with a config does: rates, decay, length and augmentation as built."""
+
+import argparse
+from typing import Any
+
+from mmsmt.checks.recipe import read_recipe
+from mmsmt.engine.arguments import add_common_arguments
+from mmsmt.engine.runner import load_config
+from mmsmt.engine.tool import quiet, run_tool
+
+
+def show(recipe: dict[str, Any]) -> None:
+    """Print a line an item."""
+    for item, value in recipe.items():
+        if item in ('decays', 'rate multipliers'):
+            for number, names in value.items():
+                print(f'{item:20} {number:g}: {len(names)} parameters, {names[0]} the first')
+        elif isinstance(value, list):
+            for entry in value:
+                print(f'{item:20} {entry}')
+        else:
+            print(f'{item:20} {value}')
+
+
+def main() -> None:
+    """Read the recipe back and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--epoch-length', type=int, default=1000, help='iterations in an epoch')
+    add_common_arguments(parser)
+    args = parser.parse_args()
+    quiet()
+    run_tool(lambda: read_recipe(load_config(args), args.epoch_length), show)
+
+
+if __name__ == '__main__':
+    main()
