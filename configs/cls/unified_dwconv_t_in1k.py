@@ -1,14 +1,8 @@
-_base_ = [
-    '../_base_/backbones/unified_dwconv_t.py',
-    '_base_/in1k.py',
-    '_base_/unified_cnn_schedule.py',
-]
+_base_ = ['../_base_/backbones/unified_dwconv_t.py', '_base_/unified_cnn.py']
 channels = _base_.backbone_channels[-1]
 model = dict(
     backbone=dict(**_base_.backbone, out_indices=(3,)),
     neck=[dict(type='mmsmt.ConvHead', in_channels=channels), _base_.model.neck],
     head=dict(in_channels=channels * 3 // 2),
-    train_cfg=dict(augments=_base_.augments),
 )
 optim_wrapper = dict(paramwise_cfg=_base_.decayed_scales)
-custom_hooks = [*_base_.custom_hooks, _base_.averaging]

@@ -1,17 +1,6 @@
-_base_ = [
-    '../_base_/backbones/unified_dcnv3_micro.py',
-    '_base_/mask_rcnn.py',
-    '_base_/unified_1x.py',
-]
+_base_ = ['../_base_/backbones/unified_dcnv3_micro.py', '_base_/unified_mask_rcnn_1x.py']
+backbone = dict(**_base_.backbone, init_cfg=_base_.pretrained)
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        **_base_.backbone,
-        behaviour='detection',
-        drop_path_rate=0.1,
-        init_cfg=_base_.pretrained,
-    ),
+    backbone=dict(**_base_.detection, **backbone, drop_path_rate=0.1),
     neck=dict(in_channels=_base_.backbone_channels),
 )
-optim_wrapper = _base_.unified_optim_wrapper
-param_scheduler = _base_.unified_param_scheduler

@@ -1,6 +1,8 @@
-# dwconv, and presumably dcnv3: four times the batch and the rate. The warm-up starts at 0, which a
-# factor cannot be.
-_base_ = 'unified_schedule.py'
+# A unified classifier with dwconv, and presumably dcnv3: four times the batch and the rate. The
+# warm-up starts at 0, which a factor cannot be.
+_base_ = ['in1k.py', 'unified_schedule.py']
+model = dict(train_cfg=dict(augments=_base_.augments))
+custom_hooks = [*_base_.custom_hooks, _base_.averaging]
 optim_wrapper = dict(optimizer=dict(lr=4e-3 * 4096 / 4096), accumulative_counts=4)
 warmup_epochs = 20
 param_scheduler = [
