@@ -1,4 +1,4 @@
-"""The console script `mmsmt`: every tool by its command, from any folder."""
+"""Console script `mmsmt`: a table of commands and the tools they run."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""Floor 3: the networks, registered once and used by all hosts as `mmsmt.<name>`."""
+"""The networks, registered once and used by all hosts as `mmsmt.<name>`."""
 
 from mmsmt.backbones.base import FeatureInfo, FourStageBackbone
 from mmsmt.backbones.conv_head import ConvHead

@@ -1,4 +1,4 @@
-"""What every four-stage network shares: the stage loop and its options."""
+"""Base class of four-stage backbones: stage loop, frozen stages, checkpointing."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext

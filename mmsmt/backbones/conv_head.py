@@ -1,4 +1,4 @@
-"""What unified classifiers have between backbone and pooling (https://arxiv.org/abs/2211.05781)."""
+"""Convolution before the pooling of unified classifiers (https://arxiv.org/abs/2211.05781)."""
 
 from collections.abc import Sequence
 

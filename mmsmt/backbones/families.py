@@ -1,4 +1,4 @@
-"""Which of this suite's networks a file holds."""
+"""Identify the network and variant in a state dict."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

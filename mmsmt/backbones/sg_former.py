@@ -1,4 +1,4 @@
-"""SG-Former, the self-guided transformer, as a backbone for images of any size.
+"""SG-Former, the self-guided transformer, for images of any size.
 
 Paper: "SG-Former: Self-guided Transformer with Evolving Token Reallocation", ICCV 2023,
 https://arxiv.org/abs/2308.12216. At 224 x 224 behaviour and weights are those of the authors'

@@ -1,4 +1,4 @@
-"""The variants of SG-Former: their fields, and which of them a file holds.
+"""Variants of SG-Former, and the variant in a state dict.
 
 Paper: https://arxiv.org/abs/2308.12216, table 1.
 """

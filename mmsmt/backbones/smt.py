@@ -1,4 +1,4 @@
-"""SMT, the scale-aware modulation transformer, as a backbone.
+"""SMT, the scale-aware modulation transformer.
 
 Paper: "Scale-Aware Modulation Meet Transformer", ICCV 2023, https://arxiv.org/abs/2307.08579.
 Behaviour and weights are those of the authors' released classification code (MIT).

@@ -1,4 +1,4 @@
-"""The variants of SMT: their fields, and which of them a file holds.
+"""Variants of SMT, and the variant in a state dict.
 
 Paper: https://arxiv.org/abs/2307.08579, table 1.
 """

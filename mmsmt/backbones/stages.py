@@ -1,4 +1,4 @@
-"""From a variant's fields to the blocks of four stages."""
+"""Blocks of the four stages, built from a variant's fields."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""The unified architecture: one network for every spatial token mixer, as a backbone.
+"""Unified architecture: one network for every spatial token mixer.
 
 Paper: "Demystify Transformers & Convolutions in Modern Image Deep Networks", TPAMI 2025,
 https://arxiv.org/abs/2211.05781. The authors released two networks under one name: that of their

@@ -1,4 +1,4 @@
-"""The variants of the unified architecture: five published mixers, two of SMT's, each a table.
+"""Variants of the unified architecture: a table for each of seven mixers.
 
 Dimensions, depths, heads and drop path (of ImageNet-1K) of `halo`, `sra`, `window`, `dwconv` and
 `dcnv3` are those of https://arxiv.org/abs/2211.05781 in the released configurations; `dcnv3` has

@@ -1,4 +1,4 @@
-"""Unified models in files: which one it is, and tables of positions of another size."""
+"""Unified models in state dicts: the variant, and position tables of another size."""
 
 from collections.abc import Mapping
 from math import isqrt

@@ -1,4 +1,4 @@
-"""Variants of a network: from a name or fields to complete fields, from a file to a name."""
+"""Variants of a network: look-up by name, checks of fields, inference from a state dict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace

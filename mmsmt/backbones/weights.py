@@ -1,4 +1,4 @@
-"""How a backbone gets its weights: `init_cfg`, files, and any `load_state_dict`."""
+"""Base class of modules that load released weights: `init_cfg`, `load_state_dict`."""
 
 import copy
 from collections.abc import Mapping, Sequence

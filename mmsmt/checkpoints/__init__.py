@@ -1,4 +1,4 @@
-"""Weights: reading files safely, naming dialects of released weights, reports.
+"""Checkpoints: safe reading, naming dialects of released weights, reports.
 
 The way of a weight: `load_checkpoint` reads the file without running anything in it,
 `split_state_dict` finds the backbone's part and gives it our names, `compare` says what

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whenever the machine stops."""
+"""Atomic file writes."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Naming dialects: how released files call the entries that we call otherwise."""
+"""Naming dialects of released checkpoints, as rules towards our names."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What is wrong with a weight file that PyTorch would load without a word."""
+"""Checks of a weight file that PyTorch does not make: archive, dense tensors, NaN and Inf."""
 
 import zipfile
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Reading weight files without running anything in them.
+"""Safe reader of weight files: nothing in a file is run.
 
 PyTorch files are read with `weights_only=True`, others as safetensors. Two harmless
 things that such files carry beside tensors are let through by name: the training state

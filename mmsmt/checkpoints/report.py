@@ -1,4 +1,4 @@
-"""What of a file fits a model, entry by entry."""
+"""Comparison of a state dict with a model, entry by entry."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Writing weights for the hosts: our names, one file, its hash in its name."""
+"""Writer of weight files for the hosts, with the hash in the name."""
 
 import hashlib
 import io

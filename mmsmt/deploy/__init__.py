@@ -1,4 +1,4 @@
-"""Inference-time forms of backbones: equal outputs, fewer and larger steps."""
+"""Backbones for inference: equal outputs, exact parts folded into weights."""
 
 from mmsmt.deploy.convert import deploy
 

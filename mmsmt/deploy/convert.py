@@ -1,4 +1,4 @@
-"""A copy of a model for inference, in which what is exact is folded into weights."""
+"""Conversion of a model into its deploy form."""
 
 from copy import deepcopy
 

@@ -1,4 +1,4 @@
-"""Branches of blocks as single operators of a compiled graph.
+"""Custom operator that runs a branch of a block inside a compiled graph.
 
 Left to itself the compiler runs such a branch layer by layer over whole maps, and lays weights
 out at every call: on a CPU that is slower than the eager form, which goes through in pieces.
@@ -13,24 +13,24 @@ from torch import Tensor, nn
 
 from mmsmt.deploy.prepacked import infers_on_cpu
 
-_owners: WeakValueDictionary[int, 'Owner'] = WeakValueDictionary()
+_owners: WeakValueDictionary[int, 'BranchModule'] = WeakValueDictionary()
 _numbers = count()
 
 
-class Owner(nn.Module):
+class BranchModule(nn.Module):
     """A module with branches; operators cannot take modules, so they know it by a number."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._enrol()
+        self._register()
 
-    def _enrol(self) -> None:
+    def _register(self) -> None:
         self.number = next(_numbers)
         _owners[self.number] = self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._enrol()  # a copy is another one
+        self._register()  # a copy is another one
 
     def run_branch(self, name: str, x: Tensor, source: Tensor) -> Tensor:
         """The branch of that name of `source`, joined with `x`; a new tensor of its shape."""
@@ -38,12 +38,12 @@ class Owner(nn.Module):
 
 
 @torch.library.custom_op('mmsmt::branch', mutates_args=())
-def opaque_branch(number: int, name: str, x: Tensor, source: Tensor) -> Tensor:
-    """`Owner.run_branch` of the module of that number, contiguous."""
+def branch_operator(number: int, name: str, x: Tensor, source: Tensor) -> Tensor:
+    """`BranchModule.run_branch` of the module of that number, contiguous."""
     return _owners[number].run_branch(name, x, source).contiguous()
 
 
-@opaque_branch.register_fake
+@branch_operator.register_fake
 def _(number: int, name: str, x: Tensor, source: Tensor) -> Tensor:
     return x.new_empty(x.shape)
 

@@ -1,4 +1,4 @@
-"""What can be moved from one layer into the one before, without a change of the function."""
+"""Exact folding of batch norms, layer scales and kernels into weights."""
 
 from collections.abc import Sequence
 from typing import cast

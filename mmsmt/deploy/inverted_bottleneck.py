@@ -1,4 +1,4 @@
-"""What feed-forward and modulation have in common: widen, filter, narrow."""
+"""Inverted bottleneck: linear layer, convolutions, linear layer."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from mmsmt.deploy.prepacked import PackedConv, PackedLinear
 
 
-class Funnel(nn.Module):
+class InvertedBottleneck(nn.Module):
     """Linear layer, convolutions that keep height and width, linear layer.
 
     Args:

@@ -1,4 +1,4 @@
-"""Deploy forms of the layers and mixers that have one of their own."""
+"""Deploy forms of layers, mixers and blocks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.backbones import ConvHead
-from mmsmt.deploy.custom_operator import Owner, compiles_for_cpu, opaque_branch
+from mmsmt.deploy.custom_operator import BranchModule, branch_operator, compiles_for_cpu
 from mmsmt.deploy.folding import (
     fold_batch_norm,
     fold_identity,
@@ -16,7 +16,7 @@ from mmsmt.deploy.folding import (
     join_kernels,
     merge_groups,
 )
-from mmsmt.deploy.inverted_bottleneck import Funnel
+from mmsmt.deploy.inverted_bottleneck import InvertedBottleneck
 from mmsmt.deploy.prepacked import (
     PackedConv,
     PackedLinear,
@@ -24,7 +24,7 @@ from mmsmt.deploy.prepacked import (
     pack_linear,
     runs_eagerly_on_cpu,
 )
-from mmsmt.deploy.tiling import PIECE_BYTES, in_pieces
+from mmsmt.deploy.tiling import TILE_BYTES, run_in_tiles
 from mmsmt.layers import FFN, ConvFFN, ConvStem, LayerScale, Linear, ResidualBlock, mix
 from mmsmt.mixers import ScaleAwareModulation
 
@@ -63,7 +63,7 @@ class DeployStem(nn.Module):
         """Rows of the result whose first convolution fills a part's memory."""
         pixels = x.shape[0] * 2 * -(-x.shape[3] // 2)  # of the first convolution
         row_bytes = pixels * len(self.conv1.weight) * x.element_size()
-        return max(PIECE_BYTES // max(row_bytes, 1), 1)
+        return max(TILE_BYTES // max(row_bytes, 1), 1)
 
 
 class DeployModulation(nn.Module):
@@ -81,7 +81,7 @@ class DeployModulation(nn.Module):
         sides = (kernel.shape[-1] // 2,) * 2
         expand, expand_bias = fold_batch_norm(mixer.expand, mixer.bn)
         expand, groups = merge_groups(expand, mixer.expand.groups, VECTOR)
-        self.modulator = Funnel(
+        self.modulator = InvertedBottleneck(
             PackedLinear(mixer.context.weight[order], mixer.context.bias[order]),
             [
                 PackedConv(kernel, bias, padding=sides, groups=dim),
@@ -103,19 +103,19 @@ class DeployModulation(nn.Module):
         return self.modulator.width
 
     def forward(self, x: Tensor, other: Tensor, rows: slice) -> Tensor:
-        """Map (B, H, W, C) to (B, H', W, C), see `Funnel`."""
+        """Map (B, H, W, C) to (B, H', W, C), see `InvertedBottleneck`."""
         modulator = self.modulator(x, None, rows)
         return self.proj(self.value(x[:, rows], modulator, 'mul'), other)
 
 
-def deploy_ffn(ffn: ConvFFN | FFN) -> Funnel:
+def deploy_ffn(ffn: ConvFFN | FFN) -> InvertedBottleneck:
     """A feed-forward, with the identity in the kernel of its convolution if it has one."""
     narrow = pack_linear(ffn.fc2)
     if isinstance(ffn, FFN):
-        return Funnel(pack_linear(ffn.fc1, 'gelu'), [], narrow)
+        return InvertedBottleneck(pack_linear(ffn.fc1, 'gelu'), [], narrow)
     conv = pack_conv(ffn.dwconv, 'gelu')
     conv.weight = fold_identity(ffn.dwconv)
-    return Funnel(pack_linear(ffn.fc1), [conv], narrow)
+    return InvertedBottleneck(pack_linear(ffn.fc1), [conv], narrow)
 
 
 class DeployHead(nn.Module):
@@ -130,7 +130,7 @@ class DeployHead(nn.Module):
         return (self.conv(maps[-1]),)
 
 
-class DeployBlock(Owner):
+class DeployBlock(BranchModule):
     """`ResidualBlock` without drop path, layer scales folded into linear layers before them."""
 
     def __init__(self, block: ResidualBlock) -> None:
@@ -156,7 +156,7 @@ class DeployBlock(Owner):
         else:
             mixed, found = mix(self.mixer, self.norm1(placed), significance)
             x = x + self.scale1(mixed)
-        if isinstance(self.ffn, Funnel):
+        if isinstance(self.ffn, InvertedBottleneck):
             x = self._add_branch('ffn', x, x)
         else:
             x = x + self.scale2(self.ffn(self.norm2(x)))
@@ -164,7 +164,7 @@ class DeployBlock(Owner):
 
     def _add_branch(self, name: str, x: Tensor, source: Tensor) -> Tensor:
         if compiles_for_cpu(source):
-            return opaque_branch(self.number, name, x, source)
+            return branch_operator(self.number, name, x, source)
         return self.run_branch(name, x, source)
 
     def run_branch(self, name: str, x: Tensor, source: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class DeployBlock(Owner):
             result: Tensor = branch(norm(seen), other, rows)
             return result
 
-        return in_pieces(step, source, x, branch.reach, branch.width)
+        return run_in_tiles(step, source, x, branch.reach, branch.width)
 
 
 def _fold_scale_into(branch: nn.Module, scale: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Linear layers and convolutions for inference, on a CPU by oneDNN with weights laid out once.
+"""Linear layers and convolutions with weights prepacked for oneDNN.
 
 PyTorch lays weights out for oneDNN at every call, or multiplies by another library that is slower
 on the narrow matrices of these networks. The operators used here are those to which PyTorch's own

@@ -1,4 +1,4 @@
-"""Large maps in pieces that stay in the cache.
+"""Tiling of large maps into pieces that fit the cache.
 
 New pages and slow memory cost more than the arithmetic on wide maps, so a branch of a block runs
 from its norm to its sum on some images, or on some rows of one, before it goes on to the next.
@@ -13,10 +13,10 @@ from mmsmt.deploy.prepacked import runs_eagerly_on_cpu
 
 # By measurement of SMT-T on two cores with 1 MiB of second-level cache each and 32 MiB of shared
 # third-level cache; from 4 to 24 MiB all is within a tenth, whole maps took a fifth longer.
-PIECE_BYTES = 8 * 2**20
+TILE_BYTES = 8 * 2**20
 
 
-def in_pieces(
+def run_in_tiles(
     step: Callable[[Tensor, Tensor, slice], Tensor],
     x: Tensor,
     other: Tensor,
@@ -52,9 +52,9 @@ def _cut(x: Tensor, reach: int, width: int) -> tuple[int, int]:
     """How many images and rows are taken at once."""
     batch, height = x.shape[:2]
     row_bytes = x.shape[2] * width * x.element_size()
-    if batch * height * row_bytes <= PIECE_BYTES:
+    if batch * height * row_bytes <= TILE_BYTES:
         return batch, height
-    rows = max(PIECE_BYTES // row_bytes, 4 * reach, 1)
+    rows = max(TILE_BYTES // row_bytes, 4 * reach, 1)
     if rows >= height:
         return _evenly(batch, rows // height), height
     return 1, _evenly(height, rows)

@@ -1,4 +1,4 @@
-"""From command-line arguments to changes of a config, the same for the three hosts."""
+"""Command-line arguments of training and testing, applied to a config."""
 
 import argparse
 from copy import deepcopy

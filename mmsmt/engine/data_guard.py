@@ -6,9 +6,11 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from mmsmt.datasets.guarded_pipeline import CHOICES, GuardedPipeline
 from mmsmt.engine.hooks.skipped_samples import JOURNAL, SkippedSamplesHook
+from mmsmt.engine.patches import wrap_dataloaders
 from mmsmt.errors import BadSampleError
 
 ADVICE = 'mend or remove it (mmsmt check data finds all)'
@@ -31,14 +33,14 @@ def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = N
     """
     if on_bad not in CHOICES:
         raise ValueError(f'on_bad must be one of {", ".join(CHOICES)}, got {on_bad!r}')
-    build, training = runner.build_dataloader, runner._train_dataloader
+    training = runner._train_dataloader
     journal = Path(runner.work_dir) / JOURNAL
     if on_bad == 'skip':
         runner.register_hook(SkippedSamplesHook(journal))
 
-    def build_guarded(dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+    def build_guarded(dataloader: Any, build: Callable[[], DataLoader]) -> DataLoader:
         try:
-            built = build(dataloader, *args, **kwargs)
+            built = build()
         except READ_ERRORS as error:
             reason = explain(runner.cfg, dataloader) if explain else None
             raise BadSampleError(reason or f'{type(error).__name__}: {error}') from error
@@ -49,7 +51,7 @@ def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = N
             _guard(dataset, runner.cfg, advice=advice, **choice)
         return built
 
-    runner.build_dataloader = build_guarded
+    wrap_dataloaders(runner, build_guarded)
 
 
 def _guard(dataset: Any, cfg: Config, **options: Any) -> None:

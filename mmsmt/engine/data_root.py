@@ -1,4 +1,4 @@
-"""Let every path of a config that begins with `data/` begin with another folder."""
+"""Another folder for all paths of a config that begin with `data/`."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Several processes on machines without GPUs, which mmengine does not provide for."""
+"""Distributed training on CPUs, which mmengine does not support."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which checkpoint of a folder a training can go on from."""
+"""The last good checkpoint of a work dir, for resuming."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""From a tool's arguments to a runner, the same for the three hosts."""
+"""Config and runner of a training or test, the same for the three hosts."""
 
 import argparse
 import os
@@ -12,9 +12,7 @@ from mmsmt.datasets.root import VARIABLE, data_root
 from mmsmt.engine.data_guard import Explain, guard_data
 from mmsmt.engine.data_root import move_data
 from mmsmt.engine.distributed import prepare_cpu_processes
-from mmsmt.engine.optim.amp import prepare_cpu_amp
-from mmsmt.engine.optim.sharded_clipping import prepare_sharded_clipping
-from mmsmt.engine.patches import install_safe_loading, prepare_atomic_saving
+from mmsmt.engine.patches import install_safe_loading, replace_types
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config_file
 
@@ -61,9 +59,7 @@ def build_runner(cfg: Config, explain: Explain | None = None) -> Runner:
     """
     install_safe_loading()
     prepare_cpu_processes(cfg)
-    prepare_cpu_amp(cfg)
-    prepare_sharded_clipping(cfg)
-    prepare_atomic_saving(cfg)
+    replace_types(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     guard_data(runner, cfg.get('on_bad', 'stop'), explain)
     return runner

@@ -1,4 +1,4 @@
-"""One training step of a config, without a training around it."""
+"""A single training step of a config."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Running a tool: bad input ends in one line and exit status 1."""
+"""Main function of tools: bad input ends in one line and exit status 1."""
 
 import gc
 import logging

@@ -1,9 +1,9 @@
-"""Floor 1: building blocks that know nothing of a network. All maps are (B, H, W, C)."""
+"""Building blocks of the networks, on channels-last maps (B, H, W, C)."""
 
-from mmsmt.layers.activation_checkpoint import recomputed
+from mmsmt.layers.activation_checkpoint import checkpointed
 from mmsmt.layers.attention import attend, split_heads
 from mmsmt.layers.block import ResidualBlock, gives_significance, mix, takes_significance
-from mmsmt.layers.constant_cache import remembered
+from mmsmt.layers.constant_cache import cached_constant
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.drop_path import DropPath, linear_drop_path_rates
 from mmsmt.layers.ffn import FFN, ConvFFN
@@ -14,7 +14,7 @@ from mmsmt.layers.lepe import LocalPosition
 from mmsmt.layers.linear import Linear, suits_onednn
 from mmsmt.layers.patch_embed import ConvStem, PatchEmbed, TwoStepStem
 from mmsmt.layers.position import PositionMap, PositionTable, resample_table, stretch_map
-from mmsmt.layers.significance import received_attention
+from mmsmt.layers.significance import key_significance
 from mmsmt.layers.windows import from_windows, pad_to_multiple, to_windows
 
 __all__ = [
@@ -41,9 +41,9 @@ __all__ = [
     'linear_drop_path_rates',
     'mix',
     'pad_to_multiple',
-    'received_attention',
-    'recomputed',
-    'remembered',
+    'key_significance',
+    'checkpointed',
+    'cached_constant',
     'resample_table',
     'split_heads',
     'stretch_map',

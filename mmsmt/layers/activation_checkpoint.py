@@ -1,4 +1,4 @@
-"""Maps that the backward pass makes again instead of keeping them."""
+"""Activation checkpointing of wide maps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+def checkpointed(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """Call a function that keeps its inputs for the backward pass, and none of its maps.
 
     Meant for element-wise and depth-wise operations before one linear layer or 1x1 convolution:

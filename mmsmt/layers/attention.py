@@ -1,4 +1,4 @@
-"""Softmax attention between maps, its heads being consecutive slices of the channels."""
+"""Multi-head softmax attention between maps."""
 
 from torch import Tensor
 from torch.nn import functional as F

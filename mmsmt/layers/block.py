@@ -1,4 +1,4 @@
-"""The pre-norm block that every network here stacks, whatever its mixer."""
+"""Pre-norm residual block: token mixer and feed-forward."""
 
 from torch import Tensor, nn
 

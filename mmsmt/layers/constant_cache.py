@@ -1,4 +1,4 @@
-"""Constant tensors that depend on sizes and device only, made once for many calls."""
+"""Cache of constant tensors that depend on sizes and device only."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor
 KEPT = 16  # four stages of four sizes of image; the oldest goes first
 
 
-def remembered(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def cached_constant(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Keep what a function made for its last `KEPT` different arguments.
 
     The tensors belong to the process, not to a module: they are in no state dict, no pickle and

@@ -1,4 +1,4 @@
-"""Feed-forward networks: with a depth-wise convolution (SMT, SG-Former), and without.
+"""Feed-forward networks, with a depth-wise convolution (SMT, SG-Former) and without.
 
 Paper: https://arxiv.org/abs/2307.08579. As in the released code, the identity is
 added to the convolution's output before the activation.
@@ -7,7 +7,7 @@ added to the convolution's output before the activation.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers.activation_checkpoint import recomputed
+from mmsmt.layers.activation_checkpoint import checkpointed
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.init import init_layer
 from mmsmt.layers.linear import Linear
@@ -31,7 +31,7 @@ class ConvFFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        return recomputed(self._filter_and_narrow, self.fc1(x))
+        return checkpointed(self._filter_and_narrow, self.fc1(x))
 
     def _filter_and_narrow(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(x + conv_channels_last(self.dwconv, x)))

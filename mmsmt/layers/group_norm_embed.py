@@ -1,4 +1,4 @@
-"""Patch embeddings of SG-Former, normalised over whole maps (https://arxiv.org/abs/2308.12216).
+"""Patch embeddings of SG-Former, with group norm (https://arxiv.org/abs/2308.12216).
 
 Group norm with a single group does not depend on the batch. Its map comes out channels-first
 on a GPU, hence the final copies, which are none on a CPU.

@@ -1,4 +1,4 @@
-"""Initial weights: a rule of SMT and SG-Former, one of unified models (released behaviour)."""
+"""Weight initialisation of SMT, SG-Former and unified models (released behaviour)."""
 
 import math
 

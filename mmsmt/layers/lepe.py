@@ -1,4 +1,4 @@
-"""Locally enhanced position: what SG-Former adds to attended values (arXiv 2308.12216)."""
+"""Locally enhanced positional encoding of SG-Former (arXiv 2308.12216)."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""A linear layer that multiplies by the faster of PyTorch's two libraries."""
+"""Linear layer that runs on oneDNN where that is faster."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Patch embeddings of SMT and of unified models: the stems, and the reduction they share.
+"""Stems and patch embeddings of SMT and of unified models.
 
 Layer norms here have eps 1e-5 in SMT, those of blocks and stage ends 1e-6; in unified models all
 have 1e-6 (released behaviour).

@@ -1,4 +1,4 @@
-"""An absolute position per pixel, for maps of any size."""
+"""Absolute position embeddings for maps of any size."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""How much attention keys receive: the column means that SG-Former calls significance."""
+"""Significance of keys: the attention that each receives, as SG-Former defines it."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ CHUNK = 2**22
 
 
 @torch.no_grad()
-def received_attention(
+def key_significance(
     q: Tensor, k: Tensor, num_heads: int, valid: Tensor | None = None, chunk: int = CHUNK
 ) -> Tensor:
     """Attention that every key receives from all queries together, mean over the heads.

@@ -1,4 +1,4 @@
-"""Cutting maps of any size into square cells."""
+"""Window partition of maps of any size."""
 
 from torch import Tensor
 from torch.nn import functional as F

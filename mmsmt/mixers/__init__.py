@@ -1,4 +1,4 @@
-"""Floor 2: spatial token mixers, one a file; modules on maps (B, H, W, C) -> (B, H, W, C).
+"""Spatial token mixers, one a file: modules on maps (B, H, W, C) -> (B, H, W, C).
 
 A mixer declares what it gives or takes besides the map: with `gives_significance = True` it also
 returns the significance of the pixels, with `takes_significance = True` it takes that second.

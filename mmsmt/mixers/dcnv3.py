@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, conv_channels_last, init_truncated, remembered
+from mmsmt.layers import Linear, cached_constant, conv_channels_last, init_truncated
 
 POINTS = 9
 
 
-@remembered
+@cached_constant
 def neighbours(device: torch.device) -> Tensor:
     """A 3x3 neighbourhood in the released order, column by column: (9, 2), x before y."""
     steps = torch.arange(-1.0, 2.0, device=device)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, init_truncated, pad_to_multiple, remembered
+from mmsmt.layers import Linear, cached_constant, init_truncated, pad_to_multiple
 
 
-@remembered
+@cached_constant
 def relative_rows(block: int, halo: int, device: torch.device) -> Tensor:
     """Rows of a relative table for query r of a block and key R of its window: last + R - r.
 
@@ -29,7 +29,7 @@ def relative_rows(block: int, halo: int, device: torch.device) -> Tensor:
     return keys + len(keys) - 1 - torch.arange(block, device=device)[:, None]
 
 
-@remembered
+@cached_constant
 def outside(length: int, limit: int, block: int, halo: int, device: torch.device) -> Tensor:
     """What is added to the logits of keys along one axis.
 

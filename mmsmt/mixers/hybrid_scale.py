@@ -1,4 +1,4 @@
-"""Hybrid-scale attention, SG-Former's mixer of even blocks.
+"""Hybrid-scale attention, the mixer of SG-Former's even blocks.
 
 Half of the heads look at the whole map, reduced by a strided convolution, half at windows. As
 a by-product it says how significant every pixel is, which the self-guided block after it uses.
@@ -17,8 +17,8 @@ from mmsmt.layers import (
     conv_channels_last,
     from_windows,
     init_layer,
+    key_significance,
     pad_to_multiple,
-    received_attention,
     to_windows,
 )
 
@@ -73,7 +73,7 @@ class HybridScaleAttention(nn.Module):
         heads = self.num_heads // 2
         # Mean over the queries, times keys / 49: at 224 x 224 there are 49 keys.
         keys_per_query = reduced.shape[1] * reduced.shape[2] / (height * width)
-        significance = received_attention(q, k, heads) * (keys_per_query / self.window**2)
+        significance = key_significance(q, k, heads) * (keys_per_query / self.window**2)
         significance = significance.unflatten(1, reduced.shape[1:3])
         for axis in (1, 2):
             significance = significance.repeat_interleave(self.reduction, dim=axis)
@@ -90,7 +90,7 @@ class HybridScaleAttention(nn.Module):
             valid = to_windows(ones, self.window).squeeze(-1).repeat(batch, 1)
             mask = valid[:, None, None]
         # Not the mean over a window's own queries: in a small window all would be significant.
-        significance = received_attention(q, k, heads, valid) / self.window**2
+        significance = key_significance(q, k, heads, valid) / self.window**2
         significance = from_windows(significance[..., None], self.window, height, width)
         mixed = attend(q, k, v, heads, mask)
         return from_windows(mixed, self.window, height, width), significance[..., 0]

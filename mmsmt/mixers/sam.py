@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, conv_channels_last, init_layer, recomputed
+from mmsmt.layers import Linear, checkpointed, conv_channels_last, init_layer
 
 
 class ScaleAwareModulation(nn.Module):
@@ -58,7 +58,7 @@ class ScaleAwareModulation(nn.Module):
         return conv_channels_last(self._aggregate, torch.stack(filtered, dim=-1).flatten(-2))
 
     def _aggregate(self, groups: Tensor) -> Tensor:
-        return recomputed(self._activate_and_reduce, self.bn(self.expand(groups)))
+        return checkpointed(self._activate_and_reduce, self.bn(self.expand(groups)))
 
     def _activate_and_reduce(self, hidden: Tensor) -> Tensor:
         return self.reduce(F.gelu(hidden))
@@ -68,4 +68,4 @@ class ScaleAwareModulation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        return recomputed(self._modulate, self.modulator(x), self.value(x))
+        return checkpointed(self._modulate, self.modulator(x), self.value(x))

@@ -1,4 +1,4 @@
-"""Self-guided attention, SG-Former's mixer of odd blocks.
+"""Self-guided attention, the mixer of SG-Former's odd blocks.
 
 Every pixel asks; what it asks are tokens merged from the map, many pixels to a token where the
 map is insignificant, few where it matters. The significance comes from a hybrid-scale block.

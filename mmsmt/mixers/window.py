@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, init_truncated, pad_to_multiple, remembered, to_windows
+from mmsmt.layers import Linear, cached_constant, init_truncated, pad_to_multiple, to_windows
 
 APART = -100.0  # the released mask between regions; exp(-100) is nothing beside float32's 1
 
 
-@remembered
+@cached_constant
 def relative_index(window: int, table: int, device: torch.device) -> Tensor:
     """Rows of a bias table for the pairs of pixels of a window.
 
@@ -33,7 +33,7 @@ def relative_index(window: int, table: int, device: torch.device) -> Tensor:
     return (rows + offset[None, :, None, :]).reshape(window**2, window**2)
 
 
-@remembered
+@cached_constant
 def window_mask(
     height: int, width: int, window: int, shift: int, mask_padding: bool, device: torch.device
 ) -> Tensor:

@@ -10,7 +10,7 @@ from torch.fx import GraphModule
 
 from mmsmt.backbones import SMT
 from mmsmt.deploy import deploy
-from mmsmt.deploy.custom_operator import opaque_branch
+from mmsmt.deploy.custom_operator import branch_operator
 from mmsmt.deploy.layers import DeployBlock
 
 BRANCHES = 2  # of a block with modulation; one with attention has its feed-forward alone
@@ -47,7 +47,7 @@ def branches_in(graphs: list[GraphModule]) -> int:
     return sum('mmsmt' in str(node.target) for graph in graphs for node in graph.graph.nodes)
 
 
-def test_one_graph_of_opaque_branches_serves_all_sizes() -> None:
+def test_one_graph_of_branch_operatores_serves_all_sizes() -> None:
     model = deployed()
     network, graphs = compiled(model)
     with torch.inference_mode():
@@ -80,8 +80,8 @@ def test_a_copy_runs_its_own_weights() -> None:
         parameter.requires_grad_(False).zero_()
     x = torch.randn(1, 4, 4, len(block.norm1.weight))
     with torch.inference_mode():
-        assert torch.equal(opaque_branch(other.number, 'ffn', x, x), x)
-        assert not torch.equal(opaque_branch(block.number, 'ffn', x, x), x)
+        assert torch.equal(branch_operator(other.number, 'ffn', x, x), x)
+        assert not torch.equal(branch_operator(block.number, 'ffn', x, x), x)
 
 
 def test_the_operator_keeps_its_word() -> None:
@@ -89,7 +89,7 @@ def test_the_operator_keeps_its_word() -> None:
     block = next(part for part in deployed().modules() if isinstance(part, DeployBlock))
     x = torch.randn(2, 5, 4, len(block.norm1.weight))
     torch.library.opcheck(
-        opaque_branch,
+        branch_operator,
         (block.number, 'mixer', x, x.clone()),
         test_utils=('test_schema', 'test_faketensor', 'test_aot_dispatch_dynamic'),
     )

@@ -73,8 +73,8 @@ def test_folding_is_exact() -> None:
 @pytest.mark.parametrize('name,bytes_', list(product(['smt', 'smt, wide stem'], [2**11, 2**14])))
 def test_pieces_and_strips(name: str, bytes_: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = randomized(BACKBONES[name]())
-    monkeypatch.setattr(layers, 'PIECE_BYTES', bytes_)
-    monkeypatch.setattr(tiling, 'PIECE_BYTES', bytes_)
+    monkeypatch.setattr(layers, 'TILE_BYTES', bytes_)
+    monkeypatch.setattr(tiling, 'TILE_BYTES', bytes_)
     cut, evenly = [], tiling._evenly
     monkeypatch.setattr(tiling, '_evenly', lambda *sizes: cut.append(sizes) or evenly(*sizes))
     deployed = deploy(model)
@@ -89,7 +89,7 @@ def test_pieces_and_strips(name: str, bytes_: int, monkeypatch: pytest.MonkeyPat
 def test_a_large_map_goes_through_in_pieces(
     shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiling, 'PIECE_BYTES', 2**12)
+    monkeypatch.setattr(tiling, 'TILE_BYTES', 2**12)
     seen: list[torch.Size] = []
 
     def step(x: torch.Tensor, other: torch.Tensor, rows: slice) -> torch.Tensor:
@@ -99,11 +99,11 @@ def test_a_large_map_goes_through_in_pieces(
 
     x, other = torch.rand(shape), torch.rand(shape)
     expected = step(x, other, slice(None))
-    assert torch.equal(tiling.in_pieces(step, x, other, reach=1, width=4), expected)
+    assert torch.equal(tiling.run_in_tiles(step, x, other, reach=1, width=4), expected)
     shapes = seen[1:]
     assert len(shapes) > 1 and all(shape[1] <= 2**12 // (8 * 4 * 4) + 2 for shape in shapes)
     x.requires_grad_()
-    assert torch.equal(tiling.in_pieces(step, x, other, reach=1, width=4), expected)
+    assert torch.equal(tiling.run_in_tiles(step, x, other, reach=1, width=4), expected)
     assert seen[-1] == shape, 'gradients need the whole'
 
 

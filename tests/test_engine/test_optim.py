@@ -14,8 +14,7 @@ from torch import nn
 
 from mmsmt.backbones import SMT
 from mmsmt.engine.arguments import apply_train_options
-from mmsmt.engine.optim.amp import prepare_cpu_amp
-from mmsmt.engine.optim.sharded_clipping import prepare_sharded_clipping
+from mmsmt.engine.patches import replace_sharded_clipping, replace_types
 
 PICO = dict(type='mmsmt.SMT', arch='pico')
 
@@ -126,7 +125,7 @@ def test_cpu_amp_computes_in_bfloat16_and_keeps_float32_weights(
             )
         )
     )
-    prepare_cpu_amp(cfg)
+    replace_types(cfg)
     torch.manual_seed(0)
     model = SMT(arch='pico', out_indices=(3,))
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -147,15 +146,15 @@ def test_clipping_under_fsdp_is_exchanged_or_refused() -> None:
         return Config(dict(strategy=dict(type='FSDPStrategy'), optim_wrapper=wrapper))
 
     cfg = config(type='AmpOptimWrapper', clip_grad=dict(max_norm=5.0))
-    prepare_sharded_clipping(cfg)
+    replace_sharded_clipping(cfg)
     assert cfg.optim_wrapper.type == 'mmsmt.ShardedAmpOptimWrapper' and cfg.optim_wrapper.use_fsdp
     cfg = config(type='OptimWrapper')
-    prepare_sharded_clipping(cfg)
+    replace_sharded_clipping(cfg)
     assert cfg.optim_wrapper.type == 'OptimWrapper'
     with pytest.raises(ValueError, match='clipped by their 2-norm'):
-        prepare_sharded_clipping(config(clip_grad=dict(max_norm=5.0, norm_type=1)))
+        replace_sharded_clipping(config(clip_grad=dict(max_norm=5.0, norm_type=1)))
     with pytest.raises(ValueError, match='clipping needs one of'):
-        prepare_sharded_clipping(config(type='Other', clip_grad=dict(max_norm=5.0)))
+        replace_sharded_clipping(config(type='Other', clip_grad=dict(max_norm=5.0)))
 
 
 @pytest.mark.parametrize(('batch', 'counts', 'factor'), [(64, 1, 1.0), (32, 1, 0.5), (16, 2, 0.5)])

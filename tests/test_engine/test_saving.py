@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmsmt.checkpoints import read_container, write_atomically
-from mmsmt.engine.patches import prepare_atomic_saving
+from mmsmt.engine.patches import replace_types
 from mmsmt.errors import CheckpointError
 
 
@@ -162,7 +162,7 @@ def test_a_full_disk_names_the_last_good_checkpoint(
         written.append(path)
         write_atomically(path, content)
 
-    monkeypatch.setattr('mmsmt.engine.hooks.checkpoint.write_atomically', full)
+    monkeypatch.setattr('mmsmt.engine.patches.write_atomically', full)
     with pytest.raises(CheckpointError, match=r'on device\); the last good .* is .*epoch_2.pth$'):
         train(max_keep_ckpts=1)
     folder = Path(written[0]).parent
@@ -184,5 +184,5 @@ def test_a_full_disk_names_the_last_good_checkpoint(
 )
 def test_configs_get_the_hook(changes: dict, want: dict | None) -> None:
     cfg = Config(changes)
-    prepare_atomic_saving(cfg)
+    replace_types(cfg)
     assert cfg.default_hooks.checkpoint == want

@@ -10,14 +10,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmsmt.layers import ConvFFN, recomputed
+from mmsmt.layers import ConvFFN, checkpointed
 from mmsmt.mixers import ScaleAwareModulation
 
 MODULES: dict[str, Callable[[], nn.Module]] = {
     'feed-forward': lambda: ConvFFN(8, 3.0),
     'modulation': lambda: ScaleAwareModulation(8, num_heads=2),
 }
-NAMES = {'feed-forward': 'mmsmt.layers.ffn.recomputed', 'modulation': 'mmsmt.mixers.sam.recomputed'}
+NAMES = {
+    'feed-forward': 'mmsmt.layers.ffn.checkpointed',
+    'modulation': 'mmsmt.mixers.sam.checkpointed',
+}
 
 
 def kept(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
@@ -94,4 +97,4 @@ def test_plain_call_without_gradients() -> None:
         return 2 * x
 
     with torch.no_grad():
-        assert recomputed(double, torch.ones(1)).item() == 2
+        assert checkpointed(double, torch.ones(1)).item() == 2

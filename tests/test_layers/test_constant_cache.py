@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
-from mmsmt.layers import remembered
+from mmsmt.layers import cached_constant
 from mmsmt.layers.constant_cache import KEPT
 
 
 def counted() -> tuple[list[int], object]:
     made: list[int] = []
 
-    @remembered
+    @cached_constant
     def ramp(length: int, device: torch.device) -> Tensor:
         made.append(length)
         return torch.arange(length, device=device)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
 from mmsmt.layers import significance
-from mmsmt.layers.significance import received_attention
+from mmsmt.layers.significance import key_significance
 
 
 def maps(queries: int, keys: int) -> tuple[Tensor, Tensor]:
@@ -27,7 +27,7 @@ def matrix(q: Tensor, k: Tensor, heads: int) -> Tensor:
 def test_column_sums_in_chunks(heads: int, chunk: int) -> None:
     q, k = maps(11, 5)
     want = matrix(q, k, heads).softmax(-1).sum(2).mean(1)
-    got = received_attention(q, k, heads, chunk=chunk)
+    got = key_significance(q, k, heads, chunk=chunk)
     torch.testing.assert_close(got, want)
     torch.testing.assert_close(got.sum(1), torch.full((2,), 11.0, dtype=torch.float64))
 
@@ -42,7 +42,7 @@ def test_no_more_than_a_chunk_exists(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Tensor, 'softmax', spy)
     q, k = torch.randn(1, 5000, 8), torch.randn(1, 1000, 8)
-    received_attention(q, k, 2)
+    key_significance(q, k, 2)
     assert len(sizes) == 3
     assert max(sizes) <= significance.CHUNK < sum(sizes) == 5000 * 1000 * 2
 
@@ -51,32 +51,32 @@ def test_no_more_than_a_chunk_exists(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_invalid_positions_neither_give_nor_receive(chunk: int) -> None:
     q, k = maps(6, 6)
     valid = torch.tensor([[True] * 6, [True, False, True, True, False, False]])
-    got = received_attention(q, k, 3, valid, chunk=chunk)
-    torch.testing.assert_close(got[:1], received_attention(q[:1], k[:1], 3))
+    got = key_significance(q, k, 3, valid, chunk=chunk)
+    torch.testing.assert_close(got[:1], key_significance(q[:1], k[:1], 3))
     own = valid[1]
     torch.testing.assert_close(
-        got[1, own], received_attention(q[1:, own], k[1:, own], 3)[0], msg='of the valid alone'
+        got[1, own], key_significance(q[1:, own], k[1:, own], 3)[0], msg='of the valid alone'
     )
     assert not got[1, ~own].any()
 
 
 def test_has_no_gradient_and_is_float32_at_least() -> None:
     q = torch.randn(1, 4, 8, requires_grad=True)
-    assert not received_attention(q, q, 2).requires_grad
+    assert not key_significance(q, q, 2).requires_grad
     for dtype in (torch.bfloat16, torch.float16):
-        assert received_attention(q.to(dtype), q.to(dtype), 2).dtype == torch.float32
+        assert key_significance(q.to(dtype), q.to(dtype), 2).dtype == torch.float32
 
 
 def test_empty_batch() -> None:
-    assert received_attention(torch.zeros(0, 4, 8), torch.zeros(0, 3, 8), 2).shape == (0, 3)
+    assert key_significance(torch.zeros(0, 4, 8), torch.zeros(0, 3, 8), 2).shape == (0, 3)
 
 
 def test_one_compiled_graph_serves_sizes_of_as_many_chunks() -> None:
     """A loop that counts queries would be compiled again for every size of an image."""
     torch._dynamo.reset()
     counter = CompileCounter()
-    compiled = torch.compile(received_attention, fullgraph=True, dynamic=True, backend=counter)
+    compiled = torch.compile(key_significance, fullgraph=True, dynamic=True, backend=counter)
     for batch, queries, keys in ((2, 40, 6), (3, 50, 8), (4, 31, 5)):
         q, k = torch.randn(batch, queries, 8), torch.randn(batch, keys, 8)
-        torch.testing.assert_close(compiled(q, k, 2), received_attention(q, k, 2))
+        torch.testing.assert_close(compiled(q, k, 2), key_significance(q, k, 2))
     assert counter.frame_count == 1, f'compiled {counter.frame_count} times'

@@ -1,4 +1,4 @@
-"""Export of a config's network to ONNX, checked in ONNX Runtime before a file is left."""
+"""Export of a config's network to ONNX, verified before the file is written."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from mmsmt.deploy.onnx.translations import translations
 from mmsmt.deploy.onnx.verify import Check, check
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import read_samples
-from mmsmt.hosts.model import load_subject
+from mmsmt.hosts.model import load_model
 from mmsmt.hosts.request import Request
 from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention
 
@@ -79,17 +79,17 @@ def export(
         CheckpointError: If the checkpoint cannot be read or does not fit.
     """
     _check_arguments(out, size, opset)
-    subject = load_subject(Request(Path(config).stem, config, checkpoint))
-    task = task_of(subject.model, backbone_only)
+    loaded = load_model(Request(Path(config).stem, config, checkpoint))
+    task = task_of(loaded.model, backbone_only)
     can_check = find_spec('onnxruntime') is not None
     samples = read_samples(images or _digits(task), limit) if images or can_check else None
-    form = subject._replace(model=_deploy(subject.model)) if deployed else subject
+    form = loaded._replace(model=_deploy(loaded.model)) if deployed else loaded
     _check_freedom(form.model, size)
     program = _translate(Graph(form, task), size, opset)
     content = program.model_proto.SerializeToString()
     checks: list[Check] = []
     if samples and can_check:
-        checks = check(content, subject, task, samples.images, size)
+        checks = check(content, loaded, task, samples.images, size)
     write_atomically(out, content)
     graph = program.model.graph
     inputs, outputs = (

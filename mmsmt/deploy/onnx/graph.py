@@ -1,4 +1,4 @@
-"""What an exported file computes: from pixels as they are read to what the host makes of them."""
+"""Graph of an exported file: preprocessing, network, the host's results."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import functional as TF
 
-from mmsmt.hosts.images import subject_batch
-from mmsmt.hosts.model import Subject, logits_of, maps_of
+from mmsmt.hosts.model import LoadedModel, logits_of, maps_of
 
 Named = dict[str, Tensor]
 
@@ -30,7 +29,7 @@ class Task(NamedTuple):
 
     name: str
     compute: Callable[[Any, Tensor], Named]
-    expect: Callable[[Subject, Sequence[Image.Image]], Named]
+    expect: Callable[[LoadedModel, Sequence[Image.Image]], Named]
     pads: bool = True
 
 
@@ -38,19 +37,19 @@ class Graph(nn.Module):
     """From uint8 images (B, H, W, 3), RGB, to the results of a task, in the order of `names`.
 
     Args:
-        subject: The network, and how it wants its pixels.
+        loaded: The network, and how it wants its pixels.
         task: What of it.
     """
 
-    def __init__(self, subject: Subject, task: Task) -> None:
+    def __init__(self, loaded: LoadedModel, task: Task) -> None:
         super().__init__()
-        self.model = _exportable(deepcopy(subject.model))
-        self.task, self.bgr = task, subject.bgr
+        self.model = _exportable(deepcopy(loaded.model))
+        self.task, self.bgr = task, loaded.bgr
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer('mean', torch.tensor(subject.mean).view(-1, 1, 1))
-        self.register_buffer('std', torch.tensor(subject.std).view(-1, 1, 1))
-        host = getattr(subject.model, 'data_preprocessor', None) if task.pads else None
+        self.register_buffer('mean', torch.tensor(loaded.mean).view(-1, 1, 1))
+        self.register_buffer('std', torch.tensor(loaded.std).view(-1, 1, 1))
+        host = getattr(loaded.model, 'data_preprocessor', None) if task.pads else None
         self.divisor = getattr(host, 'pad_size_divisor', 1)
         self.filling = getattr(host, 'pad_value', 0)
 
@@ -134,8 +133,8 @@ def _scores(model: Any, x: Tensor) -> Named:
     return {'scores': logits_of(model, x).softmax(1)}
 
 
-def _predicted_scores(subject: Subject, images: Sequence[Image.Image]) -> Named:
-    model: Any = subject.model
+def _predicted_scores(loaded: LoadedModel, images: Sequence[Image.Image]) -> Named:
+    model: Any = loaded.model
     predicted = model(_normalise(model, images), mode='predict')
     return {'scores': torch.stack([each.pred_score for each in predicted])}
 
@@ -146,8 +145,8 @@ def _logits(model: Any, x: Tensor) -> Named:
     return {'logits': F.interpolate(logits, size, mode='bilinear', align_corners=align)}
 
 
-def _predicted_logits(subject: Subject, images: Sequence[Image.Image]) -> Named:
-    model: Any = subject.model
+def _predicted_logits(loaded: LoadedModel, images: Sequence[Image.Image]) -> Named:
+    model: Any = loaded.model
     x = _normalise(model, images)
     size = tuple(x.shape[2:])
     info = dict(img_shape=size, ori_shape=size, pad_shape=size)
@@ -173,7 +172,7 @@ def _raw_outputs(model: Any, x: Tensor) -> Named:
 BACKBONE = Task(
     'backbone',
     _maps,
-    lambda subject, images: _maps(subject.model, subject_batch(subject, images)),
+    lambda loaded, images: _maps(loaded.model, loaded.batch(images)),
     pads=False,
 )
 CLASSIFIER = Task('classifier', _scores, _predicted_scores)
@@ -181,5 +180,5 @@ SEGMENTER = Task('segmenter', _logits, _predicted_logits)
 DETECTOR = Task(
     'detector',
     _raw_outputs,
-    lambda subject, images: _raw_outputs(subject.model, _normalise(subject.model, images)),
+    lambda loaded, images: _raw_outputs(loaded.model, _normalise(loaded.model, images)),
 )

@@ -1,4 +1,4 @@
-"""How to write in ONNX what torch's exporter does not know (PyTorch 2.11, onnxscript 0.7.2)."""
+"""ONNX translations of operators that torch's exporter lacks (PyTorch 2.11, onnxscript 0.7.2)."""
 
 from collections.abc import Callable
 from typing import Any

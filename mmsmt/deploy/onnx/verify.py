@@ -1,4 +1,4 @@
-"""Whether an ONNX file gives in ONNX Runtime what the host gives in PyTorch."""
+"""Comparison of an ONNX file in ONNX Runtime with the host in PyTorch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 from mmsmt.deploy.onnx.difference import relative_difference
 from mmsmt.deploy.onnx.graph import Task
 from mmsmt.errors import UsageError
-from mmsmt.hosts.model import Subject
+from mmsmt.hosts.model import LoadedModel
 
 # Relative to the root mean square of a result; float32 leaves about 1e-5.
 LIMIT = 1e-3
@@ -34,7 +34,7 @@ class Check(NamedTuple):
 
 def check(
     content: bytes,
-    subject: Subject,
+    loaded: LoadedModel,
     task: Task,
     images: Sequence[Image.Image],
     size: tuple[int, int] | None = None,
@@ -43,7 +43,7 @@ def check(
 
     Args:
         content: Of the file.
-        subject: The network.
+        loaded: The network.
         task: What of it the file computes.
         images: RGB; resized to one size.
         size: The only height and width that the file takes. Without, it is tried with all images
@@ -61,7 +61,7 @@ def check(
     if size is not None:
         tried = [(len(images), *size), (1, *size)]
     session = open_session(content, torch.get_num_threads())
-    return [_compare(session, subject, task, images[: shape[0]], shape) for shape in tried]
+    return [_compare(session, loaded, task, images[: shape[0]], shape) for shape in tried]
 
 
 def open_session(content: bytes | Path, threads: int) -> Any:
@@ -95,7 +95,7 @@ def _run(call: Any) -> Any:
 
 def _compare(
     session: Any,
-    subject: Subject,
+    loaded: LoadedModel,
     task: Task,
     images: Sequence[Image.Image],
     shape: tuple[int, int, int],
@@ -107,7 +107,7 @@ def _compare(
         pixels = np.stack([np.asarray(image) for image in resized])
         given = _run(lambda pixels=pixels: session.run(None, {'images': pixels}))
         with torch.inference_mode():
-            expected = task.expect(subject, resized)
+            expected = task.expect(loaded, resized)
         for name, value in zip(names, given, strict=True):
             difference = relative_difference(torch.from_numpy(value), expected[name])
             differences[name] = float(np.maximum(differences[name], difference))  # keeps a NaN

@@ -1,4 +1,4 @@
-"""A training whose loss is no number stops, and says where."""
+"""Hook that stops a training at a NaN or Inf loss."""
 
 import math
 from collections.abc import Iterator, Mapping

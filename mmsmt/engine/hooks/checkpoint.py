@@ -1,4 +1,4 @@
-"""Checkpoints that a kill or a full disk cannot tear; mmengine writes in place."""
+"""Checkpoint hook with atomic writes."""
 
 from collections import deque
 from contextlib import nullcontext
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.fileio import register_backend
 from mmengine.hooks import CheckpointHook
 
 from mmsmt.checkpoints import remove_unfinished, write_atomically
@@ -26,7 +25,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Any) -> None:
         """Let mmengine write local files atomically from here on."""
-        register_backend('local', AtomicBackend, force=True, prefixes='')
+        AtomicBackend.install()
         super().before_train(runner)
         if is_main_process():
             remove_unfinished(self.out_dir)

@@ -1,4 +1,4 @@
-"""Testing in the deploy form."""
+"""Hook that tests the deploy form of a model."""
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper

@@ -1,4 +1,4 @@
-"""Random numbers that do not depend on where a training was interrupted."""
+"""Hook that seeds every epoch, so that a resumed training draws the same numbers."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""No validation is lost to an interruption."""
+"""Hook that runs a validation which an interruption skipped."""
 
 from typing import Any
 

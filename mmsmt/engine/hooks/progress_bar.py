@@ -1,4 +1,4 @@
-"""A progress bar for terminals; mmengine prints lines of log only."""
+"""Progress bar hook for terminals."""
 
 from typing import Any
 

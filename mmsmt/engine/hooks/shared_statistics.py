@@ -1,4 +1,4 @@
-"""Batch norms of several processes agree on their statistics."""
+"""Hook that averages batch-norm statistics over processes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Bad data met by a run: named, and stopped at or skipped with a count at the end."""
+"""Hook that counts the samples that a training skipped."""
 
 from collections import Counter
 from pathlib import Path

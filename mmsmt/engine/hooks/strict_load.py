@@ -1,4 +1,4 @@
-"""`load_from`, `--resume` and test checkpoints: read safely, translated, checked."""
+"""Hook that lets a run start only from a checkpoint that fits."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,12 +1,10 @@
-"""Mixed precision on machines without GPUs, which mmengine's wrapper refuses."""
+"""Mixed precision in bfloat16 on CPUs."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
@@ -58,13 +56,3 @@ def _float32_regions(model: nn.Module) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def prepare_cpu_amp(cfg: Config) -> None:
-    """Where there is no GPU, replace `AmpOptimWrapper` by its CPU form, in place."""
-    wrapper = cfg.get('optim_wrapper') or {}
-    if wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
-        return
-    dropped: dict[str, Any] = {key: wrapper.pop(key, None) for key in ('loss_scale', 'dtype')}
-    wrapper['type'] = f'mmsmt.{CpuAmpOptimWrapper.__name__}'
-    print_log(f'no GPU: mixed precision in bfloat16, without {dropped}', logger='current')

@@ -1,4 +1,4 @@
-"""Layer-wise decay of the learning rate, for the models of all hosts."""
+"""Layer-wise learning-rate decay for the models of all hosts."""
 
 from typing import Any
 

@@ -1,9 +1,8 @@
-"""Clipping of gradients that FSDP has sharded, which mmengine clips by each shard's own norm."""
+"""Gradient clipping by the whole norm under FSDP."""
 
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import distributed
@@ -40,24 +39,3 @@ class ShardedOptimWrapper(_ShardedClipping, OptimWrapper):
 @OPTIM_WRAPPERS.register_module()
 class ShardedAmpOptimWrapper(_ShardedClipping, AmpOptimWrapper):
     """mmengine's `AmpOptimWrapper` for parameters sharded by FSDP; same arguments."""
-
-
-def prepare_sharded_clipping(cfg: Config) -> None:
-    """Under FSDP, let a config's optimizer wrapper clip by the whole norm, in place.
-
-    Raises:
-        ValueError: If the clipping is not by the 2-norm, or the wrapper is of another type.
-    """
-    wrapper = cfg.get('optim_wrapper') or {}
-    clipping = wrapper.get('clip_grad')
-    if not clipping or cfg.get('strategy', {}).get('type') != 'FSDPStrategy':
-        return
-    if clipping.get('type', 'norm') != 'norm' or clipping.get('norm_type', 2) != 2:
-        raise ValueError(f'under FSDP gradients can be clipped by their 2-norm, got {clipping}')
-    known = {'OptimWrapper': ShardedOptimWrapper, 'AmpOptimWrapper': ShardedAmpOptimWrapper}
-    kind = wrapper.get('type', 'OptimWrapper')
-    if kind not in known:
-        raise ValueError(f'under FSDP clipping needs one of {sorted(known)}, got {kind}')
-    wrapper['type'] = f'mmsmt.{known[kind].__name__}'
-    if kind == 'AmpOptimWrapper':
-        wrapper['use_fsdp'] = True

@@ -1,4 +1,4 @@
-"""Models of the engine by name; a host is imported when one is built, never before."""
+"""Test-time augmentation models by name; the host is imported when one is built."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Test-time augmentation of detectors, masks included; needs mmdet."""
+"""Test-time augmentation of detectors with masks; needs mmdet."""
 
 from typing import Any, NamedTuple
 
