@@ -1,7 +1,8 @@
 """Console script `mmsmt`: a table of commands and the tools they run."""
 
-import runpy
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import Any
 
 from mmsmt.paths import carried
 
@@ -34,15 +35,24 @@ def main() -> None:
     for length in (2, 1):
         command = ' '.join(sys.argv[1 : 1 + length])
         if command in COMMANDS:
-            script = str(carried('tools') / COMMANDS[command][0])
             sys.argv = [f'mmsmt {command}', *sys.argv[1 + length :]]
-            runpy.run_path(script, run_name='__main__')
+            load_tool(COMMANDS[command][0]).main()
             return
     text = usage()
     if sys.argv[1:] in ([], ['-h'], ['--help']):
         print(text)
     else:
         sys.exit(f'error: no command {" ".join(sys.argv[1:3])!r}\n{text}')
+
+
+def load_tool(file: str) -> Any:
+    """Import a tool, which is no part of the package, from its file in `tools/`."""
+    spec = spec_from_file_location('mmsmt_tool', carried('tools') / file)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
 
 
 def usage() -> str:
