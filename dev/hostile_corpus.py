@@ -23,12 +23,7 @@ State = dict[str, Tensor]
 
 
 class Sample(NamedTuple):
-    """A file (or folder) of the corpus.
-
-    Args:
-        kind: What is wrong with such files.
-        path: Where it lies.
-    """
+    """A file (or folder) of the corpus, and what is wrong with it."""
 
     kind: str
     path: Path
@@ -99,16 +94,13 @@ PAGE = b'<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>'
 
 
 def make_corpus(folder: Path, state: State, flips: int = 40, bomb_mib: int = 16) -> list[Sample]:
-    """Write the corpus.
+    """Write the corpus into an empty folder, kind by kind.
 
     Args:
         folder: An existing, empty folder.
         state: Good weights; the first matrix in it is what gets spoilt.
         flips: Files with one bit turned, of each format.
         bomb_mib: What the compressed file becomes, MiB.
-
-    Returns:
-        The files, kind by kind.
     """
     made = [
         *_cut(state),
@@ -158,16 +150,13 @@ def _other_tensors(state: State) -> Made:
     name, matrix = next((k, v) for k, v in state.items() if v.dim() == 2)
     for ending in FORMATS:
         for number in (float('nan'), float('inf'), float('-inf')):
-            bad = matrix.clone()
-            bad[-1, -1] = number
-            yield 'NaN or Inf', ending, packed({**state, name: bad}, ending)
+            spoilt = matrix.clone()
+            spoilt[-1, -1] = number
+            yield 'NaN or Inf', ending, packed({**state, name: spoilt}, ending)
         for kind in (torch.int32, torch.bool, torch.complex64):
             if (kind, ending) != (torch.complex64, '.legacy.pth'):  # PyTorch cannot read it
-                yield (
-                    'other kind of number',
-                    ending,
-                    packed({**state, name: matrix.to(kind)}, ending),
-                )
+                bad = {**state, name: matrix.to(kind)}
+                yield 'other kind of number', ending, packed(bad, ending)
         for other in (matrix[:-1], matrix.T, matrix[:0], matrix[0, 0], matrix[None]):
             bad = {**state, name: other.contiguous()}
             yield 'other shape', ending, packed(bad, ending)
@@ -187,9 +176,7 @@ def _other_tensors(state: State) -> Made:
 
 def _other_names(state: State) -> Made:
     value = torch.zeros(1)
-    for name in (0, None, (1, 2), b'a'):
-        yield 'names that are none', '.pth', packed({name: value, **state})
-    for name in ('', 'long' * 10**5, '\x1b[31mred\nerror: two lines'):
+    for name in (0, None, (1, 2), b'a', '', 'long' * 10**5, '\x1b[31mred\nerror: two lines'):
         yield 'names that are none', '.pth', packed({name: value, **state})
     for attribute in ('items', 'get', 'keys'):
         for wrap in (False, True):

@@ -1,4 +1,4 @@
-"""What becomes of hostile weight files: this package's way of loading beside that of the hosts.
+"""What becomes of hostile weight files: loading by this package compared with the hosts.
 
 Every file is loaded in a process of its own into a classifier of mmpretrain; the table says how
 many were refused, ran a command, or left which weights in the model, and how much memory it took.
@@ -11,7 +11,7 @@ import resource
 import signal
 import tempfile
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from hostile_corpus import MARKER, Sample, State, make_corpus
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
+from mmsmt.analysis.common.reports import markdown_table
 from mmsmt.checkpoints import read_container
 from mmsmt.engine.tool import quiet
 from mmsmt.hosts.weights import fit_weights
@@ -30,15 +31,16 @@ from mmsmt.hosts.weights import fit_weights
 SECONDS = 60  # for one file
 # What the hosts were written for, and what resuming with them takes: everything is unpickled.
 UNPROTECTED = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+RESULTS = ('refused', 'as saved', 'other weights', 'ran', 'crashed')
 
 
 class Outcome(NamedTuple):
     """What loading one file led to.
 
     Args:
-        result: `refused`, `as saved`, `other weights`, `ran`, `crashed`.
+        result: One of RESULTS.
         lines: Of the message, where it was refused.
-        grown: Memory beyond what the process had before, MiB.
+        grown: Memory in addition to what the process had before, MiB.
     """
 
     result: str
@@ -63,11 +65,7 @@ def load_unprotected(model: nn.Module, path: Path) -> None:
     load_by_hosts(model, path)
 
 
-WAYS: dict[str, Callable[[nn.Module, Path], None]] = {
-    'mmsmt': load_by_mmsmt,
-    'hosts': load_by_hosts,
-    'hosts, unpickling': load_unprotected,
-}
+WAYS = {'mmsmt': load_by_mmsmt, 'hosts': load_by_hosts, 'hosts, unpickling': load_unprotected}
 
 
 def build() -> nn.Module:
@@ -77,18 +75,16 @@ def build() -> nn.Module:
         return MODELS.build(dict(type='ImageClassifier', backbone=dict(type='LeNet5'), head=head))
 
 
-def judge(load: Callable, sample: Sample, saved: State, marker: Path) -> tuple[str, int]:
+def judge(load: Callable, sample: Sample, saved: State) -> tuple[str, int]:
     """Load, in this process, and look at what is in the model afterwards."""
     model = build()
-    lines = 0
     try:
         load(model, sample.path)
-        now = model.state_dict()
-        same = all(torch.equal(now[name], value) for name, value in saved.items())
-        result = 'as saved' if same else 'other weights'
     except Exception as error:  # noqa: BLE001  which ones the hosts let through is the question
-        result, lines = 'refused', str(error).count('\n') + 1
-    return ('ran' if marker.exists() else result), lines
+        return 'refused', str(error).count('\n') + 1
+    now = model.state_dict()
+    same = all(torch.equal(now[name], value) for name, value in saved.items())
+    return 'as saved' if same else 'other weights', 0
 
 
 def try_file(load: Callable, sample: Sample, saved: State, marker: Path) -> Outcome:
@@ -99,45 +95,26 @@ def try_file(load: Callable, sample: Sample, saved: State, marker: Path) -> Outc
     child = os.fork()
     if child == 0:
         signal.alarm(SECONDS)
-        os.write(write_end, json.dumps(judge(load, sample, saved, marker)).encode())
+        os.write(write_end, json.dumps(judge(load, sample, saved)).encode())
         os._exit(0)
     os.close(write_end)
     with os.fdopen(read_end) as pipe:
         told = pipe.read()
     _, _, usage = os.wait4(child, 0)
+    result, lines = json.loads(told) if told else ('crashed', 0)
     grown = max(0.0, usage.ru_maxrss / 1024 - before / 2**20)
-    if not told:
-        return Outcome('ran' if marker.exists() else 'crashed', 0, grown)
-    return Outcome(*json.loads(told), grown)
+    return Outcome('ran' if marker.exists() else result, lines, grown)
 
 
-RESULTS = ('refused', 'as saved', 'other weights', 'ran', 'crashed')
-
-
-def table(samples: list[Sample], outcomes: dict[str, list[Outcome]]) -> str:
-    """Markdown: a row a kind, and for every way counts of results and peak memory."""
-    ways = list(outcomes)
-    rows = [
-        '| what is wrong | files | ' + ' | '.join(ways) + ' |',
-        '|---|---|' + '---|' * len(ways),
-    ]
-    groups: dict[str, list[int]] = defaultdict(list)
-    for number, sample in enumerate(samples):
-        groups[sample.kind].append(number)
-    groups['all'] = list(range(len(samples)))
-    for kind, numbers in groups.items():
-        cells = [kind, str(len(numbers))]
-        for way in ways:
-            chosen = [outcomes[way][number] for number in numbers]
-            counts = Counter(outcome.result for outcome in chosen)
-            found = [f'{counts[result]} {result}' for result in RESULTS if counts[result]]
-            cells.append(f'{", ".join(found)}; {max(o.grown for o in chosen):.0f} MiB')
-        rows.append(f'| {" | ".join(cells)} |')
-    return '\n'.join(rows)
+def cell(outcomes: list[Outcome]) -> str:
+    """Counts of results and peak memory."""
+    counts = Counter(outcome.result for outcome in outcomes)
+    found = [f'{counts[result]} {result}' for result in RESULTS if counts[result]]
+    return f'{", ".join(found)}; {max(outcome.grown for outcome in outcomes):.0f} MiB'
 
 
 def main() -> None:
-    """Make the corpus, load it in every way, print the table."""
+    """Make the corpus, load it in every way, print a row for every kind of file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--flips', type=int, default=200, help='turned bits a format (%(default)s)')
     parser.add_argument('--bomb', type=int, default=256, help='MiB of the bomb (%(default)s)')
@@ -153,12 +130,16 @@ def main() -> None:
             way: [try_file(load, sample, saved, folder / MARKER) for sample in samples]
             for way, load in WAYS.items()
         }
-    print(table(samples, outcomes))
+    rows = [['what is wrong', 'files', *WAYS]]
+    for kind in [*dict.fromkeys(sample.kind for sample in samples), 'all']:
+        chosen = [n for n, sample in enumerate(samples) if kind in (sample.kind, 'all')]
+        cells = [cell([outcomes[way][n] for n in chosen]) for way in WAYS]
+        rows.append([kind, str(len(chosen)), *cells])
+    print(markdown_table(rows))
     for way, found in outcomes.items():
-        refused = [outcome for outcome in found if outcome.result == 'refused']
-        print(
-            f'{way}: {sum(o.lines > 1 for o in refused)} of {len(refused)} refusals over one line'
-        )
+        refused = [outcome.lines for outcome in found if outcome.result == 'refused']
+        long = sum(lines > 1 for lines in refused)
+        print(f'{way}: {long} of {len(refused)} refusals over one line')
 
 
 if __name__ == '__main__':

@@ -14,8 +14,8 @@ from typing import Any
 from killable_training import Job, finish, kill
 from training_states import differences
 
+from mmsmt.analysis.common.reports import write_json
 from mmsmt.datasets.digits import Parameters, prepare_digits
-from mmsmt.study.steps import remember
 
 
 class LostError(RuntimeError):
@@ -27,15 +27,9 @@ def run_campaign(
 ) -> dict[str, Any]:
     """Kill a training at random instants, half of them while it writes a checkpoint.
 
-    It is resumed after every kill; once it gets to its end, its state is compared with the
-    unbroken run's bit by bit, and it starts anew.
-
-    Args:
-        job: What to train.
-        kills: How many; a report of fewer goes on from there.
-        report: JSON file, written after every kill.
-        context: How processes are made.
-        seed: Of the instants.
+    It is resumed after every kill. At its end its state is compared with the unbroken run's bit
+    by bit, and it starts anew. The report, a JSON file, is written after every kill; a report of
+    fewer kills goes on from there.
 
     Returns:
         The report: `kills`, how many of them fell on a half-written checkpoint (`writing`),
@@ -56,7 +50,7 @@ def run_campaign(
         start = time.monotonic()
         finish(job.start('unbroken', context), job)
         facts['seconds'] = round(time.monotonic() - start, 2)
-        remember(report, facts)
+        write_json(report, facts)
     chance = random.Random(f'{seed} {facts["kills"]}')
     while facts['kills'] < kills or job.folder('killed').exists():
         processes = job.start('killed', context)
@@ -71,35 +65,28 @@ def run_campaign(
                 raise LostError(f'{job.config}: {len(lost)} entries differ: {", ".join(lost[:8])}')
             shutil.rmtree(job.folder('killed'))
             facts['runs'] += 1
-        remember(report, facts)
+        write_json(report, facts)
     return facts
 
 
+HOSTS = ('mmpretrain', 'mmdet', 'mmseg')
 TASKS = ('cls_smt_pico', 'mask_rcnn_smt_pico', 'upernet_smt_pico')
-
-
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--kills', type=int, default=200, help='of every training (200)')
-    parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/kill_campaign'), help='for all of it'
-    )
-    parser.add_argument('--config', nargs='+', default=TASKS, help='in configs/digits')
-    parser.add_argument('--ranks', type=int, nargs='+', default=[1, 2], help='processes (1 2)')
-    return parser.parse_args()
 
 
 def main() -> None:
     """Kill every task's training, alone and on two ranks; a second call goes on."""
-    args = parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--kills', type=int, default=200, help='of every training (200)')
+    out = Path('work_dirs/kill_campaign')
+    parser.add_argument('--out', type=Path, default=out, help='for all of it')
+    parser.add_argument('--config', nargs='+', default=TASKS, help='in configs/digits')
+    parser.add_argument('--ranks', type=int, nargs='+', default=[1, 2], help='processes (1 2)')
+    args = parser.parse_args()
     home = args.out.absolute()
     if not (home / 'data/digits').exists():
         prepare_digits(home / 'data/digits', Parameters(8, 4, 192, 0))
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(
-        ['mmsmt.engine.runner', 'mmpretrain', 'mmdet', 'mmseg', 'mmcv.ops']
-    )
+    context.set_forkserver_preload([*HOSTS, 'mmcv.ops', 'mmsmt.engine.runner'])
     for config in args.config:
         for ranks in args.ranks:
             report = home / f'{config}_{ranks}.json'

@@ -3,7 +3,6 @@
 import os
 import random
 import runpy
-import socket
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from mmsmt.checkpoints.atomic import UNFINISHED
 
@@ -56,35 +56,29 @@ class Job:
         return self.folder(name) / f'epoch_{self.epochs}.pth'
 
     def start(self, name: str, context: BaseContext) -> list[BaseProcess]:
-        """Start or resume a run: `tools/train.py --resume` in processes of its own.
+        """Start or resume a run: `tools/train.py --resume` in one process a rank.
 
         Args:
             name: Of the run.
             context: How processes are made; forked ones find modules imported.
-
-        Returns:
-            One process a rank.
         """
         config = self.home / f'{self.config}_{self.ranks}.py'
         base = str(ROOT / 'configs/digits' / f'{self.config}.py')
         config.write_text(CONFIG.format(base=base, batch=4 // self.ranks, epochs=self.epochs))
         arguments = [str(config), '--resume', '--work-dir', str(self.folder(name))]
-        port, processes = _free_port(), []
+        arguments += ['--launcher', 'pytorch'] if self.ranks > 1 else []
+        port, processes = get_free_port(), []
         for rank in range(self.ranks):
-            environment = _rank_variables(rank, self.ranks, port) if self.ranks > 1 else {}
-            given = [*arguments, '--launcher', 'pytorch'] if self.ranks > 1 else arguments
+            # What torchrun tells a process.
+            told = {'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': self.ranks, 'MASTER_PORT': port}
+            environment = {'MASTER_ADDR': '127.0.0.1', **{k: str(v) for k, v in told.items()}}
             log = self.home / f'{self.config}_{self.ranks}.{rank}.log'
-            what: dict[str, Any] = dict(target=_train, args=(given, self.home, log, environment))
+            given = (arguments, self.home, log, environment if self.ranks > 1 else {})
+            what: dict[str, Any] = dict(target=_train, args=given)
             process = context.Process(**what)  # type: ignore[attr-defined]
             process.start()
             processes.append(process)
         return processes
-
-
-def _rank_variables(rank: int, ranks: int, port: int) -> dict[str, str]:
-    """What torchrun tells a process."""
-    variables = {'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': ranks, 'MASTER_PORT': port}
-    return {'MASTER_ADDR': '127.0.0.1', **{name: str(v) for name, v in variables.items()}}
 
 
 def _train(arguments: list[str], home: Path, log: Path, environment: dict[str, str]) -> None:
@@ -94,12 +88,6 @@ def _train(arguments: list[str], home: Path, log: Path, environment: dict[str, s
     sys.argv = ['tools/train.py', *arguments]
     with log.open('a') as file, redirect_stdout(file), redirect_stderr(file):
         runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def finish(processes: list[BaseProcess], job: Job) -> None:
@@ -122,15 +110,10 @@ def kill(
     writing: bool,
     chance: random.Random,
 ) -> bool:
-    """Kill one process of a run after some time; the others go with it, as torchrun has it.
+    """Kill one process of a run, picked by `chance`; the others follow, as under torchrun.
 
-    Args:
-        processes: Those of the run.
-        job: What runs.
-        name: Of the run.
-        delay: Seconds.
-        writing: Wait on after that, until a checkpoint is half-written.
-        chance: Picks the process.
+    It happens after `delay` seconds, or, where `writing`, when a checkpoint is half-written after
+    that.
 
     Returns:
         Whether there was something left to kill.
@@ -146,11 +129,9 @@ def kill(
     victim.join()
     survived = victim.exitcode == 0
     for process in processes:
-        if survived:
-            process.join()
-        else:
+        if not survived:
             process.kill()
-            process.join()
+        process.join()
     if victim.exitcode not in (0, -9):
         finish(processes, job)
     return not survived

@@ -1,4 +1,4 @@
-"""The model zoo: metafiles in OpenMMLab's format, their counts, and the tables made of them.
+"""Model zoo: metafiles in OpenMMLab's format, their counts, and the tables made of them.
 
 A metafile is data that tools of the ecosystem read too. Its entries hold what others published,
 written by hand, and under `Metadata` what this code counts, written by `recount`.
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
+from mmsmt.analysis.common.reports import markdown_table
 from mmsmt.analysis.complexity.config import count_config
 from mmsmt.engine.tool import quiet
 
@@ -50,15 +51,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def count_entry(root: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """Count the model of an entry.
+    """Count the model of a metafile's entry: fields for its `Metadata`.
 
-    Args:
-        root: Folder of the project.
-        entry: Of a metafile; its `Config` counts.
-
-    Returns:
-        Fields for the entry's `Metadata`: `Image Size` (height, width), `Parameters`, `FLOPs`
-        (multiply-accumulates of convolutions and linear layers) and `Total MACs`.
+    FLOPs are the multiply-accumulates of convolutions and linear layers.
 
     Raises:
         ZooError: If the config is missing.
@@ -78,9 +73,6 @@ def count_entry(root: Path, entry: dict[str, Any]) -> dict[str, Any]:
 def recount(root: Path) -> None:
     """Count the models of all metafiles in the index anew and write the numbers into them.
 
-    Args:
-        root: Folder of the project.
-
     Raises:
         ZooError: If a file is missing or damaged; then none is written.
     """
@@ -89,21 +81,14 @@ def recount(root: Path) -> None:
         metafile = read_yaml(root / name)
         for entry in metafile['Models']:
             entry['Metadata'].update(count_entry(root, entry))
-        texts[name] = yaml.dump(
-            metafile, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-        )
+        form = dict(sort_keys=False, allow_unicode=True, width=100)
+        texts[name] = yaml.dump(metafile, Dumper=_Dumper, **form)
     for name, text in texts.items():
         (root / name).write_text(text)
 
 
 def render_page(root: Path) -> str:
     """Fill the page's tables, each between a comment that names its metafile and one that ends it.
-
-    Args:
-        root: Folder of the project.
-
-    Returns:
-        The page as it should be.
 
     Raises:
         ZooError: If the page or a metafile is missing or damaged.
@@ -122,10 +107,9 @@ def _render_table(root: Path, metafile: str) -> str:
     entries = read_yaml(root / metafile)['Models']
     metrics = list(dict.fromkeys(name for entry in entries for name in _metrics(entry)))
     head = ['config', 'image', *metrics, 'parameters, M', 'FLOPs, G', 'all MACs, G', 'weights']
-    rows = [head, ['---'] * len(head), *(_render_row(metafile, e, metrics) for e in entries)]
+    table = markdown_table([head, *(_render_row(metafile, entry, metrics) for entry in entries)])
     notes = [f'* `{entry["Name"]}`: {entry["Note"]}' for entry in entries if 'Note' in entry]
-    lines = ['| ' + ' | '.join(row) + ' |' for row in rows]
-    return '\n'.join([*lines, *(['', *notes] if notes else []), ''])
+    return '\n'.join([table, *(['', *notes] if notes else []), ''])
 
 
 def _metrics(entry: dict[str, Any]) -> dict[str, float]:
@@ -139,12 +123,12 @@ def _render_row(metafile: str, entry: dict[str, Any], metrics: list[str]) -> lis
         raise ZooError(f'{metafile}: {entry["Name"]}: no {sorted(missing)}; run with --recount')
     published = data.get('Published', {})
     found = {k: f'[{v:.1f}]({published["Source"]})' for k, v in _metrics(entry).items()}
-    results = [found.get(name, '') for name in metrics] if found else [UNPUBLISHED]
+    none = [UNPUBLISHED, *[''] * (len(metrics) - 1)]
+    results = [found.get(name, '') for name in metrics] if found else none
     return [
         f'[{entry["Name"]}](../{entry["Config"]})',
         ' x '.join(map(str, data['Image Size'])),
         *results,
-        *[''] * (len(metrics) - len(results)),
         _beside(data['Parameters'] / 1e6, published.get('Parameters (M)')),
         _beside(data['FLOPs'] / 1e9, published.get('FLOPs (G)')),
         _beside(data['Total MACs'] / 1e9, published.get('Total MACs (G)')),
@@ -179,9 +163,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument('--check', action='store_true', help='exit 1 when the page is stale')
-    modes.add_argument(
-        '--recount', action='store_true', help='first count all models anew, into the metafiles'
-    )
+    recount_help = 'first count all models anew, into the metafiles'
+    modes.add_argument('--recount', action='store_true', help=recount_help)
     parser.add_argument('--root', type=Path, default=ROOT, help='folder of the project')
     args = parser.parse_args()
     quiet()

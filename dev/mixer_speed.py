@@ -1,126 +1,151 @@
-"""Speed of the five mixers beside plain forms of them, and of whole networks beside the hosts'.
+"""Speed of the unified models' five mixers compared with plain forms of them, as a Markdown table.
 
-Everything of one table row is timed in turn in one process; mixers and their plain forms must
-agree. Writes mixers.json and mixers.md.
+Both are timed in turn on the same weights, and must agree. In the plain forms logits and their
+softmax lie in memory, masks and indexes are made in every call, `F.unfold` collects neighbourhoods,
+and convolutions get (B, C, H, W) copies.
 """
 
 import argparse
-import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import torch
-from plain_mixers import PLAIN
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from mmsmt.backbones import UnifiedBackbone
+from mmsmt.analysis.common.reports import markdown_table
 from mmsmt.benchmark.timing import Timing, time_in_turn
+from mmsmt.layers import from_windows, pad_to_multiple, to_windows
 from mmsmt.mixers import build_mixer
+from mmsmt.mixers.dcnv3 import DeformableConvV3, sample_by_grid
+from mmsmt.mixers.dwconv import DepthwiseConv
+from mmsmt.mixers.halo import HaloAttention, outside, relative_rows
+from mmsmt.mixers.sra import SpatialReductionAttention
+from mmsmt.mixers.window import ShiftedWindowAttention, relative_index, window_mask
 
 SHAPES = ((2, 56, 56), (1, 200, 304))  # stage 1 of a classifier at 224 and of a detector
-STAGE1 = {  # of the tiny models: channels, arguments
+STAGE1: dict[str, tuple[int, dict[str, Any]]] = {  # of the tiny models: channels, arguments
     'halo': (96, {'num_heads': 3}),
     'sra': (64, {'num_heads': 1, 'reduction': 8}),
     'window': (96, {'num_heads': 3, 'shift': 3}),
     'dwconv': (96, {}),
     'dcnv3': (64, {'num_heads': 4}),
 }
-IMAGES = (8, 3, 224, 224)
-Row = dict[str, object]
 
 
-def forward(model: Callable[[Tensor], object], x: Tensor) -> object:
-    with torch.no_grad():
-        return model(x)
+def softmax_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | float = 0.0) -> Tensor:
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + bias
+    return logits.softmax(-1) @ v
 
 
-def both(model: Callable[[Tensor], object], x: Tensor) -> None:
-    out = model(x.requires_grad_())
-    sum(part.mean() for part in ((out,) if isinstance(out, Tensor) else out)).backward()
+def channels_first(x: Tensor) -> Tensor:
+    return x.permute(0, 3, 1, 2).contiguous()
 
 
-WAYS = {'forward': forward, 'forward and backward': both}
+def channels_last(x: Tensor) -> Tensor:
+    return x.permute(0, 2, 3, 1).contiguous()
 
 
-def row(what: str, way: str, timings: dict[str, Timing]) -> Iterator[Row]:
-    for name, seconds in timings.items():
-        ms = {field: round(1e3 * value, 2) for field, value in seconds._asdict().items()}
-        print(f'{what}, {way}: {name}: {ms["median"]} ms', flush=True)
-        yield {'what': what, 'way': way, 'name': name, **ms}
+def heads_first(x: Tensor, heads: int) -> Tensor:
+    """(B, N, C) to (B, heads, N, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
-def time_mixers(rounds: int) -> Iterator[Row]:
-    """Ours and the plain form of every mixer at every shape."""
+def window(m: ShiftedWindowAttention, x: Tensor) -> Tensor:
+    _, height, width, dim = x.shape
+    padded = pad_to_multiple(x, m.window).roll((-m.shift, -m.shift), (1, 2))
+    qkv = m.qkv(to_windows(padded, m.window))
+    q, k, v = (heads_first(part, m.num_heads) for part in qkv.chunk(3, dim=-1))
+    index = relative_index.__wrapped__(m.window, m.window, x.device)
+    bias = m.relative_position_bias_table[index.flatten()].T.unflatten(1, index.shape)
+    mask = window_mask.__wrapped__(height, width, m.window, m.shift, m.mask_padding, x.device)
+    bias = (bias + mask[:, None].to(x.dtype)).repeat(len(x), 1, 1, 1)
+    mixed = softmax_attention(q, k, v, bias).transpose(1, 2).flatten(2)
+    mixed = from_windows(mixed, m.window, *padded.shape[1:3]).roll((m.shift, m.shift), (1, 2))
+    return m.proj(mixed[:, :height, :width])
+
+
+def halo(m: HaloAttention, x: Tensor) -> Tensor:
+    _, height, width, _ = x.shape
+    side = m.block + 2 * m.halo
+    padded = pad_to_multiple(x, m.block)
+    rows, columns = (n // m.block for n in padded.shape[1:3])
+    q = heads_first(to_windows(m.q(padded), m.block), m.num_heads)
+    kv = F.unfold(channels_first(m.kv(padded)), side, padding=m.halo, stride=m.block)
+    kv = kv.unflatten(1, (m.num_heads, -1, side**2)).permute(0, 4, 1, 3, 2).flatten(0, 1)
+    index = relative_rows.__wrapped__(m.block, m.halo, x.device)
+    grid = q.unflatten(2, (m.block, m.block))
+    vertical = torch.einsum('nhrcd,rkd->nhrck', grid, m.height_rel[index])
+    horizontal = torch.einsum('nhrcd,ckd->nhrck', grid, m.width_rel[index])
+    bias = (vertical[..., None] + horizontal[..., None, :]).flatten(4).flatten(2, 3)
+    top, left = (
+        outside.__wrapped__(blocks * m.block, limit, m.block, m.halo, x.device)
+        for blocks, limit in ((rows, height), (columns, width))
+    )
+    mask = (top[:, None, :, None] + left[:, None]).flatten(2).flatten(0, 1).repeat(len(x), 1)
+    k, v = kv.chunk(2, dim=-1)
+    mixed = softmax_attention(q, k, v, bias + mask[:, None, None].to(x.dtype))
+    return m.proj(from_windows(mixed.transpose(1, 2).flatten(2), m.block, height, width))
+
+
+def sra(m: SpatialReductionAttention, x: Tensor) -> Tensor:
+    reduced = m.norm(channels_last(m.reduce(channels_first(pad_to_multiple(x, m.reduction)))))
+    k, v = m.kv(reduced.flatten(1, 2)).chunk(2, dim=-1)
+    q, k, v = (heads_first(t, m.num_heads) for t in (m.q(x.flatten(1, 2)), k, v))
+    return m.proj(softmax_attention(q, k, v).transpose(1, 2).reshape(x.shape))
+
+
+def dwconv(m: DepthwiseConv, x: Tensor) -> Tensor:
+    return m.proj(channels_last(m.dwconv(channels_first(m.input_proj(x)))))
+
+
+def dcnv3(m: DeformableConvV3, x: Tensor) -> Tensor:
+    hidden = F.gelu(m.norm(channels_last(m.dw_conv(channels_first(x)))))
+    offsets = m.sampling_offsets(hidden).unflatten(-1, (m.num_heads, -1, 2))
+    weights = m.attention_weights(hidden).unflatten(-1, (m.num_heads, -1)).softmax(-1)
+    return m.output_proj(sample_by_grid(m.value_proj(x), offsets, weights))
+
+
+PLAIN = {'halo': halo, 'sra': sra, 'window': window, 'dwconv': dwconv, 'dcnv3': dcnv3}
+
+
+@torch.no_grad()
+def forward(mixer: Any, x: Tensor) -> Tensor:
+    return mixer(x)
+
+
+def both(mixer: Any, x: Tensor) -> None:
+    mixer(x.requires_grad_()).mean().backward()
+
+
+def in_ms(timing: Timing) -> str:
+    """Median and quartiles."""
+    median, low, high = (f'{1e3 * seconds:.4g}' for seconds in timing)
+    return f'{median} ({low} to {high})'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--rounds', type=int, default=7, help='(%(default)s)')
+    rounds = parser.parse_args().rounds
+    rows = [('mixer', 'map', 'way', 'ours, ms', 'plain, ms', 'plain / ours')]
     for kind, (dim, arguments) in STAGE1.items():
         torch.manual_seed(0)
         mixer = build_mixer({'type': kind, **arguments}, dim, {})
         for parameter in mixer.parameters():
             nn.init.normal_(parameter, std=0.1)
-        models = {'ours': mixer, 'plain': lambda x, m=mixer, k=kind: PLAIN[k](m, x)}
+        plain = partial(PLAIN[kind], mixer)
         for shape in SHAPES:
             x = torch.randn(*shape, dim)
-            torch.testing.assert_close(
-                forward(mixer, x), forward(models['plain'], x), rtol=1e-3, atol=1e-4
-            )
-            for way, run in WAYS.items():
-                calls = {name: lambda m=m, r=run, x=x: r(m, x) for name, m in models.items()}
-                shown = f'{kind} {"x".join(map(str, shape))}x{dim}'
-                yield from row(shown, way, time_in_turn(calls, rounds, warmup=1))
-
-
-def relatives() -> dict[str, nn.Module]:
-    """The hosts' networks of the size and kind of the tiny ones."""
-    from mmdet.models import PyramidVisionTransformer
-    from mmpretrain.models import ConvNeXt, SwinTransformer
-
-    return {
-        'Swin-T (mmpretrain)': SwinTransformer('tiny', out_indices=(0, 1, 2, 3)),
-        'ConvNeXt-T (mmpretrain)': ConvNeXt(
-            'tiny', out_indices=(0, 1, 2, 3), gap_before_final_norm=False
-        ),
-        'PVT-S (mmdet)': PyramidVisionTransformer(num_layers=[3, 4, 6, 3]),
-    }
-
-
-def time_networks(rounds: int) -> Iterator[Row]:
-    """Unified tiny of every mixer and the relatives, all in turn."""
-    models = {f'unified {kind} tiny': UnifiedBackbone(kind, 'tiny') for kind in STAGE1}
-    models |= relatives()
-    x = torch.randn(IMAGES)
-    for way, run in WAYS.items():
-        calls = {}
-        for name, model in models.items():
-            million = sum(p.numel() for p in model.parameters()) / 1e6
-            model.train(way != 'forward')
-            calls[f'{name}, {million:.1f} M'] = lambda m=model, r=run: r(m, x)
-        shown = f'backbones {"x".join(map(str, IMAGES))}'
-        yield from row(shown, way, time_in_turn(calls, rounds, warmup=1))
-
-
-def table(rows: list[Row]) -> str:
-    """Markdown: medians with quartiles."""
-    lines = [
-        f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads, float32, milliseconds.',
-        '',
-        '| | | | median | quartiles |',
-        '|---|---|---|---|---|',
-    ]
-    cells = '| {what} | {way} | {name} | {median} | {low} to {high} |'
-    return '\n'.join(lines + [cells.format(**row) for row in rows]) + '\n'
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--rounds', type=int, default=7, help='for mixers (7)')
-    parser.add_argument('--network-rounds', type=int, default=3, help='for networks; 0: none (3)')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/mixers'), help='(%(default)s)')
-    args = parser.parse_args()
-    rows = list(time_mixers(args.rounds))
-    if args.network_rounds:
-        rows += time_networks(args.network_rounds)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / 'mixers.json').write_text(json.dumps(rows, indent=1))
-    (args.out / 'mixers.md').write_text(table(rows))
+            torch.testing.assert_close(forward(mixer, x), forward(plain, x), rtol=1e-3, atol=1e-4)
+            for run, way in ((forward, 'forward'), (both, 'forward and backward')):
+                calls = {'ours': partial(run, mixer, x), 'plain': partial(run, plain, x)}
+                ours, other = time_in_turn(calls, rounds, warmup=1).values()
+                what = kind, ' x '.join(map(str, x.shape)), way
+                ratio = f'{other.median / ours.median:.2f}'
+                rows.append((*what, in_ms(ours), in_ms(other), ratio))
+    print(f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads, float32.\n')
+    print(markdown_table(rows))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""What two states of training do not share."""
+"""Comparison of two training checkpoints."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +16,7 @@ OWN = ('time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt', 'mmengine_ver
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Names of what differs between two training states, bit by bit.
-
-    Args:
-        one: A checkpoint.
-        other: A checkpoint.
-
-    Returns:
-        Names of entries, without those that no two runs share (times, places).
-    """
+    """Names of entries that differ bit by bit, without those that no two runs share."""
     left, right = (dict(_leaves(read_container(path))) for path in (one, other))
     return [name for name in left | right if not _equal(left.get(name), right.get(name))]
 

@@ -4,7 +4,7 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmsmt.checks.config.before_training import require_sound
+from mmsmt.checks.config import require_valid
 from mmsmt.checks.data import explain_loader
 from mmsmt.datasets.guarded_pipeline import CHOICES
 from mmsmt.engine.arguments import add_common_arguments, apply_train_options
@@ -47,7 +47,7 @@ def main() -> None:
         cfg = load_config(args)
         apply_train_options(cfg, args)
         if not args.no_check:
-            require_sound(cfg)
+            require_valid(cfg)
         return build_runner(cfg, explain_loader)
 
     run_tool(prepare, lambda runner: runner.train())

@@ -1,5 +1,10 @@
 # Pre-training on ImageNet-22K: 90 epochs on 8 x 128 images, four batches a step.
-_base_ = ['../_base_/backbones/smt_l.py', '_base_/in1k.py', '_base_/smt_schedule.py']
+_base_ = [
+    '../_base_/backbones/smt_l.py',
+    '../_base_/hooks.py',
+    '_base_/in1k.py',
+    '_base_/smt_schedule.py',
+]
 classes = 21841
 model = dict(
     backbone=dict(**_base_.backbone, out_indices=(3,)),

@@ -1,5 +1,10 @@
 # As at 224, but on 8 x 64 images, and evaluated on the whole image, resized.
-_base_ = ['../_base_/backbones/smt_l.py', '_base_/in1k.py', '_base_/smt_fine_tune.py']
+_base_ = [
+    '../_base_/backbones/smt_l.py',
+    '../_base_/hooks.py',
+    '_base_/in1k.py',
+    '_base_/smt_fine_tune.py',
+]
 model = dict(
     backbone=dict(**_base_.backbone, out_indices=(3,), init_cfg=_base_.pretrained),
     head=dict(in_channels=_base_.backbone_channels[-1]),

@@ -1,4 +1,4 @@
-"""Say what is wrong with a Python environment and which command mends it.
+"""Say what is wrong with a Python environment and which command fixes it.
 
     python dev/environment/doctor.py [--python PATH]
 
@@ -88,7 +88,7 @@ def system_install(*packages: str) -> str:
 
 
 class Probe(NamedTuple):
-    """One line of the table; `after` names what must be mended first if both fail."""
+    """One line of the table; `after` names what must be fixed first if both fail."""
 
     name: str
     needed: str
@@ -133,11 +133,9 @@ def ask(python: str, name: str) -> Result:
         return Result('FAIL', f'{python} does not start: {error.strerror}')
     except subprocess.TimeoutExpired:
         return Result('FAIL', f'no answer within {TIMEOUT_S} s')
-    last = (said.stdout.strip().splitlines() or [''])[-1]
-    if said.returncode == 0:
-        return Result('ok', last)
-    if said.returncode == doctor_probes.REMARK_CODE:
-        return Result('note', last)
+    if said.returncode in (0, doctor_probes.REMARK_CODE):
+        last = (said.stdout.strip().splitlines() or [''])[-1]
+        return Result('note' if said.returncode else 'ok', last)
     if said.returncode < 0:
         return Result('FAIL', f'crashed with signal {-said.returncode}')
     reason = (said.stderr.strip().splitlines() or ['no message'])[-1]
@@ -158,7 +156,7 @@ def examine(python: str, names: list[str]) -> dict[str, Result]:
 
 
 def mend(probe: Probe, results: dict[str, Result], python: str) -> str:
-    """The command that mends a failed probe, or the name of what to mend before it."""
+    """The command that fixes a failed probe, or the name of what to fix before it."""
     found = results[probe.name].found
     library = re.search(r'(lib[\w.+-]+\.so[.\d]*): cannot open shared object', found)
     if library and library.group(1) in SYSTEM_PACKAGES:
@@ -172,10 +170,8 @@ def mend(probe: Probe, results: dict[str, Result], python: str) -> str:
         if name in results:
             return f'{name} first'
         return install(DISTRIBUTIONS.get(module, module))(python)
-    for name in probe.after:
-        if results[name].status == 'FAIL':
-            return f'{name} first'
-    return probe.fix(python)
+    first = next((name for name in probe.after if results[name].status == 'FAIL'), None)
+    return f'{first} first' if first else probe.fix(python)
 
 
 def report(python: str) -> int:

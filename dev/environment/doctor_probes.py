@@ -1,4 +1,4 @@
-"""The doctor's probes: what each asks of a Python environment, and of the machine below it.
+"""Probes of the doctor: what each asks of a Python environment, and of the machine below it.
 
     PYTHON dev/environment/doctor_probes.py NAME
 
@@ -15,8 +15,10 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 REMARK_CODE = 3
 
@@ -46,14 +48,10 @@ def cuda_release() -> str | None:
 
 
 def gpus() -> int:
-    if shutil.which('nvidia-smi') is None:
+    try:
+        said = subprocess.run(['nvidia-smi', '-L'], capture_output=True, text=True)
+    except OSError:
         return 0
-    said = subprocess.run(
-        ['nvidia-smi', '-L'],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
     return said.stdout.count('GPU ') if said.returncode == 0 else 0
 
 
@@ -106,26 +104,23 @@ def probe_torch() -> str:
 
 
 def probe_torchvision() -> str:
-    import torch
     import torchvision
 
-    boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.9], [5.0, 5.0, 6.0, 6.0]])
-    kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist()
-    if kept != [0, 2]:
-        raise Unfit(f'{torchvision.__version__}, but nms keeps {kept} instead of [0, 2]')
+    check_nms(torchvision.ops.nms, torchvision.__version__)
     return torchvision.__version__
 
 
-def probe_opencv() -> str:
-    import cv2
+def check_nms(nms: Callable, version: str, device: str = 'cpu') -> None:
+    """Call an operator that suppresses the second of three boxes."""
+    import torch
 
-    return cv2.__version__
-
-
-def probe_mmengine() -> str:
-    import mmengine.runner
-
-    return mmengine.__version__
+    boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.9], [5.0, 5.0, 6.0, 6.0]])
+    scores = torch.tensor([0.9, 0.8, 0.7])
+    if device != 'cpu':
+        boxes, scores = boxes.to(device), scores.to(device)
+    kept = nms(boxes, scores, 0.5).tolist()
+    if kept != [0, 2]:
+        raise Unfit(f'{version}, but nms keeps {kept} instead of [0, 2]')
 
 
 def probe_mmcv() -> str:
@@ -145,40 +140,32 @@ def probe_mmcv() -> str:
         raise Unfit(f'{found} without operators (mmcv-lite, or MMCV_WITH_OPS=0)') from error
     except ImportError as error:
         raise Unfit(f'{found}, operators do not load into this torch: {error}') from error
-    boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.9], [5.0, 5.0, 6.0, 6.0]])
-    scores = torch.tensor([0.9, 0.8, 0.7])
-    kept = nms(boxes, scores, 0.5)[1].tolist()
-    if kept != [0, 2]:
-        raise Unfit(f'{found}, but nms keeps {kept} instead of [0, 2]')
+
+    def indices(*arguments: object) -> Any:
+        return nms(*arguments)[1]
+
+    check_nms(indices, found)
     if torch.cuda.is_available():
         try:
-            nms(boxes.cuda(), scores.cuda(), 0.5)
+            check_nms(indices, found, 'cuda')
         except RuntimeError as error:
             raise Remark(f'{found}, operators for the CPU only, GPU idle') from error
     return f'{found} with operators'
 
 
-def host(name: str, *imports: str) -> str:
-    """Import a host and what its models import beside it.
-
-    The models themselves take 7 s each and add nothing: a host refuses an unfit mmcv at once.
-    """
-    module = import_module(name)
-    for needed in imports:
-        import_module(needed)
-    return module.__version__
-
-
-def probe_mmdet() -> str:
-    return host('mmdet', 'pycocotools.mask', 'scipy', 'shapely', 'terminaltables')
+# What is only imported, and what its models import as well. The models themselves take 7 s each and
+# add nothing: a host refuses an unfit mmcv at once.
+IMPORTS = {
+    'opencv': ('cv2',),
+    'mmengine': ('mmengine', 'mmengine.runner'),
+    'mmdet': ('mmdet', 'pycocotools.mask', 'scipy', 'shapely', 'terminaltables'),
+    'mmseg': ('mmseg', 'ftfy', 'regex', 'prettytable', 'scipy'),
+    'mmpretrain': ('mmpretrain', 'ftfy', 'regex', 'einops', 'mat4py', 'modelindex'),
+}
 
 
-def probe_mmseg() -> str:
-    return host('mmseg', 'ftfy', 'regex', 'prettytable', 'scipy')
-
-
-def probe_mmpretrain() -> str:
-    return host('mmpretrain', 'ftfy', 'regex', 'einops', 'mat4py', 'modelindex')
+def probe_imports(name: str) -> str:
+    return [import_module(needed) for needed in IMPORTS[name]][0].__version__
 
 
 def probe_mmsmt() -> str:
@@ -201,7 +188,7 @@ def main(name: str) -> int:
     # This script's folder holds other scripts, whose names must not hide libraries.
     sys.path.pop(0)
     try:
-        print(globals()['probe_' + name]())
+        print(probe_imports(name) if name in IMPORTS else globals()['probe_' + name]())
     except Remark as remark:
         print(remark)
         return REMARK_CODE

@@ -23,7 +23,7 @@ FAMILIES = (
     ('copyleft', r'GPL'),
     ('permissive', r'MIT|BSD|Apache|ISC|Zlib|Unlicense|Python|PSF|HPND|CNRI'),
 )
-# What says nothing of itself.
+# Packages whose metadata name no licence.
 READ_BY_HAND = {'cuda-toolkit': 'none of its own: it only names packages of NVIDIA'}
 HEAD = """# Licences of what is installed
 

@@ -1,4 +1,4 @@
-"""The wheelhouse: mmcv compiled with its operators, once for each machine and set of versions.
+"""Wheelhouse: mmcv compiled with its operators, once for each machine and set of versions.
 
 pip's own cache hands back a wheel compiled against another torch without a word. Here the folder's
 name holds everything that a compiled wheel depends on, and a wheel counts only if it has operators.
@@ -58,11 +58,8 @@ def target(python: str) -> Target:
     fits = bool(toolkit and facts['cuda'] and toolkit.split('.')[0] == facts['cuda'].split('.')[0])
     with_cuda = bool(facts['gpu']) and fits
     if facts['gpu'] and not fits:
-        print(
-            f'  note: a GPU, but CUDA toolkit {toolkit} for torch with CUDA {facts["cuda"]}:'
-            ' operators for the CPU only',
-            flush=True,
-        )
+        note = f'  note: a GPU, but CUDA toolkit {toolkit} for torch with CUDA {facts["cuda"]}:'
+        print(note, 'operators for the CPU only', flush=True)
     ops = f'cu{toolkit.replace(".", "")}-sm{facts["gpu"]}' if with_cuda else 'cpu'
     mmcv = doctor.pins()['mmcv']
     key = f'mmcv-{mmcv}_torch-{facts["torch"]}_{facts["python"]}_{facts["platform"]}_{ops}'
@@ -77,9 +74,7 @@ def has_operators(wheel: Path) -> bool:
 
 
 def find(folder: Path) -> Path | None:
-    return next(
-        (wheel for wheel in sorted(folder.glob('mmcv-*.whl')) if has_operators(wheel)), None
-    )
+    return next(filter(has_operators, sorted(folder.glob('mmcv-*.whl'))), None)
 
 
 def obtain(python: str, log: Path) -> Path:

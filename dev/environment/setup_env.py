@@ -55,12 +55,9 @@ class Environment:
         sources = [*(doctor.ROOT / 'requirements').rglob('*.txt')]
         sources += [doctor.ROOT / name for name in ('setup.py', 'pyproject.toml')]
         told += [path.read_text() for path in sorted(sources)]
-        told += sorted(
-            path.name for path in self.folder.glob('lib/python*/site-packages/*.dist-info')
-        )
-        told += sorted(
-            path.name for path in self.folder.glob('lib/python*/site-packages/mmcv/_ext*')
-        )
+        for pattern in ('*.dist-info', 'mmcv/_ext*'):
+            found = self.folder.glob(f'lib/python*/site-packages/{pattern}')
+            told += sorted(path.name for path in found)
         return hashlib.sha256('\n'.join(told).encode()).hexdigest()
 
     def ready(self) -> bool:
@@ -80,10 +77,8 @@ class Environment:
         if free < NEEDED_GB and not reuse:
             raise Problem(f'{free:.1f} GB free beside {self.folder}: {NEEDED_GB} GB are needed')
         command = [sys.executable, '-m', 'venv', '--clear', str(self.folder)]
-        said = subprocess.run(
-            command + ['--system-site-packages'] * reuse, capture_output=True, text=True
-        )
-        if said.returncode:
+        command += ['--system-site-packages'] * reuse
+        if subprocess.run(command, capture_output=True).returncode:
             raise Problem(f'no virtual environment: run {doctor.system_install("python3-venv")}')
         if reuse and sys.prefix != sys.base_prefix:
             # The given Python is itself a virtual environment, which the option above looks past.
@@ -160,10 +155,6 @@ class Environment:
                 raise Problem(f'OpenCV does not load ({results["opencv"].found}): run {line}')
             run(['sh', '-c', line], self.log, 'installing shared libraries')
 
-    def install_mmsmt(self) -> None:
-        arguments = ('--no-deps', '--no-build-isolation', '-e', str(doctor.ROOT))
-        self.pip('installing mmsmt', *arguments)
-
     def fill(self) -> None:
         """All steps in order; each is quick where its work is done."""
         with step(f'virtual environment {self.folder.name}'):
@@ -174,7 +165,8 @@ class Environment:
         with step('mmcv with operators'):
             self.install_mmcv()
         with step('mmsmt, editable'):
-            self.install_mmsmt()
+            here = ('--no-deps', '--no-build-isolation', '-e', str(doctor.ROOT))
+            self.pip('installing mmsmt', *here)
         self.stamp.write_text(self.state())
 
 
@@ -203,15 +195,11 @@ def step(title: str) -> Iterator[None]:
     print(f'  done, {time.monotonic() - begin:.0f} s', flush=True)
 
 
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--venv', type=Path, default=doctor.ROOT / '.venv')
     environment = Environment(parser.parse_args().venv)
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt
     try:
         if environment.ready():
             return 0

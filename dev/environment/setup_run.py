@@ -1,4 +1,4 @@
-"""How set-up runs things: commands into a log, locks, and problems that are one line.
+"""Parts of set-up: commands with a log, locks, and problems in one line.
 
 Standard library only.
 """

@@ -1,4 +1,4 @@
-"""What a config trains with, read back from the objects that it builds.
+"""Recipe of a config: what it trains with, read back from the objects that it builds.
 
 A config says what was written; inheritance, defaults and paramwise rules decide what runs.
 The model is built without memory (meta device) and no data is read.
@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
-from mmsmt.engine.optim.amp import prepare_cpu_amp
+from mmsmt.engine.patches import replace_amp_without_gpu
 from mmsmt.hosts.meta_device import build_on_meta
 from mmsmt.layers import DropPath
 
@@ -37,22 +37,17 @@ class RateCurve(NamedTuple):
     last: float
 
 
-def trace_rate(cfg: Config, epoch_length: int) -> RateCurve:
-    """Step the config's schedulers through a whole training of one dummy parameter.
-
-    Args:
-        cfg: Config of a run.
-        epoch_length: Iterations in an epoch.
-    """
-    train_cfg = cfg.train_cfg
-    by_epoch = 'max_epochs' in train_cfg
-    length = train_cfg.max_epochs if by_epoch else train_cfg.max_iters
-    iterations = length * epoch_length if by_epoch else length
+def _trace_rate(cfg: Config, epoch_length: int) -> RateCurve:
+    """Step the config's schedulers through a whole training of one dummy parameter."""
+    by_epoch = 'max_epochs' in cfg.train_cfg
+    length = cfg.train_cfg.max_epochs if by_epoch else cfg.train_cfg.max_iters
+    unit = epoch_length if by_epoch else 1
+    iterations = length * unit
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=cfg.optim_wrapper.optimizer.lr)
+    defaults = dict(optimizer=optimizer, epoch_length=epoch_length)
     schedulers = []
     for scheduler in copy.deepcopy(cfg.param_scheduler):
         scheduler.setdefault('end', length if scheduler.get('by_epoch', True) else iterations)
-        defaults = dict(optimizer=optimizer, epoch_length=epoch_length)
         schedulers.append(PARAM_SCHEDULERS.build(scheduler, default_args=defaults))
     rates = []
     for iteration in range(iterations):
@@ -60,10 +55,9 @@ def trace_rate(cfg: Config, epoch_length: int) -> RateCurve:
         for scheduler in schedulers:
             if not scheduler.by_epoch or (iteration + 1) % epoch_length == 0:
                 scheduler.step()
-    unit = epoch_length if by_epoch else 1
-    drops = {i // unit: rates[i] for i in range(1, iterations) if rates[i] < rates[i - 1] * 2 / 3}
     # A cosine or polynomial falls smoothly; only its very end can look like a step.
-    drops = {at: rate for at, rate in drops.items() if at < 0.99 * length}
+    falls = [i for i in range(1, iterations) if rates[i] < rates[i - 1] * 2 / 3]
+    drops = {i // unit: rates[i] for i in falls if i // unit < 0.99 * length}
     peak = max(rates)
     return RateCurve(rates[0], peak, rates.index(peak), drops, rates[-1])
 
@@ -72,14 +66,14 @@ def read_recipe(cfg: Config, epoch_length: int = 1000) -> dict[str, Any]:
     """Say what a training with this config does.
 
     Args:
-        cfg: Config of a run.
+        cfg: Training config.
         epoch_length: Iterations in an epoch, of which the data set decides in a run.
 
     Returns:
         Batch, length, optimizer, rates, decay, clipping, drop path and augmentation, by name.
     """
     cfg = copy.deepcopy(cfg)
-    prepare_cpu_amp(cfg)
+    replace_amp_without_gpu(cfg)
     model = build_on_meta(cfg)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     defaults = wrapper.optimizer.defaults
@@ -90,7 +84,7 @@ def read_recipe(cfg: Config, epoch_length: int = 1000) -> dict[str, Any]:
         members = [names[id(parameter)] for parameter in group['params']]
         decays.setdefault(group['weight_decay'], []).extend(members)
         rates.setdefault(group['lr'] / defaults['lr'], []).extend(members)
-    loader, loss_free = cfg.train_dataloader, cfg.model.get('train_cfg') or {}
+    loader, model_train_cfg = cfg.train_dataloader, cfg.model.get('train_cfg') or {}
     return {
         'batch per process': loader.batch_size,
         'accumulated batches': wrapper._accumulative_counts,
@@ -99,14 +93,12 @@ def read_recipe(cfg: Config, epoch_length: int = 1000) -> dict[str, Any]:
         'optimizer': type(wrapper.optimizer).__name__,
         'betas': defaults.get('betas'),
         'eps': defaults.get('eps'),
-        'rate': trace_rate(cfg, epoch_length),
+        'rate': _trace_rate(cfg, epoch_length),
         'rate multipliers': rates,
         'decays': decays,
         'clip': (wrapper.clip_grad_kwargs or {}).get('max_norm'),
-        'mixed precision': wrapper.__class__.__name__ != 'OptimWrapper',
-        'drop path': max(
-            (m.drop_prob for m in model.modules() if isinstance(m, DropPath)), default=0.0
-        ),
-        'batch augmentation': [dict(a) for a in loss_free.get('augments', [])],
+        'mixed precision': type(wrapper).__name__ != 'OptimWrapper',
+        'drop path': max([0.0, *(m.drop_prob for m in model.modules() if isinstance(m, DropPath))]),
+        'batch augmentation': [dict(a) for a in model_train_cfg.get('augments', [])],
         'training pipeline': [dict(step) for step in loader.dataset.pipeline],
     }

@@ -1,4 +1,4 @@
-"""Run a config once on a small real batch, before machines are booked for it."""
+"""Trial of a config: loss, backward and prediction on two real images."""
 
 import tempfile
 import time
@@ -35,12 +35,9 @@ def try_config(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) ->
     Images go through the config's own pipelines, classes are adapted, weights are random.
 
     Args:
-        cfg: Config of a run; is changed.
+        cfg: Training config; is changed.
         data_root: Folder that `prepare_digits` wrote.
         divisor: By which image sizes shrink.
-
-    Returns:
-        What happened.
     """
     put_on_digits(cfg, data_root, divisor)
     cfg.setdefault('launcher', 'none')
@@ -53,12 +50,11 @@ def try_config(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) ->
         loss = forward_and_backward(model, wrapper, _first(runner, cfg.train_dataloader))
         trained = time.perf_counter()
         loader = cfg.get('val_dataloader') or cfg.train_dataloader
-        model.eval()
         with torch.no_grad():
-            results = model.val_step(_first(runner, loader))
+            results = model.eval().val_step(_first(runner, loader))
         predicted = time.perf_counter()
-    missed = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    return Trial(loss, trained - start, predicted - trained, tuple(missed), results)
+    missed = tuple(n for n, p in model.named_parameters() if p.requires_grad and p.grad is None)
+    return Trial(loss, trained - start, predicted - trained, missed, results)
 
 
 def _first(runner: Any, loader: dict) -> Any:

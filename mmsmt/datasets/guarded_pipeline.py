@@ -1,7 +1,6 @@
-"""Samples that cannot be used are named when a training meets them, and stop it or are skipped."""
+"""Pipeline that names samples which cannot be used, and stops at them or skips them."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ MOST_IN_A_ROW = 100
 class GuardedPipeline(Compose):
     """A pipeline that names the sample it fails on: path, field and reason.
 
-    Beside what its transforms raise, it finds what hosts take in silence: files that broke off,
-    headers that claim any amount of memory, label images of another size or with values of no
-    class, labels of no class, boxes that are no numbers.
+    In addition to what its transforms raise, it finds what hosts accept silently: truncated
+    files, headers that claim any amount of memory, label images of another size or with values
+    of no class, labels of no class, boxes with NaN or Inf.
 
     Args:
         transforms: The pipeline.
@@ -75,49 +74,40 @@ class GuardedPipeline(Compose):
         """
         try:
             result = self._run(data)
-        except _Bad as bad:
-            self._refuse(bad)
+        except BadSampleError as bad:
+            self._stop_or_skip(bad)
             return None
         self.in_a_row = 0
         return result
 
     def _run(self, data: Any) -> Any:
-        _require_none(find_faults(data, self.num_classes))
+        for fault in find_faults(data, self.num_classes):
+            raise BadSampleError(str(fault))
         for transform in self.transforms:
             before, known = data, set(data)
             try:
                 data = transform(data)
             except Exception as error:  # decoders and transforms raise anything
-                raise _Bad(_blame(transform, before, error)) from error
+                raise BadSampleError(str(_blame(transform, before, error))) from error
             if data is None:
                 return None  # a transform's own choice, such as a crop without objects
             if isinstance(data, dict):
                 new = set(data) - known
-                _require_none(find_loaded_faults(data, new, self.num_classes, self.ignored))
+                for fault in find_loaded_faults(data, new, self.num_classes, self.ignored):
+                    raise BadSampleError(str(fault))
         return data
 
-    def _refuse(self, bad: '_Bad') -> None:
+    def _stop_or_skip(self, bad: BadSampleError) -> None:
         self.in_a_row += 1
-        text = '; '.join(filter(None, (str(bad.fault), self.advice)))
+        text = '; '.join(filter(None, (str(bad), self.advice)))
         if self.on_bad == 'stop':
             raise BadSampleError(text) from bad.__cause__
         if self.in_a_row == MOST_IN_A_ROW:
             raise BadSampleError(f'{text}; so were {MOST_IN_A_ROW - 1} samples before it')
         assert self.journal is not None
-        _append(self.journal, str(bad.fault))
-
-
-class _Bad(Exception):
-    """Carries a fault out of a pipeline."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
-        self.fault = fault
-
-
-def _require_none(faults: Iterator[Fault]) -> None:
-    if (fault := next(faults, None)) is not None:
-        raise _Bad(fault)
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
+        with self.journal.open('ab', buffering=0) as file:  # workers of a rank write to one file
+            file.write(f'{bad}\n'.encode(errors='replace'))
 
 
 def _blame(transform: Any, sample: dict[str, Any], error: Exception) -> Fault:
@@ -130,29 +120,12 @@ def _blame(transform: Any, sample: dict[str, Any], error: Exception) -> Fault:
             path, field = (str(seg_map), 'seg_map_path') if seg_map else (path, 'instances')
     reason = f'{type(error).__name__}: {error}'
     if field in ('img_path', 'seg_map_path') and sample.get(field):
-        if isinstance(error, FileNotFoundError):
-            reason = 'no such file'
-        else:
-            reason = look_at(path).damage or reason
+        missing = isinstance(error, FileNotFoundError)
+        reason = 'no such file' if missing else look_at(path).damage or reason
     return Fault(path, field, reason)
 
 
 def journal_of_rank(journal: str | Path, rank: int | None = None) -> Path:
-    """The file of one process: `skipped.txt` becomes `skipped_0.txt`.
-
-    Args:
-        journal: File for all.
-        rank: By default that of this process.
-    """
+    """The journal of one rank, by default that of this process: `skipped_0.txt`."""
     path = Path(journal)
     return path.with_stem(f'{path.stem}_{get_rank() if rank is None else rank}')
-
-
-def _append(path: Path, line: str) -> None:
-    """Add a line in one piece: workers of a rank write to one file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(file, f'{line}\n'.encode(errors='replace'))
-    finally:
-        os.close(file)

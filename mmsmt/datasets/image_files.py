@@ -1,4 +1,4 @@
-"""What is wrong with an image file, or unusual about it."""
+"""Image files: what is wrong with one, or unusual about it."""
 
 import os
 import struct
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from PIL import Image
 
-# How the hosts' decoder, OpenCV in colour, reads what is no 8-bit RGB, by Pillow's mode.
+# How the hosts' decoder, OpenCV in colour, reads other things than 8-bit RGB, by Pillow's mode.
 READ_AS = {
     '1': 'three equal channels',
     'L': 'three equal channels',
@@ -28,27 +28,16 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.Decomp
 
 
 class Picture(NamedTuple):
-    """What opening a picture showed.
+    """What opening a picture showed."""
 
-    Args:
-        size: Width and height in pixels, as the hosts see them; None where it cannot be read.
-        damage: Why it cannot be read.
-        oddity: What is unusual about it, although it can be read.
-        level: Of the oddity.
-    """
-
-    size: tuple[int, int] | None
-    damage: str = ''
-    oddity: str = ''
-    level: Literal['warning', 'note'] = 'warning'
+    size: tuple[int, int] | None  # width, height in px, as the hosts see them; None if unreadable
+    damage: str = ''  # why it cannot be read
+    oddity: str = ''  # what is unusual about it, although it can be read
+    level: Literal['warning', 'note'] = 'warning'  # of the oddity
 
 
 def look_at(path: str) -> Picture:
-    """Open and decode a picture.
-
-    Args:
-        path: The file.
-    """
+    """Open and decode a picture."""
     try:
         with Image.open(path) as image:
             size, mode = seen_size(image), image.mode

@@ -1,4 +1,4 @@
-"""Where data lies: one folder that stands for the `data/` of every config."""
+"""Data root: the folder that stands for the `data/` of every config."""
 
 import os
 from pathlib import Path
@@ -8,12 +8,5 @@ DEFAULT = 'data'
 
 
 def data_root(option: str | None = None) -> Path:
-    """Decide where data lies.
-
-    Args:
-        option: What the command line says; None or empty where it says nothing.
-
-    Returns:
-        The option, else the environment variable MMSMT_DATA, else `data` in the current folder.
-    """
+    """The command line's option, else the environment's MMSMT_DATA, else `data` in this folder."""
     return Path(option or os.environ.get(VARIABLE) or DEFAULT).expanduser()

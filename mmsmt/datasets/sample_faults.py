@@ -1,4 +1,4 @@
-"""What is wrong with a sample that a data set hands to its pipeline, or with what was loaded."""
+"""Faults of samples, before and after a pipeline loads them."""
 
 import math
 import os
@@ -11,22 +11,18 @@ from PIL import Image
 
 from mmsmt.datasets.image_files import describe
 
-END_OF_JPEG, START_OF_SCAN = b'\xff\xd9', b'\xff\xda'  # ITU-T T.81, table B.1
-END_OF_PNG = b'IEND'  # PNG specification, third edition, 11.2.5
+# What ends a file, and how far from its end. JPEG: ITU-T T.81, table B.1; PNG: third edition,
+# 11.2.5.
+ENDS = {'JPEG': (b'\xff\xd9', 2), 'PNG': (b'IEND', 8)}
+START_OF_SCAN = b'\xff\xda'  # of a JPEG
 DEEP_MODES = ('I', 'I;16', 'I;16B', 'I;16L', 'F')  # more than eight bits in Pillow
 
 
 class Fault(NamedTuple):
-    """Why a sample cannot be used.
+    """Why a sample cannot be used."""
 
-    Args:
-        path: File that is at fault; `sample 17` for data that are in no file of their own.
-        field: Key of the sample that names or holds it, or the transform that failed.
-        wrong: What is wrong.
-    """
-
-    path: str
-    field: str
+    path: str  # file that is at fault; `sample 17` for data that are in no file of their own
+    field: str  # key of the sample that names or holds it, or the transform that failed
     wrong: str
 
     def __str__(self) -> str:
@@ -34,18 +30,18 @@ class Fault(NamedTuple):
 
 
 def find_faults(sample: dict[str, Any], num_classes: int | None) -> Iterator[Fault]:
-    """Look at a sample before anything of it is loaded.
+    """Look at a sample as the data set gives it to its pipeline, before anything is loaded.
 
-    Args:
-        sample: As the data set gives it to its pipeline.
-        num_classes: Labels of whole images have to be below; None if nothing says it.
+    Labels of whole images have to be below `num_classes`, unless that is None.
     """
     name = name_of(sample)
     for field in ('img_path', 'seg_map_path'):
         if (path := sample.get(field)) and (damage := _hidden_damage(path, field)):
             yield Fault(str(path), field, damage)
-    if num_classes and (strange := _outside(sample.get('gt_label', ()), num_classes)):
-        yield Fault(name, 'gt_label', f'is {strange[0]}; {_allowed(num_classes)}')
+    if num_classes:
+        labels = np.atleast_1d(sample.get('gt_label', ()))
+        for label in labels[(labels < 0) | (labels >= num_classes)][:1]:
+            yield Fault(name, 'gt_label', f'is {int(label)}; {_allowed(num_classes)}')
     for number, instance in enumerate(sample.get('instances') or ()):
         box = instance.get('bbox', ())
         if not all(map(math.isfinite, box)):
@@ -55,33 +51,29 @@ def find_faults(sample: dict[str, Any], num_classes: int | None) -> Iterator[Fau
 def find_loaded_faults(
     sample: dict[str, Any], new: Iterable[str], num_classes: int | None, ignored: int
 ) -> Iterator[Fault]:
-    """Look at what a transform has loaded.
+    """Look at what a transform has loaded: the `new` keys of a sample.
 
-    Args:
-        sample: After the transform.
-        new: Keys that it has not had before it.
-        num_classes: Values of label images have to be below; None if nothing says it.
-        ignored: The value of pixels without a label.
+    Values of label images have to be below `num_classes`, unless that is None, or `ignored`.
     """
-    shape = tuple(sample.get('ori_shape', ()))[:2]  # height, width in pixels
+    name, shape = name_of(sample), tuple(sample.get('ori_shape', ()))[:2]  # height, width in px
     if 'img' in new and 'height' in sample and 'width' in sample:
         said = (sample['height'], sample['width'])
         if shape and said != shape:
             wrong = f'is {_size(shape)} pixels, but the annotations say {_size(said)}'
-            yield Fault(name_of(sample), 'height, width', wrong)
+            yield Fault(name, 'height, width', wrong)
     if 'gt_seg_map' in new:
-        path = str(sample.get('seg_map_path') or name_of(sample))
-        labels = sample['gt_seg_map']
+        labels, wrong = sample['gt_seg_map'], ''
         if labels.ndim != 2:
             wrong = f'is read with the shape {labels.shape}; label images have one channel, and'
-            yield Fault(path, 'seg_map_path', f'{wrong} height and width of more than a pixel')
+            wrong += ' height and width of more than a pixel'
         elif shape and labels.shape != shape:
-            wrong = f'is {_size(labels.shape)} pixels, its image {name_of(sample)} {_size(shape)}'
-            yield Fault(path, 'seg_map_path', wrong)
-        elif num_classes and ((labels >= num_classes) & (labels != ignored)).any():
-            strange = sorted({int(v) for v in np.unique(labels) if v >= num_classes} - {ignored})
-            wrong = f'has pixels of class {strange[0]}; {_allowed(num_classes)}'
-            yield Fault(path, 'seg_map_path', wrong)
+            wrong = f'is {_size(labels.shape)} pixels, its image {name} {_size(shape)}'
+        elif num_classes:
+            strange = labels[(labels >= num_classes) & (labels != ignored)]
+            if strange.size:
+                wrong = f'has pixels of class {int(strange.min())}; {_allowed(num_classes)}'
+        if wrong:
+            yield Fault(str(sample.get('seg_map_path') or name), 'seg_map_path', wrong)
 
 
 def name_of(sample: dict[str, Any]) -> str:
@@ -91,14 +83,14 @@ def name_of(sample: dict[str, Any]) -> str:
 
 
 def _hidden_damage(path: str | Path, field: str) -> str:
-    """What decoders of the hosts pass over in silence, or pay for before they notice.
+    """What decoders of the hosts ignore silently, or pay for before they notice.
 
-    Some decoders fill up in grey what a file that broke off lacks, or give a header whatever
+    Some decoders fill up in grey what a truncated file lacks, or give a header whatever
     memory it claims. Label images lose all but their lowest eight bits.
     """
     try:
         with open(path, 'rb') as file, Image.open(file) as picture:
-            if _is_cut(file, picture.format):
+            if _is_truncated(file, picture.format):
                 return 'is truncated'
             if field == 'seg_map_path' and picture.mode in DEEP_MODES:
                 highest = np.asarray(picture).max()
@@ -110,28 +102,18 @@ def _hidden_damage(path: str | Path, field: str) -> str:
     return ''
 
 
-def _is_cut(file: Any, kind: str | None) -> bool:
-    """Whether a file lacks its end; what follows the end is nobody's concern."""
-    if kind == 'JPEG':
-        file.seek(-2, os.SEEK_END)
-        if file.read() == END_OF_JPEG:
-            return False
-        file.seek(0)
-        data = file.read()
-        end = data.rfind(END_OF_JPEG)  # of the image, or of a thumbnail before it
-        return end < 0 or data.find(START_OF_SCAN, end) >= 0
-    if kind == 'PNG':
-        file.seek(-8, os.SEEK_END)
-        if file.read(4) == END_OF_PNG:
-            return False
-        file.seek(0)
-        return END_OF_PNG not in file.read()
-    return False
-
-
-def _outside(labels: Any, num_classes: int) -> list[int]:
-    """Labels, one or several, that no class has."""
-    return [int(v) for v in np.atleast_1d(labels) if not 0 <= v < num_classes]
+def _is_truncated(file: Any, kind: str | None) -> bool:
+    """Whether a file lacks its end; what follows the end does not matter."""
+    if kind not in ENDS:
+        return False
+    end, length = ENDS[kind]
+    file.seek(-length, os.SEEK_END)
+    if file.read(len(end)) == end:
+        return False
+    file.seek(0)
+    data = file.read()
+    found = data.rfind(end)  # of the image, or of a thumbnail before it
+    return found < 0 or (kind == 'JPEG' and data.find(START_OF_SCAN, found) >= 0)
 
 
 def _allowed(num_classes: int) -> str:

@@ -1,6 +1,8 @@
 """Reading config files, of ours and of the hosts."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
@@ -9,11 +11,7 @@ from mmsmt.errors import UsageError
 
 
 def read_config_file(path: str | Path, name: str | None = None) -> Config:
-    """Read a config.
-
-    Args:
-        path: File.
-        name: What the user called it, for errors; by default the path.
+    """Read a config; errors call it `name`, by default its path.
 
     Raises:
         UsageError: If it is missing or cannot be parsed.
@@ -29,7 +27,7 @@ def read_config_file(path: str | Path, name: str | None = None) -> Config:
 
 
 def read_config(name: str) -> Config:
-    """Read a config of a run, or a file with a `backbone`, as one with a `model`.
+    """Read a training config, or a file with a `backbone`, as one with a `model`.
 
     Args:
         name: File, or `package::path` in a host's tree of configs.
@@ -49,4 +47,21 @@ def read_config(name: str) -> Config:
         if 'backbone' not in cfg:
             raise UsageError(f'{name}: has neither `model` nor `backbone`')
         cfg.model = dict(backbone=cfg.backbone)
+        cfg.setdefault('default_scope', 'mmpretrain')
     return cfg
+
+
+def without_files(part: Any) -> Any:
+    """Copy a config, or a part of one, without what would load weights from a file."""
+    if isinstance(part, Mapping):
+        kept = {k: without_files(v) for k, v in part.items() if k != 'pretrained'}
+        if _is_file(kept.get('init_cfg')):
+            del kept['init_cfg']
+        return type(part)(kept) if isinstance(part, dict) else kept
+    if isinstance(part, list | tuple):
+        return type(part)(without_files(item) for item in part if not _is_file(item))
+    return part
+
+
+def _is_file(init: Any) -> bool:
+    return isinstance(init, Mapping) and str(init.get('type')).endswith('Pretrained')

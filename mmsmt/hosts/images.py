@@ -1,4 +1,4 @@
-"""Images to look at networks with: a folder of files, with classes or without."""
+"""Images for networks: a folder of files, with classes or without, and batches of them."""
 
 import random
 from collections.abc import Sequence
@@ -12,24 +12,20 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import functional as TF
 
 from mmsmt.errors import UsageError
-from mmsmt.hosts.model import MEAN, STD, Subject
 from mmsmt.hosts.request import fingerprint
+
+# Of ImageNet's training images, in RGB; mmpretrain's configs have the same.
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
 
 
 class Samples(NamedTuple):
-    """Images and what is on them.
+    """Images and what is on them."""
 
-    Args:
-        images: RGB.
-        labels: Indices of classes; None where the folder has no classes.
-        classes: Names of the subfolders, sorted; empty where there are none.
-        content: Stands for the choice of files.
-    """
-
-    images: list[Image.Image]
-    labels: list[int] | None
-    classes: tuple[str, ...]
-    content: str
+    images: list[Image.Image]  # RGB
+    labels: list[int] | None  # indices of classes; None where the folder has none
+    classes: tuple[str, ...]  # names of the subfolders, sorted
+    content: str  # stands for the choice of files
 
 
 def read_samples(folder: str | Path, limit: int | None = None, seed: int = 0) -> Samples:
@@ -61,11 +57,7 @@ def read_samples(folder: str | Path, limit: int | None = None, seed: int = 0) ->
 
 
 def open_image(file: Path) -> Image.Image:
-    """Read an image as RGB.
-
-    Raises:
-        UsageError: If it cannot be read.
-    """
+    """Read an image as RGB; UsageError if it cannot be read."""
     try:
         with Image.open(file) as image:
             return image.convert('RGB')
@@ -73,9 +65,9 @@ def open_image(file: Path) -> Image.Image:
         raise UsageError(f'{file}: cannot be read as an image: {error}') from error
 
 
-def central_view(image: Image.Image, crop: int, resize: int) -> Image.Image:
-    """Resize the short side (bicubic) and cut out a square at the centre."""
-    resized = TF.resize(image, [resize], TF.InterpolationMode.BICUBIC)
+def central_view(image: Image.Image, crop: int, resize: int | None = None) -> Image.Image:
+    """Resize the short side (bicubic; by default to `crop`) and cut out a square at the centre."""
+    resized = TF.resize(image, [resize or crop], TF.InterpolationMode.BICUBIC)
     return TF.center_crop(resized, [crop, crop])
 
 
@@ -85,23 +77,14 @@ def to_batch(
     std: Sequence[float] = STD,
     bgr: bool = False,
 ) -> Tensor:
-    """Normalise images of one size.
+    """Normalise RGB images of one size: (N, 3, H, W), float32.
 
     Args:
-        images: RGB, H x W.
-        mean: Of the channels, in the order that the network wants, on a scale to 255.
-        std: Likewise.
+        images: H x W each.
+        mean: Of the channels, in the order that the model wants, on a scale to 255.
+        std: Of the channels, as `mean`.
         bgr: Whether that order is blue, green, red.
-
-    Returns:
-        Shape (N, 3, H, W), float32.
     """
     pixels = torch.stack([TF.pil_to_tensor(image) for image in images]).float()
     pixels = pixels.flip(1) if bgr else pixels
     return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-
-
-def subject_batch(subject: Subject, images: Sequence[Image.Image]) -> Tensor:
-    """`to_batch` as a subject wants its images, on its device."""
-    device = next(subject.model.parameters()).device
-    return to_batch(images, subject.mean, subject.std, subject.bgr).to(device)

@@ -1,6 +1,5 @@
-"""Modules without memory for their weights and without the time to initialise them."""
+"""Building models of configs: with weights, or on the meta device, without memory for them."""
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +8,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from mmsmt.hosts.config import without_files
 
 _MADE = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
 _FILLED = {
@@ -20,8 +21,8 @@ _FILLED = {
 class Weightless(TorchFunctionMode):
     """While it is entered, new weights have shapes but no values.
 
-    `with torch.device('meta')` does so for every new tensor: hosts that compute rates of drop
-    path with `torch.linspace` then fail, and it takes three times as long.
+    `with torch.device('meta')` takes three times as long, and hosts that compute rates of drop path
+    with `torch.linspace` fail in it.
     """
 
     def __torch_function__(
@@ -40,14 +41,21 @@ class Weightless(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def build_on_meta(cfg: Config) -> nn.Module:
-    """Build a config's model without allocating or loading weights."""
+def build_model(cfg: Config) -> nn.Module:
+    """Build a config's model, as `read_config` gives it; no weights are loaded or initialised.
+
+    For a config of a backbone alone this is a module that just holds it.
+    """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    model = copy.deepcopy(cfg.model)
-    for part in [model, *(value for value in model.values() if isinstance(value, dict))]:
-        part.pop('pretrained', None)
-        part.pop('init_cfg', None)
-    if 'data_preprocessor' not in model and 'data_preprocessor' in cfg:
-        model.data_preprocessor = cfg.data_preprocessor
+    model = without_files(cfg.model)
+    if 'type' not in model:
+        return nn.ModuleDict({'backbone': MODELS.build(model['backbone'])})
+    if 'data_preprocessor' in cfg:
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return MODELS.build(model)
+
+
+def build_on_meta(cfg: Config) -> nn.Module:
+    """Build a config's model as `build_model` does, without memory for its weights."""
     with Weightless():
-        return MODELS.build(model).to('meta')
+        return build_model(cfg).to('meta')

@@ -1,77 +1,79 @@
-"""The networks to be looked at: of any host or of none, named by a config, with weights or not."""
+"""Models of any host or of none, named by a config, with a checkpoint or random weights."""
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
 from torch import Tensor, nn
 
 from mmsmt.checkpoints import read_container
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config
-from mmsmt.hosts.meta_device import build_on_meta
+from mmsmt.hosts.images import MEAN, STD, to_batch
+from mmsmt.hosts.meta_device import build_model, build_on_meta
 from mmsmt.hosts.request import Request
 from mmsmt.hosts.weights import fit_weights
 
-# Of ImageNet's training images, in RGB; mmpretrain's configs have the same.
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
 
-
-class Subject(NamedTuple):
-    """A network ready to be looked at.
-
-    Args:
-        label: Its name.
-        model: In evaluation mode; has a `backbone`, and a head where the config has one.
-        weights: Where they are from, in words.
-        mean, std: Of the three channels in the order that the network wants, on a scale to 255.
-        bgr: Whether that order is blue, green, red.
-    """
+class LoadedModel(NamedTuple):
+    """A model in evaluation mode, and how it wants its images."""
 
     label: str
-    model: nn.Module
-    weights: str
-    mean: tuple[float, ...] = MEAN
+    model: nn.Module  # has a `backbone`, and a head where the config has one
+    weights: str  # where they are from, in words
+    mean: tuple[float, ...] = MEAN  # of the channels as the model orders them, on a scale to 255
     std: tuple[float, ...] = STD
-    bgr: bool = False
+    bgr: bool = False  # whether that order is blue, green, red
+
+    def batch(self, images: Sequence[Image.Image]) -> Tensor:
+        """Normalise RGB images of one size: (N, 3, H, W) on the model's device."""
+        device = next(self.model.parameters()).device
+        return to_batch(images, self.mean, self.std, self.bgr).to(device)
 
 
-def load_subject(
+def load_model(
     request: Request, out_indices: tuple[int, ...] | None = None, seed: int = 0
-) -> Subject:
-    """Build a request's network and load its checkpoint, if it has one.
+) -> LoadedModel:
+    """Build a request's model and load its checkpoint, if it has one.
 
     Args:
-        request: What to build. Files that its config names are not loaded.
+        request: What to build; files that its config names are not loaded.
         out_indices: Make the backbone give these maps; by default those of the config. Norms of
             maps that a checkpoint was trained without stay as they are initialised.
         seed: Of random weights.
 
     Raises:
-        UsageError: If the network cannot be built.
+        UsageError: If the model cannot be built.
         CheckpointError: If the checkpoint cannot be read safely or does not fit.
     """
     cfg = read_config(request.config)
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    plain = copy.deepcopy(cfg)
+    cfg.setdefault('default_scope', 'mmpretrain')
+    init_default_scope(cfg.default_scope)
+    as_trained = copy.deepcopy(cfg)
     if out_indices is not None:
-        _give_maps(cfg.model.backbone, out_indices)
+        _set_out_indices(cfg.model.backbone, out_indices)
     torch.manual_seed(seed)
-    model = _build(request, cfg)
-    weights = f'random, seed {seed}'
+    try:
+        model = build_model(cfg)
+        initialised: Any = model if 'type' in cfg.model else backbone_of(model)
+        if hasattr(initialised, 'init_weights'):
+            initialised.init_weights()
+        trained = build_on_meta(as_trained) if request.file else model
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise UsageError(f'{request.config}: the model cannot be built: {text}') from error
     if request.file:
-        weights = request.file
-        _load(model, request.file, trained=_build(request, plain, weightless=True))
+        _load(model, request.file, trained)
     pixels = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
-    return Subject(
+    return LoadedModel(
         request.label,
         model.eval(),
-        weights,
+        request.file or f'random, seed {seed}',
         tuple(pixels.get('mean') or MEAN),
         tuple(pixels.get('std') or STD),
         # OpenCV reads BGR; hosts turn that round or not.
@@ -81,16 +83,14 @@ def load_subject(
 
 def _load(model: nn.Module, file: str, trained: nn.Module) -> None:
     """Load a checkpoint of the model as it was trained, which may have had other norms."""
-    names, trained_names = set(model.state_dict()), set(trained.state_dict())
-    allow = [*sorted(names ^ trained_names)]
+    allow = sorted(set(model.state_dict()) ^ set(trained.state_dict()))
     if set(dict(trained.named_children())) == {'backbone'}:
         allow += ['head', 'neck']
     state, _ = fit_weights(model, read_container(file), file, allow)
     model.load_state_dict(state, strict=False)
 
 
-def _give_maps(backbone: dict[str, Any], out_indices: tuple[int, ...]) -> None:
-    """Make a backbone's config give maps of these stages."""
+def _set_out_indices(backbone: dict[str, Any], out_indices: tuple[int, ...]) -> None:
     backbone['out_indices'] = out_indices
     with MODELS.switch_scope_and_registry(None) as registry:
         kind = registry.get(backbone['type'])
@@ -99,51 +99,21 @@ def _give_maps(backbone: dict[str, Any], out_indices: tuple[int, ...]) -> None:
         backbone['gap_before_final_norm'] = False
 
 
-def _build(request: Request, cfg: Config, weightless: bool = False) -> nn.Module:
-    """Build a config's model; a mere backbone becomes a module that holds one."""
-    try:
-        if 'type' not in cfg.model:
-            backbone: Any = MODELS.build(_without_files(cfg.model.backbone))
-            model: Any = nn.ModuleDict({'backbone': backbone})
-            _initialise(backbone)
-            return model
-        if weightless:
-            return build_on_meta(cfg)
-        if 'data_preprocessor' not in cfg.model and 'data_preprocessor' in cfg:
-            cfg.model.data_preprocessor = cfg.data_preprocessor
-        model = MODELS.build(_without_files(cfg.model))
-        _initialise(model)
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise UsageError(f'{request.config}: the model cannot be built: {text}') from error
-    return model
-
-
-def _initialise(model: Any) -> None:
-    if hasattr(model, 'init_weights'):
-        model.init_weights()
-
-
-def _without_files(part: Any) -> Any:
-    """A copy of a config in which nothing is to be loaded from a file."""
-    if isinstance(part, Mapping):
-        kept = {k: _without_files(v) for k, v in part.items() if k != 'pretrained'}
-        init = kept.get('init_cfg')
-        if isinstance(init, Mapping) and str(init.get('type')).endswith('Pretrained'):
-            del kept['init_cfg']
-        return type(part)(kept) if isinstance(part, dict) else kept
-    if isinstance(part, list | tuple):
-        return type(part)(
-            _without_files(item)
-            for item in part
-            if not (isinstance(item, Mapping) and str(item.get('type')).endswith('Pretrained'))
-        )
-    return part
-
-
 def backbone_of(model: nn.Module) -> nn.Module:
     """The part of a model that gives maps; a module without a `backbone` is one itself."""
     return cast(nn.Module, getattr(model, 'backbone', model))
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode; afterwards every module has its own mode again."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def maps_of(model: nn.Module, images: Tensor) -> list[Tensor]:

@@ -17,12 +17,7 @@ MASKS = 100
 
 
 def run_network(model: nn.Module, images: Tensor) -> None:
-    """Run a network; what it gives is of no interest.
-
-    Args:
-        model: A host's model, or any module that takes images.
-        images: Of shape (B, C, H, W), values are not looked at.
-    """
+    """Run a host's model, or any module, on images (B, C, H, W) whose values do not count."""
     if not isinstance(model, BaseModel):
         model(images)
     elif hasattr(model, 'roi_head'):

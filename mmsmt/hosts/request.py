@@ -1,4 +1,4 @@
-"""Which networks to look at: from the command line to configs."""
+"""Models as the command line names them."""
 
 import hashlib
 from pathlib import Path
@@ -9,24 +9,15 @@ from mmsmt.hosts.config import read_config
 
 
 class Request(NamedTuple):
-    """One network as the command line names it.
+    """One model as the command line names it."""
 
-    Args:
-        label: Name in tables and of files.
-        config: File, or `package::path` in a host's tree of configs.
-        file: What stands after the comma: a checkpoint, or results; empty for none.
-    """
-
-    label: str
-    config: str
-    file: str = ''
+    label: str  # in tables and of files
+    config: str  # file, or `package::path` in a host's tree of configs
+    file: str = ''  # after the comma: a checkpoint, or results
 
 
 def parse_requests(arguments: list[str]) -> list[Request]:
-    """Read arguments of the form `[LABEL=]CONFIG[,FILE]`.
-
-    Returns:
-        One request each; without a label the config file's stem is one.
+    """Read arguments `[LABEL=]CONFIG[,FILE]`; without a label the config file's stem is one.
 
     Raises:
         UsageError: If two have one label.

@@ -24,7 +24,7 @@ def fit_weights(
             shape; the backbone will let those pass that are its own.
 
     Returns:
-        Name to tensor, for `load_state_dict`, and what fits.
+        A state for `load_state_dict`, and what fits.
 
     Raises:
         CheckpointError: If anything outside `allow` does not fit, or nothing fits.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,30 +10,24 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from scipy.stats import spearmanr
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from mmsmt.analysis.common.reports import whole_file
+from mmsmt.analysis.common.figures import save_figure, subplots
+from mmsmt.analysis.common.reports import write_text
 from mmsmt.analysis.complexity.config import count_config
-from mmsmt.analysis.runs.curves import plt
 from mmsmt.benchmark.timing import time_in_turn
-from mmsmt.hosts.model import Request, load_subject, logits_of
+from mmsmt.hosts.model import load_model, logits_of
+from mmsmt.hosts.request import Request
 
 # ImageNet-1K top-1 of the micro models, as the authors of https://arxiv.org/abs/2211.05781 publish
-# it beside their code.
+# it with their code.
 PUBLISHED = {'halo': 75.8, 'dcnv3': 75.3, 'dwconv': 75.1, 'window': 74.4, 'sra': 72.8}
 BATCH = 16
 
 
 class Member(NamedTuple):
-    """A classifier of the study.
-
-    Args:
-        label: Its name; that of a mixer where there is one to name.
-        config: Config file.
-        scores: Top-1 accuracy in per cent, one a seed.
-        seconds: Of the trainings, one a seed.
-    """
+    """A classifier of the study: top-1 accuracy in per cent and seconds of training, one a seed."""
 
     label: str
     config: str
@@ -63,50 +58,40 @@ def measure_speed(configs: dict[str, str], size: int, rounds: int = 15) -> dict[
     """
     images = torch.rand(BATCH, 3, size, size)
     labels = torch.zeros(BATCH, dtype=torch.long)
-    models = {name: load_subject(Request(name, config)).model for name, config in configs.items()}
+    models = {name: load_model(Request(name, config)).model for name, config in configs.items()}
 
-    def forward(model: nn.Module) -> Callable[[], Tensor]:
-        def run() -> Tensor:
-            with torch.no_grad():
-                return logits_of(model.eval(), images)
+    @torch.no_grad()
+    def forward(model: nn.Module) -> None:
+        logits_of(model.eval(), images)
 
-        return run
+    def step(model: nn.Module) -> None:
+        model.zero_grad()
+        F.cross_entropy(logits_of(model.train(), images), labels).backward()
 
-    def step(model: nn.Module) -> Callable[[], None]:
-        def run() -> None:
-            model.zero_grad()
-            F.cross_entropy(logits_of(model.train(), images), labels).backward()
+    def medians(run: Callable[[nn.Module], None]) -> dict[str, float]:
+        timed = time_in_turn({k: partial(run, model) for k, model in models.items()}, rounds)
+        return {label: 1e3 * found.median / BATCH for label, found in timed.items()}
 
-        return run
-
-    timed = {
-        name: time_in_turn({k: make(m) for k, m in models.items()}, rounds)
-        for name, make in (('forward', forward), ('step', step))
-    }
-    return {
-        label: {name: 1e3 * timed[name][label].median / BATCH for name in timed} for label in models
-    }
+    forwards, steps = medians(forward), medians(step)
+    return {label: {'forward': forwards[label], 'step': steps[label]} for label in models}
 
 
-def draw_scores(members: Sequence[Member], out: Path) -> None:
+def _draw_scores(members: Sequence[Member], out: Path) -> None:
     """Draw mean accuracies with their deviations, and every seed as a point."""
-    figure, axis = plt.subplots(figsize=(1.1 * len(members) + 1.5, 3), layout='constrained')
+    figure, ((axis,),) = subplots(1, 1, 1.1 * len(members) + 1.5, 3)
     places = range(len(members))
-    axis.errorbar(
-        places, [m.mean for m in members], yerr=[m.deviation for m in members], fmt='o', capsize=5
-    )
+    means, deviations = [m.mean for m in members], [m.deviation for m in members]
+    axis.errorbar(places, means, yerr=deviations, fmt='o', capsize=5)
     for place, member in zip(places, members, strict=True):
         axis.scatter([place + 0.15] * len(member.scores), member.scores, s=12, color='grey')
     axis.set_xticks(list(places), [m.label for m in members])
     axis.set_ylabel('top-1 (%)')
     axis.grid(axis='y', alpha=0.3)
-    with whole_file(out) as partial:
-        figure.savefig(partial, dpi=100)
-    plt.close(figure)
+    save_figure(figure, out)
 
 
 def write_report(out: Path, members: Sequence[Member], facts: str, size: int) -> Path:
-    """Write the page on what a study's steps left in its folder, and a picture of the scores.
+    """Write `report.md` on what a study's steps left in its folder, and a picture of the scores.
 
     Args:
         out: Folder, with `speed.json` (`measure_speed`) and what mmsmt show receptive-field and
@@ -114,45 +99,44 @@ def write_report(out: Path, members: Sequence[Member], facts: str, size: int) ->
         members: The classifiers.
         facts: How they were trained and measured.
         size: Side of the images, for counting.
-
-    Returns:
-        The page, Markdown.
     """
     members = sorted(members, key=lambda m: -m.mean)
-    draw_scores(members, out / 'scores.png')
+    _draw_scores(members, out / 'scores.png')
     speed = _read(out / 'speed.json')
-    fields = {m.label: _read(out / f'receptive_field/{m.label}.json') for m in members}
-    equal = {m.label: _equal_shares(out / f'invariance/{m.label}.json') for m in members}
-    kinds = list(equal[members[0].label])
+    kinds: list[str] = []
     header = ['model', 'top-1 (%)', 'params (M)', 'MACs (M)', 'forward (ms)', 'training step (ms)']
-    header += ['field: half', 'field: 99 %', *(f'same under {kind}' for kind in kinds)]
-    lines = ['# Study', '', facts, '', f'| {" | ".join(header)} |', '|' + '---|' * len(header)]
+    rows = []
     for member in members:
         complexity, _ = count_config(Config.fromfile(member.config), (size, size))
-        ratios = {r['share']: r['area'] for r in fields[member.label]['stages'][2]['ratios']}
-        cells = [
-            member.label,
-            f'{member.mean:.2f} ± {member.deviation:.2f}',
-            f'{complexity.params / 1e6:.2f}',
-            f'{complexity.macs / 1e6:.0f}',
-            f'{speed[member.label]["forward"]:.2f}',
-            f'{speed[member.label]["step"]:.2f}',
-            f'{ratios[0.5]:.1%}',
-            f'{ratios[0.99]:.1%}',
-            *(f'{equal[member.label][kind]:.1%}' for kind in kinds),
-        ]
-        lines.append(f'| {" | ".join(cells)} |')
+        field = _read(out / f'receptive_field/{member.label}.json')['stages'][2]
+        areas = {ratio['share']: ratio['area'] for ratio in field['ratios']}
+        equal = _equal_shares(out / f'invariance/{member.label}.json')
+        kinds = kinds or list(equal)
+        times = speed[member.label]
+        shares = [areas[0.5], areas[0.99], *(equal[kind] for kind in kinds)]
+        rows.append(
+            [
+                member.label,
+                f'{member.mean:.2f} ± {member.deviation:.2f}',
+                f'{complexity.params / 1e6:.2f}',
+                f'{complexity.macs / 1e6:.0f}',
+                *(f'{times[name]:.2f}' for name in ('forward', 'step')),
+                *(f'{share:.1%}' for share in shares),
+            ]
+        )
+    header += ['field: half', 'field: 99 %', *(f'same under {kind}' for kind in kinds)]
+    table = [f'| {" | ".join(row)} |' for row in (header, *rows)]
+    lines = ['# Study', '', facts, '', table[0], '|' + '---|' * len(header), *table[1:]]
     lines += ['', '![scores](scores.png)', '', *_compare(members), '']
     lines += ['![fields](receptive_field/receptive_field.png)', '']
     lines += [f'![{m.label}](receptive_field/{m.label}.png)' for m in members]
     lines += ['', '![invariance](invariance/invariance.png)', '']
-    with whole_file(out / 'report.md') as partial:
-        partial.write_text('\n'.join(lines))
+    write_text(out / 'report.md', '\n'.join(lines))
     return out / 'report.md'
 
 
 def _compare(members: Sequence[Member]) -> list[str]:
-    """The order beside the published one, where there are members to compare."""
+    """The order next to the published one, where there are members to compare."""
     known = [m for m in members if m.label in PUBLISHED]
     if len(known) < 3:
         return []

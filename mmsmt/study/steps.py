@@ -6,17 +6,19 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.runner import find_latest_checkpoint
 
-from mmsmt.checkpoints import write_atomically
+from mmsmt.analysis.common.reports import write_json
 
 MMSMT = (sys.executable, '-m', 'mmsmt')
 PROGRESS = re.compile(r'(?:Epoch|Iter)\((\w+)\)\s*(\[.*?/\s*\d+\]).*?eta: ([\d:]+)')
 PROGRESS_INTERVAL = 1 if sys.stdout.isatty() else 30  # seconds
+SHOWN = 30  # lines of a failed step
 
 
 def run_step(
@@ -28,7 +30,7 @@ def run_step(
         name: For people.
         arguments: Command of `mmsmt` and its arguments.
         log: File that the output is appended to.
-        environment: Variables beside those of this process.
+        environment: Variables in addition to those of this process.
 
     Returns:
         Wall-clock seconds.
@@ -39,7 +41,7 @@ def run_step(
     print(f'{name}\n  mmsmt {" ".join(arguments)}', flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     start, shown = time.monotonic(), float('-inf')
-    tail: list[str] = []
+    tail: deque[str] = deque(maxlen=SHOWN)
     with (
         log.open('a') as file,
         subprocess.Popen(
@@ -55,7 +57,7 @@ def run_step(
             for line in process.stdout:
                 file.write(line)
                 file.flush()
-                tail = [*tail[-11:], line]
+                tail.append(line)
                 progress = PROGRESS.search(line)
                 now = time.monotonic()
                 if progress and now - shown > PROGRESS_INTERVAL:
@@ -73,10 +75,11 @@ def run_step(
     return seconds
 
 
-def remember(file: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Write a step's result at once or not at all; its presence says that the step is done."""
-    write_atomically(file, json.dumps(facts, indent=2).encode())
-    return facts
+def step_result(file: Path, make: Callable[[], Any]) -> Any:
+    """A step's result: read from its JSON file, or made and written where there is no file."""
+    if not file.exists():
+        write_json(file, make())
+    return json.loads(file.read_text())
 
 
 def train(
@@ -95,20 +98,19 @@ def train(
         folder: Work dir.
         log: File that the output is appended to.
         arguments: Further arguments of `mmsmt train`.
-        environment: Variables beside those of this process.
+        environment: As of `run_step`.
 
     Returns:
         Seconds of the training; where it was interrupted, those after the last interruption.
     """
-    done = folder / 'trained.json'
-    if not done.exists():
+
+    def run() -> dict[str, Any]:
         command = ['train', config, '--work-dir', str(folder)]
-        if (folder / 'last_checkpoint').exists():
-            command.append('--resume')
+        command += ['--resume'] if (folder / 'last_checkpoint').exists() else []
         name = f'training for {title}'
-        seconds = run_step(name, [*command, *arguments], log, environment)
-        remember(done, {'seconds': round(seconds)})
-    return json.loads(done.read_text())['seconds']
+        return {'seconds': round(run_step(name, [*command, *arguments], log, environment))}
+
+    return step_result(folder / 'trained.json', run)['seconds']
 
 
 def evaluate(
@@ -119,25 +121,17 @@ def evaluate(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Evaluate the last checkpoint unless done before, with the evaluator of the host.
-
-    Args:
-        title: For people.
-        config: Config file.
-        folder: Work dir of the training.
-        log: File that the output is appended to.
-        arguments: Further arguments of `mmsmt test`.
-        environment: Variables beside those of this process.
+    """Evaluate the last checkpoint of a work dir unless done before; arguments as of `train`.
 
     Returns:
-        What the evaluator says, by name, and `seconds`.
+        What the host's evaluator says, by name, and `seconds`.
     """
-    done = folder / 'evaluated.json'
-    if not done.exists():
+
+    def run() -> dict[str, Any]:
         command = ['test', config, find_latest_checkpoint(str(folder))]
-        command += ['--work-dir', str(folder / 'test')]
-        name = f'evaluating {title}'
-        seconds = run_step(name, [*command, *arguments], log, environment)
+        command += ['--work-dir', str(folder / 'test'), *arguments]
+        seconds = run_step(f'evaluating {title}', command, log, environment)
         results = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
-        remember(done, {'seconds': round(seconds), **json.loads(results.read_text())})
-    return json.loads(done.read_text())
+        return {'seconds': round(seconds), **json.loads(results.read_text())}
+
+    return step_result(folder / 'evaluated.json', run)

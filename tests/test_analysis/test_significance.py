@@ -10,12 +10,12 @@ from torch import Tensor
 
 from mmsmt.analysis.significance.maps import (
     BlockMap,
-    look_at_guidance,
+    block_maps,
     rank_inside_outside,
     rank_pixels,
     run_lengths,
 )
-from mmsmt.analysis.significance.picture import MERGED, draw_guidance
+from mmsmt.analysis.significance.picture import MERGED, draw_maps
 from mmsmt.backbones import SMT, SGFormer
 from mmsmt.errors import UsageError
 from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention
@@ -45,7 +45,7 @@ def test_a_map_for_every_block_that_guides_or_is_guided(
         for module in backbone.modules()
         if isinstance(module, SelfGuidedAttention)
     ]
-    maps = look_at_guidance(backbone, torch.rand(2, 3, *size))
+    maps = block_maps(backbone, torch.rand(2, 3, *size))
     for handle in handles:
         handle.remove()
     places = [(m.stage, m.block, bool(m.runs)) for m in maps]
@@ -75,7 +75,7 @@ def test_run_lengths_are_those_of_the_mixer(size: tuple[int, int], runs: tuple[i
 def test_other_networks_are_refused() -> None:
     for network in (SMT('pico'), SGFormer('pico', mixers=('msa',) * 4), torch.nn.Conv2d(3, 8, 3)):
         with pytest.raises(UsageError, match=f'^{type(network).__name__} has no hybrid-scale'):
-            look_at_guidance(network, torch.rand(1, 3, 32, 32))
+            block_maps(network, torch.rand(1, 3, 32, 32))
 
 
 def test_ranks() -> None:
@@ -114,7 +114,7 @@ def test_picture(tmp_path: Path, runs: tuple[int, ...]) -> None:
     lengths = torch.tensor(runs).repeat_interleave(12 // len(runs)).expand(1, 5, 12)
     image = Image.new('RGB', (120, 50), 'white')
     maps = [BlockMap(1, 1, torch.rand(1, 5, 12)), BlockMap(1, 2, lengths, runs)]
-    draw_guidance(image, maps, 'a title', tmp_path / 'x.png', dpi=100)
+    draw_maps(image, maps, 'a title', tmp_path / 'x.png', dpi=100)
     with Image.open(tmp_path / 'x.png') as sheet:
         pixels = torch.from_numpy(np.array(sheet.convert('RGB'))).int()
     colors = [torch.tensor([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in MERGED]

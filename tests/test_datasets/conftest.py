@@ -13,7 +13,7 @@ import pytest
 from mmsmt.datasets.digits import Parameters, prepare_digits
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / 'tools' / 'prepare_digits.py'
+TOOL = ROOT / 'tools' / 'dataset_converters' / 'prepare_digits.py'
 
 
 @pytest.fixture(scope='session')

@@ -145,8 +145,11 @@ def test_half_precision_and_gradients_of_images() -> None:
     x = images(1, 32, 32)
     model = randomized(SMT('pico'))
     deployed = deploy(model)
-    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16):
-        assert largest_difference(model(x), deployed(x)) < 0.1
+    with torch.inference_mode():
+        want = deepcopy(model).double()(x.double())
+        with torch.autocast('cpu', torch.bfloat16):
+            for form in (model, deployed):
+                assert largest_difference(want, form(x)) < 0.07
     gradients = []
     for form in (model, deployed):
         y = x.clone().requires_grad_()
@@ -155,6 +158,7 @@ def test_half_precision_and_gradients_of_images() -> None:
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_exports_with_any_size() -> None:
     deployed = deploy(randomized(SMT('pico')))
     batch, height, width = (torch.export.Dim(name, min=2, max=64) for name in 'bhw')

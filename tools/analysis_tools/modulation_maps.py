@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmsmt.analysis.common.report_arguments import NAMED
+from mmsmt.analysis.common.arguments import MODEL, model_parser
 from mmsmt.analysis.modulation.maps import HeadReach
 from mmsmt.analysis.modulation.report import report_modulation
 from mmsmt.engine.tool import quiet, run_tool
@@ -20,7 +20,7 @@ def measure(args: argparse.Namespace) -> list[HeadReach]:
 
 
 def show(reaches: list[HeadReach], out: Path) -> None:
-    """Print a line a head."""
+    """Print a line for each head."""
     for reach in reaches:
         print(
             f'stage {reach.stage}, head {reach.head} ({reach.kernel} x {reach.kernel}): effective '
@@ -31,13 +31,9 @@ def show(reaches: list[HeadReach], out: Path) -> None:
 
 def main() -> None:
     """Measure, draw and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = model_parser(__doc__, 'modulation')
     parser.add_argument('image', type=Path, help='image file')
-    parser.add_argument('model', metavar='MODEL', help=NAMED)
-    parser.add_argument('--size', type=int, default=224, help='side that the network sees (224)')
-    parser.add_argument('--seed', type=int, default=0, help='of random weights (0)')
-    out = Path('work_dirs/modulation')
-    parser.add_argument('--out', type=Path, default=out, help=f'folder to write ({out})')
+    parser.add_argument('model', **MODEL)
     args = parser.parse_args()
     quiet()
     run_tool(lambda: measure(args), lambda reaches: show(reaches, args.out))

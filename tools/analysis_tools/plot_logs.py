@@ -5,15 +5,7 @@ import sys
 from pathlib import Path
 
 from mmsmt.analysis import plot_comparison, tabulate_results
-
-
-def read_groups(arguments: list[str]) -> dict[str, list[Path]]:
-    """Sort `LABEL=DIR` and `DIR` arguments by label."""
-    groups: dict[str, list[Path]] = {}
-    for argument in arguments:
-        label, _, folder = argument.rpartition('=')
-        groups.setdefault(label or Path(folder).name, []).append(Path(folder))
-    return groups
+from mmsmt.errors import UserError
 
 
 def main() -> None:
@@ -24,13 +16,15 @@ def main() -> None:
     )
     parser.add_argument('--out', type=Path, default=Path('curves.png'))
     args = parser.parse_args()
-    groups = read_groups(args.runs)
+    groups: dict[str, list[Path]] = {}
+    for run in args.runs:
+        label, _, folder = run.rpartition('=')
+        groups.setdefault(label or Path(folder).name, []).append(Path(folder))
     try:
         plot_comparison(groups, args.out)
-        print(tabulate_results(groups))
-    except (OSError, ValueError) as error:
+        print(tabulate_results(groups), args.out, sep='\n')
+    except (OSError, ValueError, UserError) as error:
         sys.exit(f'error: {error}')
-    print(args.out)
 
 
 if __name__ == '__main__':

@@ -1,35 +1,26 @@
-"""Effective receptive fields of networks of any host: areas as CSV and JSON, and pictures."""
+"""Effective receptive fields of models of any host: areas as CSV and JSON, and pictures."""
 
 import argparse
-from pathlib import Path
-from typing import Any
 
-from mmsmt.analysis.common.report_arguments import add_report_arguments, read_report_arguments
+from mmsmt.analysis.common.arguments import read_report, report_parser
+from mmsmt.analysis.common.reports import Row
 from mmsmt.analysis.receptive_field.report import report_fields
 from mmsmt.engine.tool import quiet, run_tool
 
 
-def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure and draw."""
-    requests, samples = read_report_arguments(args)
-    stages = tuple(args.out_indices)
-    return report_fields(requests, samples, args.out, args.size, stages, args.seed, args.device)
-
-
-def show(rows: list[dict[str, Any]], out: Path) -> None:
-    """Print a line a network, stage and share."""
+def show(rows: list[Row], args: argparse.Namespace) -> None:
+    """Print a line for each model, stage and share."""
     for row in rows:
         print(
             f'{row["model"]} ({row["weights"]}), stage {row["stage"] + 1}: {row["share"]:.0%} in '
             f'{row["area"]:.2%} of the image ({row["area_log_scale"]:.2%} on a log scale)'
         )
-    print(out / 'receptive_field.png')
+    print(args.out / 'receptive_field.png')
 
 
 def main() -> None:
     """Measure, draw and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_report_arguments(parser, Path('work_dirs/receptive_field'), limit=50)
+    parser = report_parser(__doc__, 'receptive_field', limit=50)
     parser.add_argument(
         '--out-indices',
         nargs='+',
@@ -39,7 +30,10 @@ def main() -> None:
     )
     args = parser.parse_args()
     quiet()
-    run_tool(lambda: measure(args), lambda rows: show(rows, args.out))
+    run_tool(
+        lambda: report_fields(read_report(args), tuple(args.out_indices)),
+        lambda rows: show(rows, args),
+    )
 
 
 if __name__ == '__main__':

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from mmengine.runner import find_latest_checkpoint
 
+from mmsmt.analysis.common.arguments import folder_parser
 from mmsmt.engine.tool import quiet
 from mmsmt.paths import carried, nearby
 from mmsmt.study.page import Member, measure_speed, write_report
-from mmsmt.study.steps import evaluate, remember, run_step, train
+from mmsmt.study.steps import evaluate, run_step, step_result, train
 
 TILE = 64  # pixels, the side of the digits' tiles
 SCENE = 224  # pixels of a scene, for receptive fields, which fill a tile
@@ -48,43 +49,31 @@ def train_all(args: argparse.Namespace, out: Path, log: Path) -> list[Member]:
         results = dict(zip(runs, pool.map(train_one, runs), strict=True))
     finally:  # one has failed, or all was interrupted: start no other
         pool.shutdown(cancel_futures=True)
-    return [
-        Member(
-            label_of(config),
-            str(config),
-            [results[seed, config][0] for seed in range(args.seeds)],
-            [results[seed, config][1] for seed in range(args.seeds)],
-        )
-        for config in args.configs
-    ]
+    members = []
+    for config in args.configs:
+        scores, seconds = zip(*(results[seed, config] for seed in range(args.seeds)), strict=True)
+        members.append(Member(label_of(config), str(config), list(scores), list(seconds)))
+    return members
 
 
 def main() -> None:
     """Run what is left of the study."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = folder_parser(__doc__, 'study')
     parser.add_argument(
         'configs',
         nargs='*',
         type=Path,
         help='classifiers of digits (default: configs/digits/cls_unified_*_pico.py)',
     )
+    jobs = os.cpu_count() or 1
     parser.add_argument('--seeds', type=int, default=3, help='trainings of each config (3)')
     parser.add_argument('--epochs', type=int, default=3, help='of each training (3)')
-    parser.add_argument(
-        '--jobs', type=int, default=os.cpu_count() or 1, help='trainings at a time (the cores)'
-    )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/study'),
-        help='folder, one a set of options (%(default)s)',
-    )
+    parser.add_argument('--jobs', type=int, default=jobs, help='trainings at a time (the cores)')
     args = parser.parse_args()
     if min(args.seeds, args.epochs, args.jobs) < 1:
         sys.exit('error: --seeds, --epochs and --jobs must be at least 1')
-    args.configs = args.configs or sorted(
-        map(nearby, (carried('configs') / 'digits').glob('cls_unified_*_pico.py'))
-    )
+    shipped = sorted((carried('configs') / 'digits').glob('cls_unified_*_pico.py'))
+    args.configs = args.configs or [nearby(config) for config in shipped]
     missing = [str(config) for config in args.configs if not config.is_file()]
     if missing:
         sys.exit(f'error: no such config: {", ".join(missing)}')
@@ -97,22 +86,17 @@ def main() -> None:
         f'{m.label}={m.config},{find_latest_checkpoint(str(out / "runs" / f"{m.label}_seed0"))}'
         for m in members
     ]
-    fields = [
-        'show',
-        'receptive-field',
-        *trained,
-        '--out',
-        str(out / 'receptive_field'),
-    ]
-    fields += ['--images', 'data/digits/scenes/images/val', '--limit', '20', '--size', str(SCENE)]
-    run_step('receptive fields', fields, log)
-    invariance = ['show', 'invariance', *trained, '--out', str(out / 'invariance')]
-    invariance += ['--images', 'data/digits/cls/val', '--limit', '60', '--size', str(TILE)]
-    invariance += ['--form', 'mended']  # the released one moves unmoved images, too
-    run_step('invariance', invariance, log)
-    if not (out / 'speed.json').exists():
-        configs = {member.label: member.config for member in members}
-        remember(out / 'speed.json', measure_speed(configs, TILE))
+
+    def show(what: str, images: str, *options: object) -> None:
+        name = what.replace('-', '_')
+        fields = ['--out', out / name, '--images', f'data/digits/{images}', *options]
+        run_step(name.replace('_', ' '), ['show', what, *trained, *map(str, fields)], log)
+
+    show('receptive-field', 'scenes/images/val', '--limit', 20, '--size', SCENE)
+    # The released form moves unmoved images, too.
+    show('invariance', 'cls/val', '--limit', 60, '--size', TILE, '--form', 'mended')
+    configs = {member.label: member.config for member in members}
+    step_result(out / 'speed.json', lambda: measure_speed(configs, TILE))
     minutes = sum(sum(member.seconds) for member in members) / 60
     facts = (
         f'{args.epochs} epochs on digits of {TILE} pixels, {args.seeds} seeds, 500 held-out '

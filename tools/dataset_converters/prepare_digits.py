@@ -14,39 +14,27 @@ from mmsmt.datasets.digits import Parameters, is_prepared, prepare_digits
 from mmsmt.datasets.root import data_root
 from mmsmt.errors import FolderBusyError, TargetError
 
-
-def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """Parse the command line."""
-    default = Parameters()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument('--out', type=Path, default=data_root() / 'digits', help='folder to write')
-    parser.add_argument(
-        '--scenes',
-        type=int,
-        nargs=2,
-        metavar=('TRAIN', 'VAL'),
-        default=(default.scenes_train, default.scenes_val),
-        help='number of scenes',
-    )
-    parser.add_argument('--size', type=int, default=default.size, help='side of a scene in pixels')
-    parser.add_argument(
-        '--renderings',
-        type=int,
-        default=default.renderings,
-        help='tiles in other colours and on photographs for each training digit',
-    )
-    parser.add_argument('--seed', type=int, default=default.seed, help='seed of all pictures')
-    parser.add_argument(
-        '--force', action='store_true', help='replace digits prepared with other arguments'
-    )
-    return parser, parser.parse_args()
+NUMBERS = {
+    'size': 'side of a scene in pixels',
+    'renderings': 'tiles in other colours and on photographs for each training digit',
+    'seed': 'seed of all pictures',
+}
 
 
 def main() -> None:
     """Prepare the data, or say in one line why not."""
-    parser, args = parse_args()
+    default = Parameters()
+    form = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument('--out', type=Path, default=data_root() / 'digits', help='folder to write')
+    pair = dict(nargs=2, metavar=('TRAIN', 'VAL'))
+    scenes = (default.scenes_train, default.scenes_val)
+    parser.add_argument('--scenes', type=int, **pair, default=scenes, help='number of scenes')
+    for name, text in NUMBERS.items():
+        parser.add_argument(f'--{name}', type=int, default=getattr(default, name), help=text)
+    text = 'replace digits prepared with other arguments'
+    parser.add_argument('--force', action='store_true', help=text)
+    args = parser.parse_args()
     try:
         parameters = Parameters(*args.scenes, args.size, args.renderings, args.seed)
     except ValueError as error:
@@ -58,11 +46,11 @@ def main() -> None:
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task('drawing digits')
-            counts = prepare_digits(
-                args.out,
-                parameters,
-                lambda done, total: progress.update(task, completed=done, total=total),
-            )
+
+            def advance(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            counts = prepare_digits(args.out, parameters, advance)
     except (TargetError, FolderBusyError) as error:
         parser.exit(1, f'{parser.prog}: error: {error}\n')
     except OSError as error:

@@ -17,22 +17,17 @@ def main() -> None:
     )
     args = parser.parse_args()
     if any(number is not None and number < 1 for number in (args.gpus, args.max_levels)):
-        sys.exit(_refuse('--gpus and --max-levels must be at least 1'))
+        parser.error('--gpus and --max-levels must be at least 1')
     try:
         configs = find_configs(args.paths)
     except FileNotFoundError as error:
-        sys.exit(_refuse(str(error)))
+        parser.error(str(error))
     wrong = False
     for path in configs:
         for finding in check_config(path, args.gpus, args.max_levels):
             wrong |= not finding.note
             print(f'{"note: " if finding.note else ""}{path}: {finding}', flush=True)
     sys.exit(int(wrong))
-
-
-def _refuse(reason: str) -> int:
-    print(f'error: {reason}', file=sys.stderr)
-    return 2
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 
 from mmengine.config import Config
 from rich.console import Console
@@ -17,20 +18,19 @@ from mmsmt.text import count
 def report(cfg: Config, full: bool) -> None:
     """Print a line a finding; exit status 1 where there is an error."""
     console = Console(stderr=True)
-    numbers = {'error': 0, 'warning': 0, 'note': 0}
+    hidden = not console.is_terminal
+    redirect = sys.stdout.isatty()  # findings may be on their way into a file
+    levels: Counter[str] = Counter()
     with Progress(
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # findings may be on their way into a file
+        console=console, transient=True, disable=hidden, redirect_stdout=redirect
     ) as progress:
         for finding in check_data(cfg, Opener(full, progress.track)):
-            numbers[finding.level] += 1
+            levels[finding.level] += 1
             print(finding, flush=True)
     opened = 'every image' if full else 'a sample of the images, --full opens all'
-    counts = ', '.join(count(numbers[level], level) for level in ('error', 'warning'))
+    counts = ', '.join(count(levels[level], level) for level in ('error', 'warning'))
     print(f'{counts}; opened {opened}')
-    if numbers['error']:
+    if levels['error']:
         raise SystemExit(1)
 
 

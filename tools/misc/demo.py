@@ -3,42 +3,32 @@
 Every step is a command that you could type; interrupted, the demo goes on where it was.
 """
 
-import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mmengine.runner import find_latest_checkpoint
 
 from mmsmt.analysis import contact_sheet, plot_curves
+from mmsmt.analysis.common.arguments import folder_parser
 from mmsmt.paths import carried, nearby
 from mmsmt.study.steps import evaluate, run_step, train
 
 CONFIGS = carried('configs') / 'digits'
 
 
-@dataclass(frozen=True)
-class Task:
-    """One training and its evaluation.
-
-    Args:
-        title: For people.
-        method: What the names of its configs in configs/digits begin with.
-        metrics: Name in the evaluator's result to name in the table.
-    """
+class Task(NamedTuple):
+    """One training and its evaluation."""
 
     title: str
-    method: str
-    metrics: dict[str, str]
+    method: str  # what the names of its configs in configs/digits begin with
+    metrics: dict[str, str]  # name in the evaluator's result to name in the table
 
 
+MASK_METRICS = {'coco/bbox_mAP': 'box AP', 'coco/segm_mAP': 'mask AP'}
 TASKS = (
     Task('classification', 'cls', {'accuracy/top1': 'top-1 (%)'}),
-    Task(
-        'detection with masks',
-        'mask_rcnn',
-        {'coco/bbox_mAP': 'box AP', 'coco/segm_mAP': 'mask AP'},
-    ),
+    Task('detection with masks', 'mask_rcnn', MASK_METRICS),
     Task('segmentation', 'upernet', {'mIoU': 'mIoU (%)'}),
 )
 
@@ -46,20 +36,15 @@ TASKS = (
 def picture(out: Path, folders: dict[str, Path]) -> None:
     """Draw learning curves and predictions of all tasks into one picture."""
     plot_curves({task.title: folders[task.method] for task in TASKS}, out / 'curves.png')
-    found = {
-        name: sorted(
-            path for path in (folder / 'pictures').rglob('*') if path.suffix in ('.png', '.jpg')
-        )
-        for name, folder in folders.items()
-    }
-    scenes = [path.name.removeprefix('test_')[:6] for path in found['upernet'][:3]]
+    digits, masks, regions = (
+        sorted((folders[task.method] / 'pictures').rglob('*.[jp][pn]g')) for task in TASKS
+    )
+    scenes = [path.name.removeprefix('test_')[:6] for path in regions[:3]]
+    masks = [path for path in masks if path.stem in scenes]
     rows = [
-        ('classification of held-out digits', found['cls'][::60][:8]),
-        (
-            'detection with masks: truth left, prediction right',
-            [path for path in found['mask_rcnn'] if path.stem in scenes],
-        ),
-        ('segmentation: truth left, prediction right', found['upernet'][:3]),
+        ('classification of held-out digits', digits[::60][:8]),
+        ('detection with masks: truth left, prediction right', masks),
+        ('segmentation: truth left, prediction right', regions[:3]),
         ('training', [out / 'curves.png']),
     ]
     contact_sheet(rows, out / 'demo.png')
@@ -67,13 +52,7 @@ def picture(out: Path, folders: dict[str, Path]) -> None:
 
 def main() -> None:
     """Run what is left of the demo and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/demo'),
-        help='folder (%(default)s)',
-    )
+    parser = folder_parser(__doc__, 'demo')
     parser.add_argument(
         '--backbone', default='smt_pico', help='the end of the names of three configs/digits files'
     )

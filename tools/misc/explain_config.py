@@ -12,14 +12,11 @@ from mmsmt.engine.tool import quiet, run_tool
 def show(recipe: dict[str, Any]) -> None:
     """Print a line an item."""
     for item, value in recipe.items():
+        lines = value if isinstance(value, list) else [value]
         if item in ('decays', 'rate multipliers'):
-            for number, names in value.items():
-                print(f'{item:20} {number:g}: {len(names)} parameters, {names[0]} the first')
-        elif isinstance(value, list):
-            for entry in value:
-                print(f'{item:20} {entry}')
-        else:
-            print(f'{item:20} {value}')
+            lines = [f'{n:g}: {len(p)} parameters, {p[0]} the first' for n, p in value.items()]
+        for line in lines:
+            print(f'{item:20} {line}')
 
 
 def main() -> None:

@@ -13,28 +13,25 @@ from mmsmt.engine.tool import quiet
 
 def main() -> None:
     """Try each config; exit 1 where one failed."""
+    digits = str(data_root() / 'digits')
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('configs', nargs='+', type=Path, help='config files')
-    parser.add_argument(
-        '--data', default=str(data_root() / 'digits'), help='what prepare_digits.py wrote'
-    )
+    parser.add_argument('--data', default=digits, help='what prepare_digits.py wrote')
     parser.add_argument('--divisor', type=int, default=1, help='shrink images by this factor')
     args = parser.parse_args()
     if not Path(args.data).is_dir():
         sys.exit(f'error: {args.data}: no such folder; run mmsmt prepare digits')
-    failed = 0
+    failed = False
     for path in args.configs:
         try:
             trial = try_config(Config.fromfile(path), args.data, args.divisor)
         except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
-            failed += 1
+            failed = True
             print(f'{path}: FAILED: {type(error).__name__}: {error}')
-            continue
-        print(
-            f'{path}: loss {trial.loss:.3f}, forward and backward {trial.train_seconds:.1f} s, '
-            f'predict {trial.predict_seconds:.1f} s'
-        )
-    sys.exit(failed > 0)
+        else:
+            times = f'{trial.train_seconds:.1f} s, predict {trial.predict_seconds:.1f} s'
+            print(f'{path}: loss {trial.loss:.3f}, forward and backward {times}')
+    sys.exit(failed)
 
 
 if __name__ == '__main__':

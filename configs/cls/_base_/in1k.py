@@ -1,7 +1,6 @@
 # A classifier on ImageNet-1K with the augmentation of SMT's recipe. Backbone, width of the
-# head and schedule are the leaf's.
+# head, schedule and hooks are the leaf's.
 _base_ = [
-    '../../_base_/hooks.py',
     'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py',
     'mmpretrain::_base_/default_runtime.py',
 ]

@@ -1,6 +1,6 @@
 # A unified classifier with dwconv, and presumably dcnv3: four times the batch and the rate. The
 # warm-up starts at 0, which a factor cannot be.
-_base_ = ['in1k.py', 'unified_schedule.py']
+_base_ = ['../../_base_/hooks.py', 'in1k.py', 'unified_schedule.py']
 model = dict(train_cfg=dict(augments=_base_.augments))
 custom_hooks = [*_base_.custom_hooks, _base_.averaging]
 optim_wrapper = dict(optimizer=dict(lr=4e-3 * 4096 / 4096), accumulative_counts=4)

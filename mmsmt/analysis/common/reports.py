@@ -1,40 +1,66 @@
-"""Reports on several networks: a JSON file each, by which an interrupted report goes on."""
+"""Reports on several models: a JSON file each, by which an interrupted report goes on."""
 
 import csv
+import io
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
+from mmsmt.checkpoints import write_atomically
 from mmsmt.errors import UsageError
+from mmsmt.hosts.images import Samples
+from mmsmt.hosts.model import LoadedModel, load_model
 from mmsmt.hosts.request import Request, describe
 
 T = TypeVar('T')
+Row = dict[str, Any]
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a name to write to; on success that file becomes `path`, else it is removed."""
-    partial = path.with_name(f'.{os.getpid()}.{path.name}')
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+class Report(NamedTuple):
+    """What a report is made of, and its folder `out`."""
+
+    requests: Sequence[Request]  # of models; their files are checkpoints
+    samples: Samples
+    out: Path
+    size: int  # side that models see, in pixels
+    seed: int  # of random weights, and of what else is random
+    device: str
+
+    def load(self, request: Request, out_indices: tuple[int, ...] | None = None) -> LoadedModel:
+        """Load a model onto the device; see `load_model`."""
+        loaded = load_model(request, out_indices, self.seed)
+        loaded.model.to(self.device)
+        return loaded
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all."""
+    write_atomically(path, text.encode())
+
+
+def write_json(path: Path, value: Any, allow_nan: bool = True) -> None:
+    """Write a JSON file as a whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=allow_nan) + '\n')
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows that share their keys, or lack some, as a table with a header."""
-    fields = list(dict.fromkeys(key for row in rows for key in row))
-    with whole_file(path) as partial, partial.open('w', newline='') as file:
-        writer = csv.DictWriter(file, fields)
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def markdown_table(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as a Markdown table; the first one is its header."""
+    lines = [f'| {" | ".join(map(str, row))} |' for row in rows]
+    lines.insert(1, '| --- ' * lines[0].count(' | ') + '| --- |')
+    return '\n'.join(lines)
 
 
 def progress(items: Iterable[T], label: str, total: int) -> Iterable[T]:
@@ -44,7 +70,7 @@ def progress(items: Iterable[T], label: str, total: int) -> Iterable[T]:
     return track(items, label, total, console=console, transient=True, disable=hidden)
 
 
-def read_finished(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def read_finished(path: Path, identity: Mapping[str, Any]) -> Row | None:
     """What a JSON file of a report holds, if it was made of the same things; else None."""
     try:
         report = json.loads(path.read_text())
@@ -58,26 +84,21 @@ def measure_each(
     requests: Sequence[Request],
     settings: Mapping[str, Any],
     measure: Callable[[Request], Mapping[str, Any]],
-    describe_request: Callable[[Request], Mapping[str, Any]] = describe,
-) -> list[dict[str, Any]]:
-    """Measure networks one after another, but for those measured before.
+) -> list[Row]:
+    """Measure models one after another, but for those measured before.
 
     Args:
-        out: Folder of the report; `<label>.json` is a network's.
-        requests: The networks; all their configs and files are looked at first.
-        settings: What beside the network determines the result.
-        measure: Gives what can be written as JSON.
-        describe_request: What identifies a network.
-
-    Returns:
-        For each network its `label`, `identity` and what was measured.
+        out: Folder; `<label>.json` is a model's.
+        requests: The models; all their configs and files are looked at first.
+        settings: What determines the result in addition to the model.
+        measure: Gives what can be written as JSON; `label` and `identity` are added.
 
     Raises:
         UsageError: If a config or file is missing, or if the folder cannot be written.
     """
     # As JSON gives it back: tuples are lists there.
     made_of = {'settings': json.loads(json.dumps(settings))}
-    identities = [{**describe_request(request), **made_of} for request in requests]
+    identities = [{**describe(request), **made_of} for request in requests]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,7 +109,6 @@ def measure_each(
         report = read_finished(path, identity)
         if report is None:
             report = {'label': request.label, 'identity': identity, **measure(request)}
-            with whole_file(path) as partial:
-                partial.write_text(json.dumps(report, indent=1, allow_nan=False) + '\n')
+            write_json(path, report, allow_nan=False)
         reports.append(report)
     return reports

@@ -1,9 +1,11 @@
-"""What the model of a config costs, at the size that papers count its task at."""
+"""Counts of a config's model, at the size that papers count its task at."""
 
 from mmengine.config import Config
+from torch import nn
 
 from mmsmt.analysis.complexity.counter import Complexity, count_complexity
 from mmsmt.hosts.meta_device import build_on_meta
+from mmsmt.hosts.model import backbone_of
 
 # Height and width, by host. Papers on backbones count detectors at 1280 x 800 and segmenters at
 # 2048 x 512, the size that images are resized into for a test.
@@ -14,12 +16,7 @@ IMAGENET = 224
 def usual_size(cfg: Config) -> tuple[int, int]:
     """Height and width at which a config's model is usually counted.
 
-    Args:
-        cfg: Config of a run; its `default_scope` says which host it is for.
-
-    Returns:
-        800 x 1280 for detectors, 512 x 2048 for segmenters; for classifiers the crop that
-        training takes of its images, else 224 x 224.
+    For classifiers the crop that training takes of its images, else 224 x 224.
     """
     if cfg.get('default_scope') in SIZES:
         return SIZES[cfg.default_scope]
@@ -32,17 +29,16 @@ def usual_size(cfg: Config) -> tuple[int, int]:
 def count_config(
     cfg: Config, size: tuple[int, int] | None = None
 ) -> tuple[Complexity, tuple[int, int]]:
-    """Count a config's model; no weights are loaded.
+    """Count a config's model, or its backbone where there is no more; no weights are loaded.
 
     Args:
-        cfg: Config of a run.
+        cfg: A training config, or one of a backbone as `read_config` gives it.
         size: Height and width of the image, by default the usual one.
 
     Returns:
         Counts for one image, and the size that they are for.
-
-    Raises:
-        ValueError: If the model does not run at that size.
     """
     height, width = size or usual_size(cfg)
-    return count_complexity(build_on_meta(cfg), (3, height, width)), (height, width)
+    model = build_on_meta(cfg)
+    counted = backbone_of(model) if isinstance(model, nn.ModuleDict) else model
+    return count_complexity(counted, (3, height, width)), (height, width)

@@ -1,13 +1,12 @@
 """Parameters and multiply-accumulates of any network, without running it.
 
 The network is copied onto PyTorch's meta device, where tensors have shapes and no values: no
-image and no memory, a second or so for a detector at full size. Fused attention, which counters
-miss on a CPU, is two plain products there. One multiply-accumulate (MAC) is a multiplication and
-an addition; papers call it a FLOP.
+memory, and a second or so for a detector at full size. One multiply-accumulate (MAC) is a
+multiplication and an addition; papers call it a FLOP.
 
-Counted are convolutions, linear layers and other matrix products. Not counted are biases,
-normalisations, activations, sums, resizing, and all sampling at points, whether mmcv's or
-PyTorch's: RoIAlign, the interpolation inside deformable attention.
+Counted are convolutions, linear layers and other matrix products, also those of fused attention.
+Not counted are biases, normalisations, activations, sums, resizing, and sampling at points, as in
+RoIAlign and deformable attention.
 """
 
 import copy
@@ -31,10 +30,10 @@ class Complexity(NamedTuple):
     """What a network costs for one image.
 
     Args:
-        params: Number of parameters, frozen ones included.
+        params: Parameters, frozen ones included.
         macs: Multiply-accumulates of all matrix products.
-        macs_module_only: Those of convolutions and linear layers, which papers report: the two
-            products of attention, and convolutions with predicted kernels, are left out.
+        macs_module_only: Those of convolutions and linear layers, as papers report: without the
+            two products of attention and convolutions with predicted kernels.
     """
 
     params: int
@@ -43,9 +42,8 @@ class Complexity(NamedTuple):
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up by operator what PyTorch's formulas say of every operator that runs.
+    """Adds up PyTorch's formulas by operator, in half the time of `FlopCounterMode`.
 
-    `FlopCounterMode` does so too, and follows modules and gradients besides, in twice the time.
     Integers that were made on the CPU stay there: deformable attention slices by sizes in a tensor.
     """
 
@@ -55,8 +53,8 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        moves = func is aten._to_copy.default
-        if moves and not args[0].is_meta and not args[0].is_floating_point():
+        moved = args[0] if func is aten._to_copy.default else None
+        if moved is not None and not moved.is_meta and not moved.is_floating_point():
             return func(*args, **{**kwargs, 'device': torch.device('cpu')})
         if any(isinstance(x, Tensor) and x.is_meta for x in tree_leaves((args, kwargs))):
             args, kwargs = tree_map_only(Tensor, lambda x: x.to('meta'), (args, kwargs))
@@ -75,12 +73,8 @@ def count_complexity(model: nn.Module, input_shape: tuple[int, int, int]) -> Com
     1,000 proposals, or as many as they have learnt, and draw 100 masks: mmdet's convention.
 
     Args:
-        model: A backbone, a host's model or any other module that takes an image, on any device;
-            is not changed.
+        model: A module that takes an image, on any device, or a host's model; is not changed.
         input_shape: Of one image, (channels, height, width).
-
-    Returns:
-        Parameters, all multiply-accumulates, and those of convolutions and linear layers.
 
     Raises:
         ValueError: If the shape is not three positive numbers, or if the network does not run on

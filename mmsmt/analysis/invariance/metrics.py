@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mmsmt.analysis.invariance.variants import Protocol, Variant
 from mmsmt.hosts.images import to_batch
-from mmsmt.hosts.model import logits_of
+from mmsmt.hosts.model import evaluation_mode, logits_of
 
 Normalise = Callable[[Sequence[Image.Image]], Tensor]
 TOP = 5
@@ -20,28 +20,22 @@ def predict(
     model: nn.Module, views: Sequence[Image.Image], normalise: Normalise, batch_size: int
 ) -> Tensor:
     """Logits (N, classes) of a classifier for images of one size, in evaluation mode."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            batches = [views[i : i + batch_size] for i in range(0, len(views), batch_size)]
-            return torch.cat([logits_of(model, normalise(b)).float().cpu() for b in batches])
-    finally:
-        model.train(training)
+    batches = [views[i : i + batch_size] for i in range(0, len(views), batch_size)]
+    with evaluation_mode(model), torch.inference_mode():
+        return torch.cat([logits_of(model, normalise(b)).float().cpu() for b in batches])
 
 
 def compare_logits(logits: Tensor, reference: Tensor, labels: Tensor | None) -> dict[str, float]:
-    """What became of a classifier's answers.
+    """Compare logits (N, K) for changed images with those for the reference views.
 
     Args:
-        logits: For the changed images, (N, K).
-        reference: For the reference views, (N, K).
-        labels: Classes, (N,); None where there are none that the classifier could know.
+        logits: For the changed images.
+        reference: For the reference views.
+        labels: Classes, (N,); None where the classifier cannot know them.
 
     Returns:
         `consistency`, the share of images whose first class is that of the reference; `loss`, the
-        cross-entropy against the softmax of the reference; with labels `top1` and, from five
-        classes on, `top5`, shares of images.
+        cross-entropy against its softmax; with labels `top1` and, from five classes on, `top5`.
     """
     results = {
         'consistency': (logits.argmax(1) == reference.argmax(1)).float().mean().item(),
@@ -67,14 +61,14 @@ def measure_invariance(
     """Measure a classifier on changed images.
 
     Args:
-        model: Gives logits (B, classes) for normalised images, as a host's classifier or as
-            a plain module; runs in evaluation mode.
+        model: Gives logits (B, classes); a host's classifier or a plain module. Runs in evaluation
+            mode.
         images: RGB, of any size.
         labels: Class of each image; None for none.
         variants: Of `make_variants`.
         protocol: That of the variants.
-        normalise: From images to a batch on the model's device; by default ImageNet's mean and
-            standard deviation, on the CPU.
+        normalise: From images to a batch on the model's device; by default with ImageNet's mean
+            and standard deviation, on the CPU.
         batch_size: Images that are run at once.
 
     Returns:
@@ -100,7 +94,6 @@ def measure_invariance(
     for variant in variants:
         views = [variant.apply(image, index) for index, image in enumerate(images)]
         logits = predict(model, views, normalise, batch_size)
-        found = compare_logits(logits, reference, truth)
         named = dict(kind=variant.kind, label=variant.label, strength=variant.strength)
-        rows.append({**named, **found})
+        rows.append({**named, **compare_logits(logits, reference, truth)})
     return rows

@@ -1,24 +1,24 @@
-"""Images shifted, turned and scaled, as the study of the unified models does it, or mended.
+"""Images shifted, turned and scaled, as the study of the unified models does it, or corrected.
 
 "Demystify Transformers & Convolutions in Modern Image Deep Networks",
-https://arxiv.org/abs/2211.05781, and what its released code does. Every image is compared with
-its reference: short side resized (bicubic) to 256, centre 224 x 224 cut out.
+https://arxiv.org/abs/2211.05781, and its released code. Every image is compared with its
+reference: short side resized (bicubic) to 256, centre 224 x 224 cut out.
 
 `form='released'` has the quirks of that code:
 
 * A shifted crop is cut at the image's border, and what is missing is added as black in equal
   parts on both sides, so half of a shift beyond the border is undone.
 * One of the eight directions is never drawn.
-* The crop without a shift may lie one pixel beside the reference, which rounds otherwise.
+* The crop without a shift may lie one pixel off the reference, which rounds otherwise.
 * Rotations after the crop are labelled like those before it.
 * The ratio of the reference is not in the list of scales.
 
-`form='mended'` keeps the definitions and has none of these: shifts are what they say, black where
-the image ends, in all eight directions; at strength 0, at angle 0 and at the ratio of the
-reference, which is in the list, a variant is the reference, pixel by pixel.
+`form='mended'` has none of these: at strength 0, at angle 0 and at the ratio of the reference a
+variant is the reference, pixel by pixel.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -38,26 +38,12 @@ DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -
 
 
 class Protocol(NamedTuple):
-    """How variants are made.
+    """How variants are made."""
 
-    Args:
-        crop: Side of what the network sees, in pixels.
-        resize: Side to which the short side of an image is resized, in pixels.
-        form: `released` or `mended`.
-        seed: Of the directions.
-    """
-
-    crop: int = CROP
-    resize: int = RESIZE
-    form: str = 'released'
-    seed: int = 0
-
-    def check(self) -> None:
-        """Refuse what no variants can be made of, by a ValueError."""
-        if self.form not in FORMS:
-            raise ValueError(f'unknown form {self.form!r}; known: {", ".join(FORMS)}')
-        if not 1 <= self.crop <= self.resize:
-            raise ValueError(f'crop must be in 1 to resize, got {self.crop} of {self.resize}')
+    crop: int = CROP  # side of what the network sees, in pixels
+    resize: int = RESIZE  # to which the short side of an image is resized
+    form: str = 'released'  # or `mended`
+    seed: int = 0  # of the directions
 
     def reference(self, image: Image.Image) -> Image.Image:
         """The view with which variants are compared, crop x crop."""
@@ -65,47 +51,16 @@ class Protocol(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """One way to change images.
+    """One way to change images."""
 
-    Args:
-        kind: Key of `KINDS`.
-        label: As results are labelled; two kinds have one label in the released form.
-        strength: Pixels, degrees or ratio.
-        apply: From an image and its index to what the network sees, crop x crop.
-    """
-
-    kind: str
-    label: str
-    strength: float
-    apply: Callable[[Image.Image, int], Image.Image]
+    kind: str  # key of `KINDS`
+    label: str  # of results; two kinds have one label in the released form
+    strength: float  # pixels, degrees or ratio
+    apply: Callable[[Image.Image, int], Image.Image]  # of an image and its index
 
 
 def _resized(image: Image.Image, side: int) -> Image.Image:
     return TF.resize(image, [side], TF.InterpolationMode.BICUBIC)
-
-
-def _turned(image: Image.Image, angle: float) -> Image.Image:
-    return TF.rotate(image, angle, TF.InterpolationMode.BICUBIC)
-
-
-def _split_shift(image: Image.Image, crop: int, rows: int, columns: int) -> Image.Image:
-    """Cut at the border and add what is missing in halves, the odd pixel right or bottom."""
-    sides = (image.width, image.height)
-    starts = [side // 2 + by - crop // 2 for side, by in zip(sides, (columns, rows), strict=True)]
-    box = [max(start, 0) for start in starts]
-    box += [min(start + crop, side) for start, side in zip(starts, sides, strict=True)]
-    missing = [crop - (box[2 + axis] - box[axis]) for axis in range(2)]
-    before = [gap // 2 for gap in missing]
-    after = [gap - part for gap, part in zip(missing, before, strict=True)]
-    return TF.pad(image.crop((box[0], box[1], box[2], box[3])), [*before, *after])
-
-
-def _true_shift(image: Image.Image, crop: int, rows: int, columns: int) -> Image.Image:
-    """Move the crop from where the reference lies; black beyond the border."""
-    # As torchvision's center_crop rounds.
-    left = round((image.width - crop) / 2) + columns
-    top = round((image.height - crop) / 2) + rows
-    return image.crop((left, top, left + crop, top + crop))
 
 
 def draw_direction(strength: float, index: int, protocol: Protocol) -> tuple[int, int]:
@@ -115,34 +70,37 @@ def draw_direction(strength: float, index: int, protocol: Protocol) -> tuple[int
     return DIRECTIONS[rng.integers(choices)]
 
 
-def _translation(strength: float, protocol: Protocol) -> Callable[[Image.Image, int], Image.Image]:
-    shift = _split_shift if protocol.form == 'released' else _true_shift
-
-    def apply(image: Image.Image, index: int) -> Image.Image:
-        rows, columns = draw_direction(strength, index, protocol)
-        by = int(strength)
-        return shift(_resized(image, protocol.resize), protocol.crop, rows * by, columns * by)
-
-    return apply
-
-
-def _pre_rotation(strength: float, protocol: Protocol) -> Callable[[Image.Image, int], Image.Image]:
-    size = [protocol.crop, protocol.crop]
-    return lambda image, _: TF.center_crop(
-        _turned(_resized(image, protocol.resize), strength), size
-    )
-
-
-def _post_rotation(
-    strength: float, protocol: Protocol
-) -> Callable[[Image.Image, int], Image.Image]:
-    return lambda image, _: _turned(protocol.reference(image), strength)
+def _translation(
+    strength: float, protocol: Protocol, image: Image.Image, index: int
+) -> Image.Image:
+    rows, columns = (int(strength) * by for by in draw_direction(strength, index, protocol))
+    image, crop = _resized(image, protocol.resize), protocol.crop
+    if protocol.form == 'mended':  # from where the reference lies, as torchvision rounds
+        left, top = (round((side - crop) / 2) for side in image.size)
+        left, top = left + columns, top + rows
+        return image.crop((left, top, left + crop, top + crop))
+    left, top = image.width // 2 + columns - crop // 2, image.height // 2 + rows - crop // 2
+    right, bottom = min(left + crop, image.width), min(top + crop, image.height)
+    cut = image.crop((max(left, 0), max(top, 0), right, bottom))
+    # Half of what is missing on each side, the odd pixel right or bottom.
+    across, down = crop - cut.width, crop - cut.height
+    return TF.pad(cut, [across // 2, down // 2, across - across // 2, down - down // 2])
 
 
-def _scale(strength: float, protocol: Protocol) -> Callable[[Image.Image, int], Image.Image]:
+def _pre_rotation(strength: float, protocol: Protocol, image: Image.Image, _: int) -> Image.Image:
+    resized = _resized(image, protocol.resize)
+    turned = TF.rotate(resized, strength, TF.InterpolationMode.BICUBIC)
+    return TF.center_crop(turned, [protocol.crop, protocol.crop])
+
+
+def _post_rotation(strength: float, protocol: Protocol, image: Image.Image, _: int) -> Image.Image:
+    return TF.rotate(protocol.reference(image), strength, TF.InterpolationMode.BICUBIC)
+
+
+def _scale(strength: float, protocol: Protocol, image: Image.Image, _: int) -> Image.Image:
     own = strength == protocol.crop / protocol.resize
     side = protocol.resize if own else int(protocol.crop / strength)
-    return lambda image, _: central_view(image, protocol.crop, side)
+    return central_view(image, protocol.crop, side)
 
 
 def _shifts(protocol: Protocol) -> Sequence[float]:
@@ -155,7 +113,7 @@ def _ratios(protocol: Protocol) -> Sequence[float]:
     return tuple(sorted({*RATIOS, *own}))
 
 
-KINDS = {
+KINDS: dict[str, tuple[Callable[..., Image.Image], Callable[[Protocol], Sequence[float]]]] = {
     'translation': (_translation, _shifts),
     'pre_rotation': (_pre_rotation, lambda _: ANGLES),
     'post_rotation': (_post_rotation, lambda _: ANGLES),
@@ -166,29 +124,30 @@ KINDS = {
 def make_variants(
     kinds: Sequence[str] = tuple(KINDS), protocol: Protocol | None = None
 ) -> list[Variant]:
-    """All strengths of some kinds of change.
+    """All strengths of some kinds of change, by kind, then strength.
 
     Args:
         kinds: Of `translation`, `pre_rotation`, `post_rotation`, `scale`.
         protocol: Sizes, form and seed; by default those of the released code. At another crop
             shifts are scaled with it and rounded to pixels; angles and ratios stay.
 
-    Returns:
-        Variants by kind, then strength.
-
     Raises:
         ValueError: If a kind or the form is unknown, or if the crop is larger than the image.
     """
     protocol = protocol or Protocol()
-    protocol.check()
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
-        raise ValueError(f'unknown kind {unknown[0]!r}; known: {", ".join(KINDS)}')
+    for what, names, known in (('kind', kinds, KINDS), ('form', [protocol.form], FORMS)):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f'unknown {what} {unknown[0]!r}; known: {", ".join(known)}')
+    if not 1 <= protocol.crop <= protocol.resize:
+        raise ValueError(f'crop must be in 1 to resize, got {protocol.crop} of {protocol.resize}')
     variants = []
     for kind in kinds:
-        make, strengths = KINDS[kind]
+        change, strengths = KINDS[kind]
         mislabelled = kind == 'post_rotation' and protocol.form == 'released'
         label = 'pre_rotation' if mislabelled else kind
-        for strength in strengths(protocol):
-            variants.append(Variant(kind, label, strength, make(strength, protocol)))
+        variants += [
+            Variant(kind, label, strength, partial(change, strength, protocol))
+            for strength in strengths(protocol)
+        ]
     return variants

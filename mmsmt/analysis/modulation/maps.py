@@ -1,32 +1,29 @@
-"""What scale-aware modulation does to an image, and how far its heads reach.
+"""Modulation maps of scale-aware modulation, and how far its heads reach.
 
 A modulation map shows, for each place, the mean absolute value of the modulator's channels: by
 how much the value branch is multiplied there.
 
-How far a head reaches is computed from its weights alone. The energy of a tap is its squared
-weight; the effective area of a kernel is the participation ratio of the energies, their squared
-sum over the sum of their squares: k x k for equal weights, 1 for a single tap. The relative
-receptive field of a head is the mean of that over its channels, as a share of the largest
-kernel's taps in the block. The SMT paper (https://arxiv.org/abs/2307.08579) speaks of a relative
-receptive field too, without saying by what formula; this one is ours.
+How far a head reaches is computed from its weights. The effective area of a kernel is the squared
+sum of its squared weights over the sum of their squares: k x k for equal weights, 1 for a single
+tap. The relative receptive field of a head is the mean of that over its channels, as a share of the
+largest kernel's taps in the block. The SMT paper (https://arxiv.org/abs/2307.08579) uses the term
+without a formula; this one is ours.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from mmsmt.hosts.model import evaluation_mode
 from mmsmt.mixers import ScaleAwareModulation
 
 
 class ModulationMap(NamedTuple):
-    """What one block does to one image.
-
-    Args:
-        stage: From 1.
-        block: Of the stage, from 1.
-        values: Shape (H, W).
-    """
+    """What one block does to one image: `values` (H, W); stages and blocks from 1."""
 
     stage: int
     block: int
@@ -34,14 +31,10 @@ class ModulationMap(NamedTuple):
 
 
 class HeadReach(NamedTuple):
-    """How far one head of a stage reaches; means over the stage's blocks.
+    """How far one head of a stage reaches, mean over the stage's blocks; both from 1.
 
-    Args:
-        stage: From 1.
-        head: From 1.
-        kernel: Side of its kernel.
-        area: Effective area, in taps.
-        relative: The same over the taps of the largest kernel.
+    `kernel` is the side of its kernel, `area` the effective one in taps, `relative` that over the
+    taps of the largest kernel.
     """
 
     stage: int
@@ -70,44 +63,29 @@ def sam_blocks(backbone: nn.Module) -> list[tuple[int, int, ScaleAwareModulation
 
 
 def modulation_maps(backbone: nn.Module, image: Tensor) -> list[ModulationMap]:
-    """Modulation maps of all blocks for one image, in evaluation mode.
-
-    Args:
-        backbone: With blocks of scale-aware modulation.
-        image: Normalised, (1, 3, H, W).
+    """Modulation maps of all blocks for one normalised image (1, 3, H, W), in evaluation mode.
 
     Raises:
-        ValueError: If there is no such block, or more than one image.
+        ValueError: If there is no block of scale-aware modulation, or more than one image.
     """
     if image.ndim != 4 or len(image) != 1:
         raise ValueError(f'expected one image (1, 3, H, W), got {tuple(image.shape)}')
     maps: list[ModulationMap] = []
-    hooks = []
-    for stage, block, mixer in sam_blocks(backbone):
 
-        def keep(module: Any, inputs: Any, _: Any, stage: int = stage, block: int = block) -> None:
-            values = module.modulator(inputs[0]).abs().mean(-1)[0]
-            maps.append(ModulationMap(stage, block, values.cpu()))
+    def keep(stage: int, block: int, mixer: Any, inputs: Any, _: Any) -> None:
+        values = mixer.modulator(inputs[0]).abs().mean(-1)[0]
+        maps.append(ModulationMap(stage, block, values.cpu()))
 
-        hooks.append(mixer.register_forward_hook(keep))
-    training = backbone.training
-    backbone.eval()
-    try:
-        with torch.no_grad():
-            backbone(image)
-    finally:
-        backbone.train(training)
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, evaluation_mode(backbone), torch.no_grad():
+        for stage, block, mixer in sam_blocks(backbone):
+            hook = mixer.register_forward_hook(partial(keep, stage, block))
+            hooks.callback(hook.remove)
+        backbone(image)
     return maps
 
 
 def effective_area(weights: Tensor) -> float:
-    """Effective area of depth-wise kernels, in taps, mean over channels.
-
-    Args:
-        weights: Shape (C, 1, k, k), no kernel all 0.
-    """
+    """Effective area of depth-wise kernels (C, 1, k, k), none all 0: taps, mean over channels."""
     energy = weights.detach().double().square().flatten(1)
     return (energy.sum(1).square() / energy.square().sum(1)).mean().item()
 
@@ -118,16 +96,15 @@ def head_reaches(backbone: nn.Module) -> list[HeadReach]:
     Raises:
         ValueError: If the backbone has no block of scale-aware modulation.
     """
-    areas: dict[tuple[int, int], list[float]] = {}
-    kernels: dict[tuple[int, int], int] = {}
+    heads: dict[tuple[int, int, int], list[float]] = {}
+    largest: dict[int, int] = {}
     for stage, _, mixer in sam_blocks(backbone):
-        for head, conv in enumerate(mixer.head_convs, 1):
-            areas.setdefault((stage, head), []).append(effective_area(conv.weight))  # type: ignore[arg-type]
-            kernels[stage, head] = conv.kernel_size[0]  # type: ignore[index, assignment]
-    largest = {stage: max(k for (s, _), k in kernels.items() if s == stage) for stage, _ in kernels}
+        for head, conv in enumerate(cast(Iterable[nn.Conv2d], mixer.head_convs), 1):
+            kernel = conv.kernel_size[0]
+            heads.setdefault((stage, head, kernel), []).append(effective_area(conv.weight))
+            largest[stage] = max(kernel, largest.get(stage, 0))
     reaches = []
-    for (stage, head), found in areas.items():
-        area = sum(found) / len(found)
-        kernel = kernels[stage, head]
+    for (stage, head, kernel), areas in heads.items():
+        area = sum(areas) / len(areas)
         reaches.append(HeadReach(stage, head, kernel, area, area / largest[stage] ** 2))
     return reaches

@@ -1,13 +1,12 @@
 """Effective receptive field: how much every pixel of an image moves a unit of a map.
 
-The unit is the centre of a stage's map. Its channels are added up, the gradient of the sum with
-respect to the image is taken, its absolute values are added over the image's channels, and the
-result is averaged over images: W. Luo et al., https://arxiv.org/abs/1701.04128.
+The unit is the centre of a stage's map. Its channels are added up, and absolute values of the
+gradient with respect to the image are added over its channels and averaged over images: W. Luo et
+al., https://arxiv.org/abs/1701.04128.
 
-Channels are added after negative ones were set to zero, as RepLKNet does
-(https://arxiv.org/abs/2203.06717, `erf/visualize_erf.py` of its code). The plain sum would say
-nothing of networks whose maps end in a LayerNorm, SMT, Swin and ConvNeXt among them: all channels
-of a normalised pixel add up to a constant, whose gradient is rounding.
+Negative channels are set to zero first, as RepLKNet does (https://arxiv.org/abs/2203.06717). In
+maps that end in a LayerNorm (SMT, Swin, ConvNeXt) all channels of a pixel add up to a constant,
+whose gradient is rounding.
 """
 
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmsmt.hosts.model import maps_of
+from mmsmt.hosts.model import evaluation_mode, maps_of
 
 # Thresholds of RepLKNet's table 10.
 SHARES = (0.2, 0.3, 0.5, 0.99)
@@ -40,16 +39,11 @@ def receptive_fields(
     """
     if images.ndim != 4 or not len(images):
         raise ValueError(f'images must be (N, 3, H, W), at least one, got {tuple(images.shape)}')
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
     sums: list[Tensor] = []
-    try:
+    with evaluation_mode(model):
         for batch in images.split(batch_size):
             fields = _add_fields(model, batch.detach().clone().requires_grad_(True), rectified)
             sums = [a + b for a, b in zip(sums, fields, strict=True)] if sums else fields
-    finally:
-        for module, mode in training:
-            module.training = mode
     return [field / len(images) for field in sums]
 
 
@@ -69,19 +63,9 @@ def _add_fields(model: nn.Module, images: Tensor, rectified: bool) -> list[Tenso
 def effective_receptive_field(
     model: nn.Module, images: Tensor, stage: int = -1, rectified: bool = True
 ) -> Tensor:
-    """Effective receptive field of the centre of one map; see `receptive_fields`.
-
-    Args:
-        model: A backbone, or a model that has one.
-        images: Normalised, of shape (N, 3, H, W).
-        stage: Which of the backbone's maps.
-        rectified: Set negative channels to zero before they are added up.
-
-    Returns:
-        Shape (H, W), float64.
+    """Effective receptive field (H, W) of one map: `receptive_fields(...)[stage]`.
 
     Raises:
-        ValueError: As `receptive_fields`.
         IndexError: If the backbone gives no such map.
     """
     return receptive_fields(model, images, rectified)[stage]
@@ -90,22 +74,16 @@ def effective_receptive_field(
 def to_log_scale(field: Tensor) -> Tensor:
     """RepLKNet's matrix of contributions: log10(field + 1), over its maximum.
 
-    It depends on the unit of the field: where all values are far below 1, as gradients of an
-    average often are, it is the field itself, over its maximum.
+    Where all values are far below 1, this is the field itself, over its maximum.
     """
     scaled = torch.log10(field + 1)
     return scaled / scaled.max()
 
 
 def held_shares(field: Tensor) -> Tensor:
-    """How much of a field growing squares around the image's centre hold.
+    """How much of a field (H, W), no value below 0, squares around the image's centre hold.
 
-    Args:
-        field: Shape (H, W), no value below 0, not all 0.
-
-    Returns:
-        Entry r is the share in the rows H // 2 - r to H // 2 + r and the columns likewise, cut at
-        the image; the last is 1.
+    Entry r is the share in rows H // 2 - r to H // 2 + r and likewise columns; the last is 1.
 
     Raises:
         ValueError: If the field is nowhere above 0: no gradient reaches the image.
@@ -113,14 +91,11 @@ def held_shares(field: Tensor) -> Tensor:
     total = field.sum()
     if not total > 0:
         raise ValueError('the receptive field is empty: no gradient reaches the image')
-    row, column = (side // 2 for side in field.shape)
-    reach = max(row, column) + 1
-    return torch.stack(
-        [
-            field[max(row - r, 0) : row + r + 1, max(column - r, 0) : column + r + 1].sum() / total
-            for r in range(reach)
-        ]
-    )
+    y, x = (side // 2 for side in field.shape)
+    squares = [
+        field[max(y - r, 0) : y + r + 1, max(x - r, 0) : x + r + 1] for r in range(max(y, x) + 1)
+    ]
+    return torch.stack([square.sum() / total for square in squares])
 
 
 def square_area(radius: int, size: tuple[int, int]) -> float:
@@ -130,18 +105,13 @@ def square_area(radius: int, size: tuple[int, int]) -> float:
 
 
 def area_ratios(field: Tensor, shares: Sequence[float] = SHARES) -> dict[float, float]:
-    """The smallest square around the image's centre that holds a share of a field.
+    """The smallest square around the image's centre that holds a share of a field (H, W).
 
-    RepLKNet's measure, https://arxiv.org/abs/2203.06717, appendix on receptive fields. Its code
-    takes the logarithm first: pass `to_log_scale(field)` for that. It also starts at three
-    pixels; here a square may be one pixel, and one of the whole image exists.
-
-    Args:
-        field: Shape (H, W), no value below 0.
-        shares: In (0, 1].
+    RepLKNet's measure, whose code takes the logarithm first: pass `to_log_scale(field)` for that.
+    It also starts at three pixels; here a square may be one pixel, or the whole image.
 
     Returns:
-        Share to the area of its square, as a share of the image.
+        Each share, in (0, 1], to the area of its square, as a share of the image.
 
     Raises:
         ValueError: If a share is out of range, or if the field is empty.

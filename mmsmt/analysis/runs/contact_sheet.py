@@ -1,4 +1,4 @@
-"""One picture out of many."""
+"""Contact sheet: one picture out of many."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def contact_sheet(
     Raises:
         ValueError: If a row has no pictures.
     """
-    strips = []
+    sheet = Image.new('RGB', (width, 0))
     for caption, files in rows:
         if not files:
             raise ValueError(f'no pictures for {caption!r}')
@@ -30,20 +30,15 @@ def contact_sheet(
         pictures = []
         for file in files:
             with Image.open(file) as source:
-                height = round(source.height * cell / source.width)
-                pictures.append(
-                    source.convert('RGB').resize((cell, height), Image.Resampling.LANCZOS)
-                )
+                size = (cell, round(source.height * cell / source.width))
+                pictures.append(source.convert('RGB').resize(size, Image.Resampling.LANCZOS))
+        top = sheet.height
         tallest = max(picture.height for picture in pictures)
-        strip = Image.new('RGB', (width, tallest + CAPTION + MARGIN), 'white')
-        ImageDraw.Draw(strip).text((MARGIN, 3), caption, fill='black')
+        # Beyond its border a crop is black: the new row is painted white.
+        sheet = sheet.crop((0, 0, width, top + tallest + CAPTION + MARGIN))
+        sheet.paste('white', (0, top, *sheet.size))
+        ImageDraw.Draw(sheet).text((MARGIN, top + 3), caption, fill='black')
         for i, picture in enumerate(pictures):
-            strip.paste(picture, (MARGIN + i * (cell + MARGIN), CAPTION))
-        strips.append(strip)
-    sheet = Image.new('RGB', (width, sum(strip.height for strip in strips)), 'white')
-    top = 0
-    for strip in strips:
-        sheet.paste(strip, (0, top))
-        top += strip.height
+            sheet.paste(picture, (MARGIN + i * (cell + MARGIN), top + CAPTION))
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     sheet.save(out)

@@ -5,26 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+from mmsmt.analysis.common.figures import save_figure, subplots
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
-
-# What a host logs per validation, best first; the curve shows those that are there.
+# What a host logs per validation, best first; the curve shows the first that is there.
 VAL_METRICS = ('accuracy/top1', 'coco/bbox_mAP', 'coco/segm_mAP', 'mIoU')
 
 
 def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
-    """Read the scalars of all runs in a work dir, oldest run first.
+    """Read the scalars of all runs in a work dir, ordered by step.
 
-    A resumed training writes a new file; where two give the same training step, the
-    later one counts.
+    A resumed training writes a new file; where two give the same training step, the later counts.
 
     Args:
         work_dir: Folder that holds `<timestamp>/vis_data/scalars.json`.
-
-    Returns:
-        Logged records, each with `step`; ordered by step.
 
     Raises:
         FileNotFoundError: If there is no such file; it names the folder.
@@ -35,10 +28,9 @@ def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
     records = {}
     for file in files:
         for line in file.read_text().splitlines():
-            if not line.endswith('}'):  # the last line of a killed run
-                continue
-            record = json.loads(line)
-            records['loss' in record, record.get('step', 0)] = record
+            if line.endswith('}'):  # the last line of a killed run does not
+                record = json.loads(line)
+                records['loss' in record, record.get('step', 0)] = record
     return [records[key] for key in sorted(records, key=lambda key: (key[1], not key[0]))]
 
 
@@ -47,32 +39,28 @@ def plot_curves(work_dirs: Mapping[str, str | Path], out: str | Path) -> None:
 
     Args:
         work_dirs: Title of a panel to work dir.
-        out: PNG file to write.
+        out: File to write.
 
     Raises:
         FileNotFoundError: If a work dir holds no log.
     """
-    figure, axes = plt.subplots(
-        1, len(work_dirs), figsize=(4.2 * len(work_dirs), 3.2), squeeze=False
-    )
+    figure, axes = subplots(1, len(work_dirs), 4.2 * len(work_dirs), 3.2)
     for axis, (title, work_dir) in zip(axes[0], work_dirs.items(), strict=True):
         records = read_scalars(work_dir)
-        train = [r for r in records if 'loss' in r]
-        last = max((r['step'] for r in train), default=0)
-        axis.plot([r['step'] for r in train], [r['loss'] for r in train], color='tab:blue')
+        train = {r['step']: r['loss'] for r in records if 'loss' in r}
+        validated = [r for r in records if 'loss' not in r]
+        axis.plot(list(train), list(train.values()), color='tab:blue')
         axis.set(title=title, xlabel='iteration', ylabel='training loss', ylim=(0, None))
         axis.grid(alpha=0.3)
         for name in VAL_METRICS:
-            points = [(r['step'], r[name]) for r in records if name in r and 'loss' not in r]
+            points = {r['step']: r[name] for r in validated if name in r}
             if points:
                 # Validation logs count epochs where training logs count iterations.
-                scale = last / points[-1][0] if points[-1][0] and points[-1][0] < last else 1
+                end, last = max(points), max(train, default=0)
+                scale = last / end if 0 < end < last else 1
                 twin = axis.twinx()
-                twin.plot(
-                    [s * scale for s, _ in points], [v for _, v in points], 'o-', color='tab:red'
-                )
+                steps = [step * scale for step in points]
+                twin.plot(steps, list(points.values()), 'o-', color='tab:red')
                 twin.set_ylabel(name, color='tab:red')
                 break
-    figure.tight_layout()
-    figure.savefig(out, dpi=110)
-    plt.close(figure)
+    save_figure(figure, out, dpi=110)

@@ -19,14 +19,10 @@ from mmsmt.mixers.self_guided import split_sizes
 
 
 class BlockMap(NamedTuple):
-    """What one block finds or does, pixel by pixel of its map.
+    """What one block finds or does, pixel by pixel of its map; stages and blocks from 1.
 
-    Args:
-        stage: From 1.
-        block: In its stage, from 1.
-        values: Significance of a hybrid-scale block; of a self-guided one, how many pixels share
-            a token. Shape (B, H, W).
-        runs: Of a self-guided block, the values there are, the hardest first; else empty.
+    `values` (B, H, W) are the significance of a hybrid-scale block; of a self-guided one, how many
+    pixels share a token. `runs` are the values that there are then, the hardest first.
     """
 
     stage: int
@@ -36,18 +32,13 @@ class BlockMap(NamedTuple):
 
 
 class RankMeans(NamedTuple):
-    """Mean ranks, from 0 for the least significant pixels to 1, of two parts of a map.
-
-    Args:
-        inside: Of pixels whose centre lies in a box.
-        outside: Of the others.
-    """
+    """Mean ranks, from 0 for the least significant pixels to 1, inside and outside boxes."""
 
     inside: float
     outside: float
 
 
-def look_at_guidance(backbone: nn.Module, images: Tensor) -> list[BlockMap]:
+def block_maps(backbone: nn.Module, images: Tensor) -> list[BlockMap]:
     """The maps of all blocks that guide or are guided, in the order in which they run.
 
     Args:
@@ -85,12 +76,9 @@ def run_lengths(significance: Tensor, runs: Sequence[int]) -> Tensor:
     """How many pixels share a token with each pixel, itself included.
 
     Args:
-        significance: (B, H, W).
+        significance: (B, H, W), as is the result.
         runs: As `SelfGuidedAttention` has them. The last run of a part may have fewer pixels and
             counts as full.
-
-    Returns:
-        (B, H, W), whole numbers.
     """
     flat = significance.flatten(1)
     parts = torch.tensor(split_sizes(flat.shape[1], len(runs)), device=flat.device)
@@ -100,13 +88,9 @@ def run_lengths(significance: Tensor, runs: Sequence[int]) -> Tensor:
 
 
 def rank_pixels(values: Tensor) -> Tensor:
-    """Ranks of an image's pixels, from 0 to 1; equal ones share their mean rank.
+    """Ranks (B, H, W) of the pixels of each image, from 0 to 1, in float64; their mean is 1/2.
 
-    Args:
-        values: (B, H, W).
-
-    Returns:
-        (B, H, W) in float64; the mean of each image is 1/2 at every size.
+    Equal ones share their mean rank.
     """
     flat = values.flatten(1).cpu().double()
     ranks = torch.from_numpy(rankdata(flat.numpy(), axis=1))
@@ -117,7 +101,7 @@ def rank_inside_outside(values: Tensor, boxes: Tensor, size: tuple[int, int]) ->
     """Compare the significance inside boxes with that outside.
 
     The difference of the two means is the probability that a pixel inside is more significant
-    than one outside, less 1/2.
+    than one outside, less 1/2. A pixel is inside if its centre is.
 
     Args:
         values: Map of one image, (H, W).

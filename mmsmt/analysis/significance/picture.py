@@ -1,7 +1,8 @@
-"""Significance and merging drawn over the image, a sheet an image."""
+"""Pictures of significance and merging, drawn over images."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,41 +10,56 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.patches import Patch
 from PIL import Image
 
-from mmsmt.analysis.runs.curves import plt
-from mmsmt.analysis.significance.maps import BlockMap, rank_pixels
+from mmsmt.analysis.common.figures import save_figure, subplots
+from mmsmt.analysis.significance.maps import BlockMap, block_maps, rank_pixels
+from mmsmt.errors import UsageError
+from mmsmt.hosts.images import open_image
+from mmsmt.hosts.model import backbone_of, load_model
+from mmsmt.hosts.request import Request
 
 COLUMNS = 6
 CELL = 2.1  # inches
 # From pixels that are merged hardest to those that are merged least; two runs take the outer ones.
-MERGED = ('#30437a', '#3aa3a0', '#ffd23f')
+MERGED = {
+    '#30437a': 'significant least, merged hardest',
+    '#3aa3a0': 'between',
+    '#ffd23f': 'significant most, merged least',
+}
 OPACITY = 0.6
 
 
-def draw_guidance(
-    image: Image.Image, maps: Sequence[BlockMap], title: str, out: str | Path, dpi: int = 70
-) -> None:
-    """Draw the maps of one image over it: the image first, then block by block.
+def draw_images(request: Request, files: Sequence[Path], out: Path) -> list[Path]:
+    """Draw `<name>_significance.png` in a folder for each image, and give these files.
 
-    Significance is drawn by rank, for only the order of pixels guides.
-
-    Args:
-        image: What the maps are of.
-        maps: One of a block each, (1, H, W).
-        title: Above the sheet.
-        out: PNG file to write.
-        dpi: Dots an inch.
+    Raises:
+        UsageError: If a file is no image, two have one name, or the model cannot be built or has
+            no hybrid-scale block.
+        CheckpointError: If the checkpoint does not fit, or a picture cannot be written.
     """
-    cells = len(maps) + 1
-    rows = -(-cells // COLUMNS)
-    columns = -(-cells // rows)
+    names = [file.stem for file in files]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f'two images are called {twice[0]}; draw them into two folders')
+    images = [open_image(file) for file in files]
+    loaded = load_model(request)
+    written = [out / f'{name}_significance.png' for name in names]
+    for file, image, path in zip(files, images, written, strict=True):
+        maps = block_maps(backbone_of(loaded.model), loaded.batch([image]))
+        draw_maps(image, maps, f'{file.name}: {request.label}, {loaded.weights}', path)
+    return written
+
+
+def draw_maps(
+    image: Image.Image, maps: Sequence[BlockMap], title: str, out: Path, dpi: int = 70
+) -> None:
+    """Draw an image, then the maps of one image (1, H, W) over it, block by block.
+
+    Significance is drawn by rank, because only the order of pixels guides.
+    """
+    rows = -(-(len(maps) + 1) // COLUMNS)
+    columns = -(-(len(maps) + 1) // rows)
     cell = CELL * image.height / image.width
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(CELL * columns, (cell + 0.35) * rows + 0.75),
-        squeeze=False,
-        layout='constrained',
-    )
+    figure, axes = subplots(rows, columns, CELL * columns, (cell + 0.35) * rows + 0.75)
     for axis in axes.flat:
         axis.axis('off')
     axes.flat[0].imshow(image)
@@ -52,27 +68,25 @@ def draw_guidance(
     for axis, block_map in zip(axes.flat[1:], maps):
         axis.imshow(grey, cmap='gray', vmin=0, vmax=255)
         _draw_map(axis, block_map, image.size)
-    kinds = ('significant least, merged hardest', 'between', 'significant most, merged least')
-    handles = [Patch(color=color, label=kind) for color, kind in zip(MERGED, kinds)]
+    handles = [Patch(color=color, label=kind) for color, kind in MERGED.items()]
     figure.legend(handles=handles, loc='outside lower center', ncols=3, fontsize=8)
     figure.suptitle(title, fontsize=9)
-    figure.savefig(out, dpi=dpi)
-    plt.close(figure)
+    save_figure(figure, out, dpi)
 
 
 def _draw_map(axis: Axes, block_map: BlockMap, size: tuple[int, int]) -> None:
     """Draw a map over the whole area of an image of (width, height), its pixels as squares."""
-    extent = (-0.5, size[0] - 0.5, size[1] - 0.5, -0.5)
-    name = f'stage {block_map.stage}, block {block_map.block}'
-    values = block_map.values[0].cpu().numpy()
-    if block_map.runs:
-        runs = block_map.runs
-        part = np.select([values == run for run in runs], range(len(runs)))
-        colors = ListedColormap([MERGED[0], *MERGED[3 - len(runs) + 1 :]])
-        norm = BoundaryNorm(np.arange(len(runs) + 1) - 0.5, len(runs))
-        axis.imshow(part, cmap=colors, norm=norm, alpha=OPACITY, extent=extent)
-        axis.set_title(f'{name}: {", ".join(map(str, runs))} to 1', fontsize=8)
+    runs, colors = block_map.runs, list(MERGED)
+    scale: dict[str, Any]
+    if runs:
+        values = block_map.values[0].cpu().numpy()
+        drawn = np.select([values == run for run in runs], range(len(runs)))
+        said = f'{", ".join(map(str, runs))} to 1'
+        colormap = ListedColormap([colors[0], *colors[4 - len(runs) :]])
+        scale = dict(cmap=colormap, norm=BoundaryNorm(np.arange(len(runs) + 1) - 0.5, len(runs)))
     else:
-        ranks = rank_pixels(block_map.values)[0].numpy()
-        axis.imshow(ranks, cmap='inferno', vmin=0, vmax=1, alpha=OPACITY, extent=extent)
-        axis.set_title(f'{name}: significance', fontsize=8)
+        drawn, said = rank_pixels(block_map.values)[0].numpy(), 'significance'
+        scale = dict(cmap='inferno', vmin=0, vmax=1)
+    extent = (-0.5, size[0] - 0.5, size[1] - 0.5, -0.5)
+    axis.imshow(drawn, alpha=OPACITY, extent=extent, **scale)
+    axis.set_title(f'stage {block_map.stage}, block {block_map.block}: {said}', fontsize=8)

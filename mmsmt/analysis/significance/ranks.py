@@ -1,42 +1,31 @@
-"""Is what an SG-Former finds significant where the objects are? Ranks inside and outside boxes."""
+"""Ranks of significance inside and outside boxes: does an SG-Former look at the objects?"""
 
 import json
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mmsmt.analysis.significance.maps import RankMeans, look_at_guidance, rank_inside_outside
+from mmsmt.analysis.common.reports import Row, markdown_table, write_json
+from mmsmt.analysis.significance.maps import RankMeans, block_maps, rank_inside_outside
 from mmsmt.errors import UsageError
-from mmsmt.hosts.images import open_image, subject_batch
-from mmsmt.hosts.model import backbone_of, load_subject
+from mmsmt.hosts.images import open_image
+from mmsmt.hosts.model import backbone_of, load_model
 from mmsmt.hosts.request import Request
 
 
 class BoxedImage(NamedTuple):
-    """An image file and what is on it.
-
-    Args:
-        file: Path.
-        boxes: Left, top, right and bottom in pixels, (N, 4).
-    """
+    """An image file and its boxes: left, top, right and bottom in pixels, (N, 4)."""
 
     file: Path
     boxes: Tensor
 
 
 def read_boxes(annotations: Path, folder: Path, limit: int | None = None) -> list[BoxedImage]:
-    """Read a COCO annotation file.
-
-    Args:
-        annotations: JSON file.
-        folder: Of the images under the names in that file.
-        limit: Take the first images only.
-
-    Returns:
-        The images that have boxes, in the file's order.
+    """Read the images that have boxes from a COCO annotation file, in its order.
 
     Raises:
         UsageError: If the file cannot be read or has no box, or if the folder is missing.
@@ -47,10 +36,8 @@ def read_boxes(annotations: Path, folder: Path, limit: int | None = None) -> lis
         content = json.loads(annotations.read_text())
         boxes: dict[int, list[list[float]]] = {}
         for annotation in content['annotations']:
-            left, top, width, height = annotation['bbox']
-            boxes.setdefault(annotation['image_id'], []).append(
-                [left, top, left + width, top + height]
-            )
+            x, y, width, height = annotation['bbox']
+            boxes.setdefault(annotation['image_id'], []).append([x, y, x + width, y + height])
         images = [
             BoxedImage(folder / image['file_name'], torch.tensor(boxes[image['id']]))
             for image in content['images']
@@ -64,49 +51,63 @@ def read_boxes(annotations: Path, folder: Path, limit: int | None = None) -> lis
     return images[:limit]
 
 
-def study_significance(request: Request, images: Sequence[BoxedImage]) -> list[dict[str, Any]]:
-    """Mean ranks of significance inside and outside the boxes, stage by stage.
+def rank_models(
+    requests: Sequence[Request],
+    annotations: Path,
+    folder: Path,
+    out: Path,
+    limit: int | None = None,
+) -> list[Row]:
+    """Mean ranks of significance inside and outside boxes, for each model and stage.
 
     Every image counts alike, and in it every hybrid-scale block of a stage; an image takes no part
     in a stage in which all pixels are inside the boxes, or none.
 
     Args:
-        request: The network.
-        images: At their own sizes.
+        requests: The models.
+        annotations: COCO file.
+        folder: Of its images, which are taken at their own sizes.
+        out: Folder; `significance.json` in it gets the rows.
+        limit: Take the first images only, at least one.
 
     Returns:
-        A row a stage: `model`, `weights`, `stage`, `inside`, `outside`, `higher_inside` (the
-        share of images whose mean is higher inside) and `images`, how many took part.
+        Rows of `model`, `weights`, `stage`, `inside`, `outside`, `higher_inside` (the share of
+        images whose mean is higher inside) and `images`, how many took part.
 
     Raises:
-        UsageError: If the network has no hybrid-scale block or a file is no image.
-        CheckpointError: If the checkpoint does not fit.
+        UsageError: If boxes or an image cannot be read, or a model has no hybrid-scale block.
+        CheckpointError: If a checkpoint does not fit, or the rows cannot be written.
     """
-    subject = load_subject(request)
+    if limit is not None and limit < 1:
+        raise UsageError(f'--limit must be positive, got {limit}')
+    images = read_boxes(annotations, folder, limit)
+    rows = [row for request in requests for row in _rank_stages(request, images)]
+    write_json(out / 'significance.json', rows)
+    return rows
+
+
+def _rank_stages(request: Request, images: Sequence[BoxedImage]) -> list[Row]:
+    loaded = load_model(request)
     ranks: dict[int, list[RankMeans]] = {}
     for boxed in images:
         image = open_image(boxed.file)
-        found: dict[int, list[RankMeans]] = {}
-        for block_map in look_at_guidance(
-            backbone_of(subject.model), subject_batch(subject, [image])
-        ):
-            if not block_map.runs:
-                size = (image.height, image.width)
-                means = rank_inside_outside(block_map.values[0], boxed.boxes, size)
-                found.setdefault(block_map.stage, []).extend([means] if means else [])
-        for stage, means_of_blocks in found.items():
-            of_stage = ranks.setdefault(stage, [])
-            of_stage.extend([_mean(means_of_blocks)] if means_of_blocks else [])
+        size = (image.height, image.width)
+        maps = block_maps(backbone_of(loaded.model), loaded.batch([image]))
+        guides = [block_map for block_map in maps if not block_map.runs]
+        for stage, blocks in groupby(guides, lambda guide: guide.stage):
+            means = [rank_inside_outside(block.values[0], boxed.boxes, size) for block in blocks]
+            told = [mean for mean in means if mean]
+            ranks.setdefault(stage, []).extend([_mean(told)] if told else [])
     return [
         {
-            'model': subject.label,
-            'weights': subject.weights,
+            'model': loaded.label,
+            'weights': loaded.weights,
             'stage': stage,
-            **(_mean(of_stage)._asdict() if of_stage else {'inside': None, 'outside': None}),
-            'higher_inside': sum(m.inside > m.outside for m in of_stage) / max(len(of_stage), 1),
-            'images': len(of_stage),
+            **(_mean(found)._asdict() if found else {'inside': None, 'outside': None}),
+            'higher_inside': sum(m.inside > m.outside for m in found) / max(len(found), 1),
+            'images': len(found),
         }
-        for stage, of_stage in ranks.items()
+        for stage, found in ranks.items()
     ]
 
 
@@ -114,17 +115,13 @@ def _mean(means: Sequence[RankMeans]) -> RankMeans:
     return RankMeans(*torch.tensor(means, dtype=torch.float64).mean(0).tolist())
 
 
-def tabulate_ranks(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of `study_significance` as a Markdown table."""
-    lines = [
-        '| model | stage | inside | outside | images with more inside |',
-        '|---|---|---|---|---|',
-    ]
+def tabulate_ranks(rows: Sequence[Row]) -> str:
+    """The rows of `rank_models` as a Markdown table."""
+    table = [['model', 'stage', 'inside', 'outside', 'images with more inside']]
     for row in rows:
+        cells = ['-', '-', '0 images']
         if row['images']:
-            means = f'{row["inside"]:.3f} | {row["outside"]:.3f}'
-            more = f'{row["higher_inside"]:.0%} of {row["images"]}'
-        else:
-            means, more = '- | -', '0 images'
-        lines.append(f'| {row["model"]} | {row["stage"]} | {means} | {more} |')
-    return '\n'.join(lines)
+            cells = [f'{row[side]:.3f}' for side in ('inside', 'outside')]
+            cells.append(f'{row["higher_inside"]:.0%} of {row["images"]}')
+        table.append([row['model'], row['stage'], *cells])
+    return markdown_table(table)

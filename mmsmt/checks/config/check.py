@@ -1,6 +1,8 @@
-"""All checks of a config, and of the configs in folders."""
+"""All checks of a config, of the configs in folders, and of one that is about to be run."""
 
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,22 +11,23 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from mmsmt.checks.config.arguments import check_arguments
 from mmsmt.checks.config.build import build_part
 from mmsmt.checks.config.channels import check_channels
 from mmsmt.checks.config.classes import check_classes
 from mmsmt.checks.config.findings import Finding
 from mmsmt.checks.config.inheritance import count_levels, read_config
-from mmsmt.checks.config.learning_rate import check_rate
+from mmsmt.checks.config.learning_rate import KEY, check_rate
 from mmsmt.checks.config.weights import check_weights
+from mmsmt.errors import UsageError
 from mmsmt.paths import carried
 
-# This project's own recipes: at most three levels of inheritance, batches of eight processes,
-# of one on the digits.
 OWN_CONFIGS = carried('configs')
-OWN_LEVELS = 3
-OWN_PROCESSES = 8
-_DIGITS = OWN_CONFIGS / 'digits'
+# Where launchers tell the number of processes and the number of this one, before these connect.
+_VARIABLES = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
+_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
 def find_configs(paths: Iterable[Path]) -> list[Path]:
@@ -37,12 +40,13 @@ def find_configs(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f'{path}: no such file or folder')
-        inside = [
-            p for p in sorted(path.rglob('*.py')) if '_base_' not in p.relative_to(path).parts
-        ]
-        if path.is_dir() and not inside:
+        inside = [path]
+        if path.is_dir():
+            files = sorted(path.rglob('*.py'))
+            inside = [p for p in files if '_base_' not in p.relative_to(path).parts]
+        if not inside:
             raise FileNotFoundError(f'{path}: no config (*.py) inside')
-        found += inside if path.is_dir() else [path]
+        found += inside
     return list(dict.fromkeys(found))
 
 
@@ -52,7 +56,7 @@ def check_config(
     """Find what is wrong in a config without building its data.
 
     Args:
-        path: A config of a run.
+        path: A training config.
         processes: Number of processes that train; for this project's own configs 8, on the
             digits 1, otherwise not known.
         max_levels: Levels of inheritance allowed, installed packages not counted; for this
@@ -63,8 +67,8 @@ def check_config(
     """
     file = path.resolve()
     if file.is_relative_to(OWN_CONFIGS):
-        processes = processes or (1 if file.is_relative_to(_DIGITS) else OWN_PROCESSES)
-        max_levels = max_levels or OWN_LEVELS
+        processes = processes or (1 if file.is_relative_to(OWN_CONFIGS / 'digits') else 8)
+        max_levels = max_levels or 3
     with _quiet():
         config, findings = read_config(path)
         if config is None:
@@ -75,53 +79,57 @@ def check_config(
         if not isinstance(config.get('model'), dict):
             right = 'define one, or move the file to a folder `_base_`'
             return [*findings, Finding('model', 'is no dictionary of a model', right)]
-        return findings + _unique(_check_parts(config, processes))
+        return findings + _check_parts(config, processes)
 
 
-def check_before_run(config: Any, processes: int) -> list[Finding]:
-    """Find what is wrong in a config that is about to be run, its weights left alone.
+def require_valid(cfg: Config) -> None:
+    """Stop a training whose config is wrong; warn where its rate is for another batch.
 
     Args:
-        config: After all options; is not changed.
-        processes: Number of processes that train.
+        cfg: Config of a training, all options applied, `launcher` among them; is not changed.
+            Its weights are left alone.
 
-    Returns:
-        The findings.
+    Raises:
+        UsageError: If anything but the batch is wrong: names the key and what is right.
     """
+    processes = int(os.environ.get(_VARIABLES.get(cfg.launcher, ''), 1))
     with _quiet():
-        return _unique(_check_parts(deepcopy(config), processes, weights=False))
+        findings = [f for f in _check_parts(deepcopy(cfg), processes, weights=False) if not f.note]
+    faults = [str(f) for f in findings if f.key != KEY]
+    if faults:
+        more = f' (and {len(faults) - 1} more: mmsmt check config)' if len(faults) > 1 else ''
+        raise UsageError(f'{faults[0]}{more}; --no-check trains nevertheless')
+    scaling = cfg.get('auto_scale_lr') or {}
+    first = not any(int(os.environ.get(name, 0)) for name in _RANKS)  # it speaks for all
+    if scaling.get('base_batch_size') and not scaling.get('enable') and first:
+        for finding in findings:
+            print(f'warning: {finding}; --auto-scale-lr does that', file=sys.stderr)
 
 
-def _check_parts(config: Any, processes: int | None, weights: bool = True) -> Iterator[Finding]:
+def _check_parts(config: Any, processes: int | None, weights: bool = True) -> list[Finding]:
     scope = config.get('default_scope') or 'mmengine'
     try:
         import_module(f'{scope}.registry')
     except (ImportError, AssertionError) as error:  # hosts assert the version of mmcv
-        yield Finding('default_scope', f'{scope} cannot be used: {error}', f'install {scope}')
-        return
-    model, refused = build_part(config, 'model', scope, corrections=0)
-    yield from check_arguments(config, scope, built=model is not None)
-    if model is None:
+        return [Finding('default_scope', f'{scope} cannot be used: {error}', f'install {scope}')]
+    model, refused = build_part(config, 'model', scope)
+    findings = list(check_arguments(config, scope, built=model is not None))
+    if model is None:  # what resembled a right name is corrected now
         model, refused = build_part(config, 'model', scope)
-    backbone, neck = (_part(config, model, name, scope) for name in ('backbone', 'neck'))
-    yield from check_channels(config.model, backbone, neck)
-    yield from refused
-    yield from check_classes(config, scope)
-    yield from check_rate(config, processes)
+    backbone, neck = (
+        build_part(config, f'model.{name}', scope)[0]
+        if model is None and config.model.get(name)
+        else getattr(model, name, None)
+        for name in ('backbone', 'neck')
+    )
+    findings += check_channels(config.model, backbone, neck)
+    findings += refused
+    findings += check_classes(config, scope)
+    findings += check_rate(config, processes)
     if weights:
-        yield from check_weights(config, model, backbone)
-
-
-def _part(config: Any, model: Any, name: str, scope: str) -> Any:
-    """A part of the built model; built alone where the whole cannot be."""
-    if model is not None or not config.model.get(name):
-        return getattr(model, name, None)
-    return build_part(config, name, scope)[0]
-
-
-def _unique(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding for a key: what the first check says is more exact than what follows from it."""
-    return list({f.key: f for f in reversed(list(findings))}.values())[::-1]
+        findings += check_weights(config, model, backbone)
+    # What the first check says of a key is more exact than what follows from it.
+    return list({f.key: f for f in reversed(findings)}.values())[::-1]
 
 
 @contextmanager

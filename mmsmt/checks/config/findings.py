@@ -1,6 +1,8 @@
-"""What a check found, and the nearest right name for a wrong one."""
+"""Finding of a check, and the entries of a config by their keys."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -11,7 +13,7 @@ class Finding:
         key: Where: `model.neck.in_channels`, `param_scheduler[0]`, `_base_`.
         wrong: What is wrong there.
         right: What would be right.
-        note: Worth knowing, but no fault.
+        note: Worth knowing, but not an error.
     """
 
     key: str
@@ -21,3 +23,15 @@ class Finding:
 
     def __str__(self) -> str:
         return ' '.join(f'{self.key}: {self.wrong}; {self.right}'.split())
+
+
+def entries(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Everything inside a part of a config, with keys as users write them: `model.neck[0].type`."""
+    if isinstance(value, dict):
+        inside = [(f'{key}.{name}', inner) for name, inner in value.items()]
+    else:
+        several = value if isinstance(value, list | tuple) else ()
+        inside = [(f'{key}[{i}]', inner) for i, inner in enumerate(several)]
+    for name, inner in inside:
+        yield name, inner
+        yield from entries(inner, name)

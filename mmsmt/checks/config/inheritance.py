@@ -1,4 +1,4 @@
-"""`_base_`: files that are missing, cannot be parsed, or define the same thing twice."""
+"""`_base_`: files that are missing, cannot be parsed, or define the same key twice."""
 
 import ast
 from collections.abc import Iterator
@@ -19,64 +19,45 @@ def read_config(path: Path) -> tuple[Config | None, list[Finding]]:
     """Read a config, or say in one line for every cause why it cannot be read.
 
     A config in Python is a program: reading it runs it, as training does.
-
-    Args:
-        path: A file.
-
-    Returns:
-        The config, None where it cannot be read, and the findings.
     """
     if path.suffix not in SUFFIXES:
         kinds = ', '.join(SUFFIXES)
         return None, [Finding('file', f'is no config: {path.name}', f'a config ends in {kinds}')]
-    findings = list(dict.fromkeys(_check_chain(path, 'here')))
-    if findings:
-        return None, findings
-    try:
-        with metafiles_read_once():
-            return Config.fromfile(path), []
-    except Exception as error:  # noqa: BLE001  a config is a program, which may raise anything
-        return None, list(_check_duplicates(path)) or [_explain(error)]
-
-
-def bases_of(path: Path) -> list[str]:
-    """The entries of `_base_` of a file; none in configs that import their bases.
-
-    Raises:
-        SyntaxError: If the file is no Python.
-    """
-    return [str(base) for base in Config._get_base_files(str(path))]
-
-
-def find_base(base: str, path: Path) -> Path:
-    """The file that an entry of `_base_` names, which need not exist.
-
-    Args:
-        base: A path relative to `path`, or `package::path`.
-        path: The file that inherits.
-
-    Raises:
-        ModuleNotFoundError: If the package is not installed.
-    """
-    package, separator, inner = base.partition('::')
-    if not separator:
-        return path.parent / base
-    if not is_installed(package):
-        raise ModuleNotFoundError(package)
-    folder = Path(get_installed_path(package)) / '.mim' / 'configs'
-    found = folder / inner
-    if not found.is_file():  # mmengine also finds what a host's metafiles list
+    with metafiles_read_once():
+        if findings := list(dict.fromkeys(_check_chain(path, 'here'))):
+            return None, findings
         try:
-            return Path(Config._get_cfg_path(base, str(path))[0])
-        except (FileNotFoundError, ValueError):
-            return found
-    return found
+            return Config.fromfile(path), []
+        except Exception as error:  # noqa: BLE001  a config is a program, which may raise anything
+            text = ' '.join(f'{type(error).__name__}: {error}'.splitlines())[:300]
+            other = Finding('file', f'cannot be read: {text}', 'correct the line that raises this')
+            return None, list(_check_duplicates(path)) or [other]
 
 
 def count_levels(path: Path) -> int:
     """Levels of inheritance, this file's included, those of installed packages not counted."""
-    local = [base for base in bases_of(path) if '::' not in base]
-    return 1 + max((count_levels(find_base(base, path)) for base in local), default=0)
+    local = [base for base in _bases_of(path) if '::' not in base]
+    return 1 + max((count_levels(_find_base(base, path)) for base in local), default=0)
+
+
+def _bases_of(path: Path) -> list[str]:
+    """The entries of `_base_` of a file; none in configs that import their bases."""
+    return [str(base) for base in Config._get_base_files(str(path))]
+
+
+def _find_base(base: str, path: Path) -> Path:
+    """The file that an entry of `_base_` names, which need not exist; its package has to."""
+    package, separator, inner = base.partition('::')
+    if separator and not is_installed(package):
+        raise ModuleNotFoundError(package)
+    try:
+        return Path(Config._get_cfg_path(base, str(path))[0])
+    except (FileNotFoundError, ValueError):
+        return _host_configs(package) / inner
+
+
+def _host_configs(package: str) -> Path:
+    return Path(get_installed_path(package), '.mim', 'configs')
 
 
 def _check_chain(path: Path, where: str) -> Iterator[Finding]:
@@ -84,21 +65,19 @@ def _check_chain(path: Path, where: str) -> Iterator[Finding]:
     try:
         if path.suffix == '.py':
             ast.parse(path.read_text())  # mmengine's own check loses the line
-        bases = bases_of(path)
+        bases = _bases_of(path)
     except SyntaxError as error:
         message = f'{where}: {error.msg}' if where != 'here' else error.msg
         yield Finding(f'line {error.lineno}', message, 'a config must be valid Python')
         return
     except Exception as error:  # noqa: BLE001  whatever the expression after `_base_` raises
-        yield Finding(
-            '_base_',
-            f'{where}: cannot be evaluated: {type(error).__name__}: {error}',
-            'write a path or a list of paths, relative to this file or as package::path',
-        )
+        wrong = f'{where}: cannot be evaluated: {type(error).__name__}: {error}'
+        right = 'write a path or a list of paths, relative to this file or as package::path'
+        yield Finding('_base_', wrong, right)
         return
     for base in bases:
         try:
-            file = find_base(base, path)
+            file = _find_base(base, path)
         except ModuleNotFoundError as error:
             yield Finding('_base_', f'{base!r}: {error} is not installed', f'install {error}')
             continue
@@ -112,39 +91,26 @@ def _check_chain(path: Path, where: str) -> Iterator[Finding]:
 def _suggest(file: Path, base: str) -> str:
     """The nearest existing path: in the same folder, or of the same installed package."""
     package, separator, inner = base.partition('::')
-    if not separator:
-        names = [p.name for p in file.parent.glob('*.py')] if file.parent.is_dir() else []
-        near = nearest(file.name, names)
-        found = near and str(Path(base).with_name(near))
+    if separator:
+        folder = _host_configs(package)
+        near = nearest(inner, [str(p.relative_to(folder)) for p in folder.rglob('*.py')])
+        near = near and f'{package}::{near}'
     else:
-        folder = Path(get_installed_path(package)) / '.mim' / 'configs'
-        paths = [str(p.relative_to(folder)) for p in folder.rglob('*.py')]
-        near = nearest(inner, paths)
-        found = near and f'{package}::{near}'
-    return f'did you mean {found!r}?' if found else 'paths are relative to the inheriting file'
+        near = nearest(file.name, [p.name for p in file.parent.glob('*.py')])
+        near = near and str(Path(base).with_name(near))
+    return f'did you mean {near!r}?' if near else 'paths are relative to the inheriting file'
 
 
 def _check_duplicates(path: Path) -> Iterator[Finding]:
     """Keys that two bases of one file define, which mmengine reports without the files."""
-    bases = bases_of(path)
-    files = [find_base(base, path) for base in bases]
-    for file in files:
+    files = {base: _find_base(base, path) for base in _bases_of(path)}
+    for file in files.values():
         yield from _check_duplicates(file)
     try:
-        keys = [set(Config.fromfile(file, import_custom_modules=False)) for file in files]
+        keys = {b: set(Config.fromfile(f, import_custom_modules=False)) for b, f in files.items()}
     except Exception:  # noqa: BLE001  reported by whoever reads that base
         return
-    for (a, first), (b, second) in combinations(zip(bases, keys), 2):
-        for key in sorted(first & second):
-            yield Finding(
-                key,
-                f'defined by both {a!r} and {b!r}',
-                'one key may come from one base only; inherit one of them, or merge in a base',
-            )
-
-
-def _explain(error: Exception) -> Finding:
-    lines = f'{type(error).__name__}: {error}'.splitlines()
-    return Finding(
-        'file', f'cannot be read: {" ".join(lines)[:300]}', 'correct the line that raises this'
-    )
+    right = 'one key may come from one base only; inherit one of them, or merge in a base'
+    for a, b in combinations(keys, 2):
+        for key in sorted(keys[a] & keys[b]):
+            yield Finding(key, f'defined by both {a!r} and {b!r}', right)

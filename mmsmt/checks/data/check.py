@@ -6,14 +6,14 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmsmt.checks.data.classes import compare_classes
 from mmsmt.checks.data.coco import check_coco
-from mmsmt.checks.data.datasets import Opened, open_datasets
+from mmsmt.checks.data.datasets import SPLITS, Opened, open_datasets
 from mmsmt.checks.data.findings import Check, Finding
 from mmsmt.checks.data.folders import check_folders
 from mmsmt.checks.data.images import Opener
 from mmsmt.checks.data.labels import check_labels
-from mmsmt.checks.data.places import check_file, check_folder
-from mmsmt.text import some
+from mmsmt.checks.data.places import check_places
 
 # By the class of a host that reads the files.
 CHECKS: dict[str, Callable[[Opened, Config, Opener], Check]] = {
@@ -27,72 +27,48 @@ def check_data(cfg: Config, opener: Opener | None = None) -> Iterator[Finding]:
     """Say what is missing, misplaced or damaged in the data of a config.
 
     Args:
-        cfg: Config of a run of mmpretrain, mmdet or mmseg.
+        cfg: Training config of mmpretrain, mmdet or mmseg.
         opener: How many images are opened. Default: a sample of each data set.
 
     Yields:
         Findings, each once.
     """
     said = set()
-    for finding in _all(cfg, opener or Opener()):
+    for finding in _check_all(cfg, opener or Opener()):
         if finding not in said:
             said.add(finding)
             yield finding
 
 
-def _all(cfg: Config, opener: Opener) -> Iterator[Finding]:
+def _check_all(cfg: Config, opener: Opener) -> Iterator[Finding]:
     opened, troubles = open_datasets(cfg)
     yield from troubles
     if not opened and not troubles:
-        yield Finding('error', 'config', 'has no train_dataloader, val_dataloader, test_dataloader')
+        loaders = ', '.join(f'{split}_dataloader' for split in SPLITS)
+        yield Finding('error', 'config', f'has no {loaders}')
     classes: dict[str, list[str]] = {}
     for one in opened:
-        names = yield from CHECKS.get(one.reader, check_places)(one, cfg, opener)
+        names = yield from CHECKS.get(one.reader, _check_places_only)(one, cfg, opener)
         if names:
             classes[one.path] = names
     yield from compare_classes(classes)
-    yield from check_evaluators(cfg, opened)
+    yield from _check_evaluators(cfg, opened)
 
 
-def check_places(opened: Opened, cfg: Config, opener: Opener) -> Check:
+def _check_places_only(opened: Opened, cfg: Config, opener: Opener) -> Check:
     """Check that files and folders exist, for data sets whose contents have no check here."""
-    dataset, kind = opened.dataset, type(opened.dataset).__name__
-    paths = [value for value in getattr(dataset, 'data_prefix', {}).values() if value]
-    places = [finding for path in paths for finding in check_folder(path)]
-    places += check_file(dataset.ann_file) if getattr(dataset, 'ann_file', '') else ()
-    yield from places
+    dataset = opened.dataset
+    folders = filter(None, getattr(dataset, 'data_prefix', {}).values())
+    file = getattr(dataset, 'ann_file', '')
+    yield from check_places(dict.fromkeys(folders, 'folder') | ({file: 'file'} if file else {}))
+    wrong = f'contents of {type(dataset).__name__} not checked'
     right = 'there are checks for ' + ', '.join(CHECKS)
-    yield Finding('warning', f'{opened.title} data set', f'contents of {kind} not checked', right)
+    yield Finding('warning', f'{opened.title} data set', wrong, right)
     return []
 
 
-def compare_classes(classes: dict[str, list[str]]) -> Iterator[Finding]:
-    """Check that a label means the same class in all data sets.
-
-    Args:
-        classes: Names in the order of their labels, by file or folder.
-    """
-    paths = list(classes)
-    for path in paths[1:]:
-        first, names = classes[paths[0]], classes[path]
-        if names == first:
-            continue
-        less = [name for name in first if name not in names]
-        more = [name for name in names if name not in first]
-        parts = [f'without {some(less)}'] * bool(less) + [f'with {some(more)}'] * bool(more)
-        how = ', '.join(parts) or 'in another order'
-        right = 'labels count the classes in order, so all splits need the same'
-        wrong = f'other classes than in {paths[0]}: {how}'
-        yield Finding('error', path, wrong, right)
-
-
-def check_evaluators(cfg: Config, opened: Sequence[Opened]) -> Iterator[Finding]:
-    """Check that evaluators compare with the annotations of the data set that they evaluate.
-
-    Args:
-        cfg: Config of a run.
-        opened: Its data sets.
-    """
+def _check_evaluators(cfg: Config, opened: Sequence[Opened]) -> Iterator[Finding]:
+    """Check that evaluators compare with the annotations of the data set that they evaluate."""
     for split in ('val', 'test'):
         files = [one.dataset.ann_file for one in opened if split in one.splits]
         files = [os.path.normpath(path) for path in files if path]
@@ -106,8 +82,7 @@ def check_evaluators(cfg: Config, opened: Sequence[Opened]) -> Iterator[Finding]
 
 def explain_loader(cfg: Config, dataloader: Any) -> str | None:
     """Say what is wrong with the files of a data loader that cannot be built, if anything."""
-    splits = ('train', 'val', 'test')
-    split = next((s for s in splits if cfg.get(f'{s}_dataloader') == dataloader), 'train')
+    split = next((s for s in SPLITS if cfg.get(f'{s}_dataloader') == dataloader), 'train')
     content = {'model': cfg.model, 'default_scope': cfg.get('default_scope')}
     found = check_data(Config({**content, f'{split}_dataloader': dataloader}))
     wrong = next((finding for finding in found if finding.level == 'error'), None)

@@ -1,32 +1,35 @@
-"""Numbers and names of classes: what the model has against what the data have."""
+"""Classes: their number in the model and in the data, and their names in several data sets."""
 
-from collections.abc import Iterator
-from difflib import get_close_matches
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
+from mmsmt.checks.data.datasets import Opened
 from mmsmt.checks.data.findings import Finding
+from mmsmt.text import some
+
+
+def count_classes(
+    opened: Opened, cfg: Config, classes: Sequence[str] | None
+) -> Generator[Finding, None, int | None]:
+    """The number of classes: that of the data set's `classes`, else the model's first.
+
+    The former is compared with the model. None where neither says a number.
+    """
+    if classes is None:
+        return next((number for _, number in _num_classes({'model': cfg.model}, '')), None)
+    yield from check_num_classes(cfg, len(classes), f'the {opened.title} data set')
+    return len(classes)
 
 
 def check_num_classes(cfg: Config, number: int, data: str) -> Iterator[Finding]:
-    """Compare every `num_classes` of a model with the data.
-
-    Args:
-        cfg: Config of a run.
-        number: Classes of the data.
-        data: Where these were counted.
-    """
+    """Compare every `num_classes` of a model with the number of classes in some `data`."""
     parts = {'model': cfg.model, 'data_preprocessor': cfg.get('data_preprocessor')}
     for where, configured in _num_classes(parts, ''):
         if configured != number:
             wrong = f'is {configured}, but {data} has {number} classes'
-            yield Finding('error', where, wrong, f'set {where}={number}, or mend the data')
-
-
-def model_num_classes(cfg: Config) -> int | None:
-    """The number of classes that the model says first, None where it says none."""
-    return next((number for _, number in _num_classes({'model': cfg.model}, '')), None)
+            yield Finding('error', where, wrong, f'set {where}={number}, or fix the data')
 
 
 def _num_classes(node: Any, where: str) -> Iterator[tuple[str, int]]:
@@ -42,11 +45,17 @@ def _num_classes(node: Any, where: str) -> Iterator[tuple[str, int]]:
                 yield from _num_classes(child, place)
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """Say which name was probably meant."""
-    # 0.6 is difflib's own cutoff; below the lower letters the case would count as a difference.
-    lowered = {other.lower(): other for other in names}
-    found = get_close_matches(name.lower(), lowered, n=1)
-    if found:
-        return f'the nearest there is {lowered[found[0]]!r}'
-    return f'there are {", ".join(repr(other) for other in sorted(names)[:6])}'
+def compare_classes(classes: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Compare names of classes in the order of their labels, by file or folder."""
+    paths = list(classes)
+    for path in paths[1:]:
+        first, names = classes[paths[0]], classes[path]
+        if names == first:
+            continue
+        less = [name for name in first if name not in names]
+        more = [name for name in names if name not in first]
+        parts = [f'without {some(less)}'] * bool(less) + [f'with {some(more)}'] * bool(more)
+        how = ', '.join(parts) or 'in another order'
+        wrong = f'other classes than in {paths[0]}: {how}'
+        right = 'labels count the classes in order, so all splits need the same'
+        yield Finding('error', path, wrong, right)

@@ -1,47 +1,37 @@
 """Data sets in COCO's format: one annotation file, one folder of images."""
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
 
 from mmsmt.checks.data.boxes import check_boxes, is_number
-from mmsmt.checks.data.classes import check_num_classes, nearest
+from mmsmt.checks.data.classes import count_classes
 from mmsmt.checks.data.datasets import Opened
 from mmsmt.checks.data.findings import Check, Finding
 from mmsmt.checks.data.images import Opener, check_images
-from mmsmt.checks.data.places import check_file, check_folder, missing_files, similar_file
-from mmsmt.text import count, some
+from mmsmt.checks.data.places import check_places, check_presence
+from mmsmt.text import count, nearest, some
 
-
-class Kind(NamedTuple):
-    """What a value has to be."""
-
-    words: str
-    test: Callable[[Any], bool]
-
-
-ID = Kind('a whole number', lambda value: isinstance(value, int | str))
-TEXT = Kind('a text', lambda value: isinstance(value, str) and bool(value))
-SIZE = Kind('a number above 0', lambda value: is_number(value) and value > 0)
-NUMBER = Kind('a number', is_number)
-BOX = Kind('', lambda value: True)  # `check_boxes` says more
-# What the host reads of every record; without one of them it raises KeyError.
+# What the host reads of every record; without one of them it raises KeyError. What a value has to
+# be, and whether it is.
+ID = 'a whole number', lambda value: isinstance(value, int | str)
+TEXT = 'a text', lambda value: isinstance(value, str) and bool(value)
+SIZE = 'a number above 0', lambda value: is_number(value) and value > 0
+NUMBER = 'a number', is_number
+BOX = '', lambda value: True  # `check_boxes` says more
 FIELDS = {
     'images': dict(id=ID, file_name=TEXT, width=SIZE, height=SIZE),
     'annotations': dict(id=ID, image_id=ID, category_id=ID, bbox=BOX, area=NUMBER),
     'categories': dict(id=ID, name=TEXT),
 }
+FORM = 'a COCO file is one object with the lists images, annotations and categories'
 
 
 def check_coco(opened: Opened, cfg: Config, opener: Opener) -> Check:
     """Check a data set that mmdet's CocoDataset reads.
-
-    Args:
-        opened: The data set.
-        cfg: Config that it is from.
-        opener: How many images are opened.
 
     Returns:
         Names of the classes in the order of their labels, empty where that is unknown.
@@ -51,82 +41,71 @@ def check_coco(opened: Opened, cfg: Config, opener: Opener) -> Check:
     if folder is None:
         yield Finding('error', f'{opened.title} data set', '`data_prefix` has no `img`')
         return []
-    no_file, no_folder = list(check_file(path)), list(check_folder(folder))
-    if no_file or no_folder:
-        yield from no_file + no_folder
-        yield Finding('note', path, 'expected here: the COCO annotation file')
-        yield Finding('note', folder, 'expected here: images, under the names in that file')
-    if no_file:
+    expected = {path: 'the COCO annotation file', folder: 'images, under the names in that file'}
+    places = check_places({path: 'file', folder: 'folder'}, expected)
+    yield from places
+    missing = [finding.where for finding in places if finding.level == 'error']
+    if path in missing:
         return []
-    content, troubles = read_annotations(path)
+    content, troubles = _read_annotations(path)
     if troubles:
         yield from troubles
         return []
     yield from _check_ids(path, content)
-    yield from check_class_names(opened, content['categories'])
-    classes = dataset.metainfo['classes']
+    yield from _check_class_names(opened, content['categories'])
     if not getattr(dataset, 'return_classes', False):  # heads of open vocabularies count otherwise
-        yield from check_num_classes(cfg, len(classes), f'the {opened.title} data set')
+        yield from count_classes(opened, cfg, dataset.metainfo['classes'])
     yield from check_boxes(opened, content)
-    if not no_folder:
+    if folder not in missing:
         yield from _check_files(folder, content['images'], opener)
-    return label_names(opened, content['categories'])
+    return _label_names(opened, content['categories'])
 
 
-def read_annotations(path: str) -> tuple[dict[str, Any], list[Finding]]:
-    """Read a COCO file; the second result says why it is none."""
+def _read_annotations(path: str) -> tuple[dict[str, Any], list[Finding]]:
+    """Content of a COCO file; the second result says why it is none."""
     try:
         with open(path, encoding='utf-8') as file:
             content = json.load(file)
     except (ValueError, OSError) as error:
         right = 'a download or a writing that broke off? make the file anew'
         return {}, [Finding('error', path, f'is no JSON ({error})', right)]
-    form = 'a COCO file is one object with the lists images, annotations and categories'
     if not isinstance(content, dict):
-        return {}, [Finding('error', path, f'holds a {type(content).__name__}', form)]
-    troubles = []
+        return {}, [Finding('error', path, f'holds a {type(content).__name__}', FORM)]
+    return content, list(_check_fields(path, content))
+
+
+def _check_fields(path: str, content: dict[str, Any]) -> Iterator[Finding]:
+    """Fields that are missing, or with which nothing can be computed."""
     for kind, fields in FIELDS.items():
         records = content.get(kind)
         if not isinstance(records, list):
-            troubles.append(Finding('error', path, f'has no list `{kind}`', form))
+            yield Finding('error', path, f'has no list `{kind}`', FORM)
             continue
-        for field in fields:
-            lacking = [
-                n for n, r in enumerate(records) if not isinstance(r, dict) or field not in r
-            ]
-            if lacking:
-                wrong = f'{len(lacking):,} of {count(len(records), "record")} in `{kind}`'
-                wrong += f' have no `{field}`, such as numbers {some(lacking)}'
-                troubles.append(Finding('error', path, wrong, f'each needs {", ".join(fields)}'))
-    return content, troubles or list(_check_kinds(path, content))
-
-
-def _check_kinds(path: str, content: dict[str, Any]) -> Iterator[Finding]:
-    """Values with which nothing can be computed."""
-    for kind, fields in FIELDS.items():
-        records = content[kind]
-        for field, right in fields.items():
-            bad = [n for n, r in enumerate(records) if not right.test(r[field])]
+        whole = f'{count(len(records), "record")} in `{kind}`'
+        for field, (words, is_right) in fields.items():
+            lacks = [n for n, r in enumerate(records) if not isinstance(r, dict) or field not in r]
+            if lacks:
+                wrong = (
+                    f'{len(lacks):,} of {whole} have no `{field}`, such as numbers {some(lacks)}'
+                )
+                yield Finding('error', path, wrong, f'each needs {", ".join(fields)}')
+                continue
+            bad = [n for n, r in enumerate(records) if not is_right(r[field])]
             if bad:
-                wrong = f'`{field}` of {len(bad):,} of {count(len(records), "record")} in `{kind}`'
                 values = some(f'{records[n][field]!r:.40} in number {n}' for n in bad)
-                yield Finding('error', path, f'{wrong} is not {right.words}: {values}')
+                wrong = f'`{field}` of {len(bad):,} of {whole} is not {words}: {values}'
+                yield Finding('error', path, wrong)
 
 
 def _check_ids(path: str, content: dict[str, Any]) -> Iterator[Finding]:
     """Ids that stand twice or refer to nothing."""
-    known = {}
-    for kind, records in content.items():
-        if kind in FIELDS:
-            ids = [record['id'] for record in records]
-            known[kind] = set(ids)
-            if len(known[kind]) < len(ids):
-                twice = _repeated(ids)
-                wrong = f'{count(len(twice), "id")} of `{kind}` given twice: {some(twice)}'
-                yield Finding('error', path, wrong, 'every record needs an id of its own')
-    names = [category['name'] for category in content['categories']]
-    if len(set(names)) < len(names):
-        yield Finding('error', path, f'categories named twice: {some(_repeated(names))}')
+    known = {kind: {record['id'] for record in content[kind]} for kind in FIELDS}
+    for kind in FIELDS:
+        if twice := _repeated(content[kind], 'id'):
+            wrong = f'{count(len(twice), "id")} of `{kind}` given twice: {some(twice)}'
+            yield Finding('error', path, wrong, 'every record needs an id of its own')
+    if names := _repeated(content['categories'], 'name'):
+        yield Finding('error', path, f'categories named twice: {some(names)}')
     for field, kind in (('image_id', 'images'), ('category_id', 'categories')):
         lost = [a for a in content['annotations'] if a[field] not in known[kind]]
         if lost:
@@ -135,24 +114,19 @@ def _check_ids(path: str, content: dict[str, Any]) -> Iterator[Finding]:
             yield Finding('error', path, wrong, f'every {field} must be an id in `{kind}`')
 
 
-def _repeated(values: list[Any]) -> list[Any]:
-    seen: set[Any] = set()
-    return sorted({v for v in values if v in seen or seen.add(v)}, key=str)  # type: ignore[func-returns-value]
+def _repeated(records: list[dict[str, Any]], field: str) -> list[Any]:
+    counts = Counter(record[field] for record in records)
+    return sorted((value for value, times in counts.items() if times > 1), key=str)
 
 
-def label_names(opened: Opened, categories: list[dict[str, Any]]) -> list[str]:
+def _label_names(opened: Opened, categories: list[dict[str, Any]]) -> list[str]:
     """Names of the classes in the order of their labels, which is that of the file."""
     classes = opened.dataset.metainfo['classes']
     return [c['name'] for c in categories if c['name'] in classes]
 
 
-def check_class_names(opened: Opened, categories: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Names of classes in the config, or built into the data set's class, against the file's.
-
-    Args:
-        opened: The data set.
-        categories: Of its annotation file.
-    """
+def _check_class_names(opened: Opened, categories: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Names of classes in the config, or built into the data set's class, against the file's."""
     path, classes = opened.dataset.ann_file, opened.dataset.metainfo['classes']
     if isinstance(classes, str):
         right = f'write ({classes!r},) with the comma for one class, or a list of names'
@@ -160,37 +134,29 @@ def check_class_names(opened: Opened, categories: list[dict[str, Any]]) -> Itera
         return
     names = [category['name'] for category in categories]
     unknown = [name for name in classes if name not in names]
-    configured = 'classes' in (opened.config.get('metainfo') or {})
-    if unknown and not configured:
+    unused = [name for name in names if name not in classes]
+    if unknown and 'classes' not in (opened.config.get('metainfo') or {}):
         kind = type(opened.dataset).__name__
         wrong = f'lacks {len(unknown)} of the {len(classes)} class names built into {kind}: '
         right = f'set metainfo=dict(classes=({some(map(repr, names), 20)},)) in the data sets'
         yield Finding('error', path, wrong + some(map(repr, unknown)), right)
     elif unknown:
+        there = f'there are {", ".join(map(repr, sorted(names)[:6]))}'
         for name in unknown:
+            similar = nearest(name, names)
+            right = f'the nearest there is {similar!r}' if similar else there
             wrong = f'has no category {name!r}, which metainfo.classes names'
-            yield Finding('error', path, wrong, nearest(name, names))
-    elif list(classes) != label_names(opened, categories):
+            yield Finding('error', path, wrong, right)
+    elif list(classes) != _label_names(opened, categories):
         right = 'predictions would get wrong names: write metainfo.classes in the order of the file'
         yield Finding('error', path, 'lists the classes in another order than the config', right)
-    unused = [name for name in names if name not in classes]
     if unused and not unknown:
         wrong = f'{len(unused)} of {len(names)} categories are not among the classes: '
         yield Finding('warning', path, wrong + some(unused), 'their objects count as background')
 
 
 def _check_files(folder: str, images: list[dict[str, Any]], opener: Opener) -> Iterator[Finding]:
-    names = [image['file_name'] for image in images]
-    missing = missing_files(folder, names)
-    if missing:
-        wrong = f'{len(missing):,} of {count(len(names), "image")} missing: {some(missing)}'
-        yield Finding('error', folder, wrong, similar_file(folder, missing[0]))
-    else:
-        yield Finding('note', folder, f'{count(len(names), "image")}, none missing')
-    absent = set(missing)
-    sizes = {
-        f'{folder.rstrip("/")}/{image["file_name"]}': (image['width'], image['height'])
-        for image in images
-        if image['file_name'] not in absent
-    }
-    yield from check_images(list(sizes), folder, opener, sizes)
+    sizes = {image['file_name']: (image['width'], image['height']) for image in images}
+    names = yield from check_presence(folder, [image['file_name'] for image in images], 'image')
+    paths = {f'{folder.rstrip("/")}/{name}': sizes[name] for name in names}
+    yield from check_images(list(paths), folder, opener, paths)

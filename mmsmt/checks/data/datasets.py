@@ -1,4 +1,4 @@
-"""From a config to its data sets, built by the host but with nothing read."""
+"""Data sets of a config, built by the host but with nothing read."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,17 +13,11 @@ BUILD_ERRORS = (ValueError, KeyError, TypeError, AttributeError, AssertionError,
 
 
 class Opened(NamedTuple):
-    """One data set of a config.
+    """One data set of a config."""
 
-    Args:
-        splits: Loaders that read it, of 'train', 'val', 'test'.
-        config: Its entry in the config.
-        dataset: The host's object, which knows all paths and class names.
-    """
-
-    splits: list[str]
-    config: dict[str, Any]
-    dataset: Any
+    splits: list[str]  # loaders that read it, of 'train', 'val', 'test'
+    config: dict[str, Any]  # its entry in the config
+    dataset: Any  # the host's object, which knows all paths and class names
 
     @property
     def title(self) -> str:
@@ -41,18 +35,9 @@ class Opened(NamedTuple):
         """Its annotation file, or its first folder where it has none."""
         return self.dataset.ann_file or next(iter(self.dataset.data_prefix.values()))
 
-    @property
-    def files(self) -> tuple[Any, ...]:
-        """What tells it from other data sets."""
-        paths = getattr(self.dataset, 'data_prefix', {})
-        return type(self.dataset), getattr(self.dataset, 'ann_file', ''), str(paths)
-
 
 def open_datasets(cfg: Config) -> tuple[list[Opened], list[Finding]]:
     """Build every data set of a config without reading data, wrapped ones too.
-
-    Args:
-        cfg: Config of a run of mmpretrain, mmdet or mmseg.
 
     Returns:
         The data sets, each once even if several loaders read it, and what could not be built.
@@ -66,40 +51,29 @@ def open_datasets(cfg: Config) -> tuple[list[Opened], list[Finding]]:
         if 'dataset' not in loader:
             troubles.append(Finding('error', f'{split}_dataloader', 'has no `dataset`'))
             continue
-        for where, config in unwrap(loader['dataset'], f'{split}_dataloader.dataset'):
+        for where, config in _unwrap(loader['dataset'], f'{split}_dataloader.dataset'):
             try:
-                dataset = _build(config, cfg.get('default_scope'))
+                # A pipeline has no paths of the data, and may need what only a training has.
+                with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+                    dataset = registry.build({**config, 'pipeline': [], 'lazy_init': True})
             except BUILD_ERRORS as error:
                 reason = f'{type(error).__name__}: {error}'
                 troubles.append(Finding('error', where, 'cannot be built', reason))
                 continue
+            paths = str(getattr(dataset, 'data_prefix', {})), getattr(dataset, 'ann_file', '')
             new = Opened([], config, dataset)
-            splits = opened.setdefault(new.files, new).splits
+            splits = opened.setdefault((type(dataset), *paths), new).splits
             if split not in splits:
                 splits.append(split)
     return list(opened.values()), troubles
 
 
-def unwrap(config: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Find the data sets that read files inside RepeatDataset, ConcatDataset and the like.
-
-    Args:
-        config: Entry of a data set.
-        where: Its place in the config.
-
-    Yields:
-        Place and entry of each.
-    """
+def _unwrap(config: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and entry of the data sets inside RepeatDataset, ConcatDataset and the like."""
     if isinstance(config.get('datasets'), list | tuple):
         for number, child in enumerate(config['datasets']):
-            yield from unwrap(child, f'{where}.datasets[{number}]')
+            yield from _unwrap(child, f'{where}.datasets[{number}]')
     elif isinstance(config.get('dataset'), dict):
-        yield from unwrap(config['dataset'], f'{where}.dataset')
+        yield from _unwrap(config['dataset'], f'{where}.dataset')
     else:
         yield where, config
-
-
-def _build(config: dict[str, Any], scope: str | None) -> Any:
-    # A pipeline has no paths of the data, and may need what only a training has.
-    with DATASETS.switch_scope_and_registry(scope) as registry:
-        return registry.build({**config, 'pipeline': [], 'lazy_init': True})

@@ -1,4 +1,4 @@
-"""What a check says: one line a finding."""
+"""Findings of a check, one line each."""
 
 from collections.abc import Generator
 from typing import Literal, NamedTuple
@@ -12,7 +12,7 @@ class Finding(NamedTuple):
             where hosts leave something out or a person should look, 'note' for what is right.
         where: Path, or entry of the config.
         wrong: What is found there.
-        right: What should be there or how to mend it.
+        right: What should be there or how to fix it.
     """
 
     level: Literal['error', 'warning', 'note']
@@ -25,5 +25,5 @@ class Finding(NamedTuple):
         return ' '.join(f'{line}; {self.right}'.split()) if self.right else line
 
 
-# Says what it finds on the way to a list of names, of classes or files.
+# Yields what it finds on the way to a list of names, of classes or files.
 Check = Generator[Finding, None, list[str]]

@@ -1,4 +1,4 @@
-"""Opening pictures: all of them, or a sample."""
+"""Images of a data set, opened: all of them, or a sample."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,11 +18,6 @@ Item = TypeVar('Item')
 Result = TypeVar('Result')
 
 
-def no_progress(items: Iterable[Any], **_: Any) -> Iterable[Any]:
-    """Stand in for `rich.progress.Progress.track` where nobody watches."""
-    return items
-
-
 @dataclass(frozen=True)
 class Opener:
     """How pictures are opened.
@@ -33,10 +28,10 @@ class Opener:
     """
 
     full: bool = False
-    track: Callable[..., Iterable[Any]] = no_progress
+    track: Callable[..., Iterable[Any]] = lambda items, **_: items
 
     def choose(self, items: Sequence[Item]) -> list[Item]:
-        """All items, or evenly spaced ones, the same in every run."""
+        """Choose all items, or evenly spaced ones, the same in every run."""
         if self.full or len(items) <= SAMPLE:
             return list(items)
         return [items[i] for i in np.linspace(0, len(items) - 1, SAMPLE).astype(int)]
@@ -58,14 +53,7 @@ def check_images(
     opener: Opener,
     sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> Iterator[Finding]:
-    """Open images.
-
-    Args:
-        paths: The files.
-        folder: Where they are, for findings about many.
-        opener: All or a sample.
-        sizes: Width and height in pixels that an annotation file gives, by path. Default: none.
-    """
+    """Open images of a folder, of which an annotation file may say width and height in pixels."""
     odd: dict[tuple[Any, str], list[str]] = {}
     wanted = sizes or {}
     for path, picture in opener.run(look_at, paths, f'opening {folder}'):

@@ -9,17 +9,11 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
-from mmsmt.checks.data.classes import check_num_classes, model_num_classes
+from mmsmt.checks.data.classes import count_classes
 from mmsmt.checks.data.datasets import Opened
 from mmsmt.checks.data.findings import Check, Finding
 from mmsmt.checks.data.images import Opener, check_images
-from mmsmt.checks.data.places import (
-    check_file,
-    check_folder,
-    list_files,
-    missing_files,
-    similar_file,
-)
+from mmsmt.checks.data.places import check_places, check_presence, list_files
 from mmsmt.datasets.image_files import DAMAGE, describe, seen_size
 from mmsmt.text import count, some
 
@@ -29,11 +23,6 @@ UNLABELLED = 255  # what mmseg makes of the value 0 under `reduce_zero_label`, a
 def check_labels(opened: Opened, cfg: Config, opener: Opener) -> Check:
     """Check a data set that mmseg's BaseSegDataset reads.
 
-    Args:
-        opened: The data set.
-        cfg: Config that it is from.
-        opener: How many images are opened.
-
     Returns:
         No names of classes: label images hold none.
     """
@@ -42,79 +31,57 @@ def check_labels(opened: Opened, cfg: Config, opener: Opener) -> Check:
     if folder is None:
         yield Finding('error', f'{opened.title} data set', '`data_prefix` has no `img_path`')
         return []
-    places = list(check_folder(folder))
-    places += check_folder(label_folder) if label_folder is not None else ()
-    places += check_file(dataset.ann_file) if _has_list(dataset) else ()
-    if places:
+    # A file may list the names, rather than the folder itself; as the host decides it.
+    listed = dataset.ann_file if dataset.ann_file and not os.path.isdir(dataset.ann_file) else ''
+    expected = {folder: f'images, NAME{dataset.img_suffix}'}
+    if label_folder is not None:
+        expected[label_folder] = f'label images, NAME{dataset.seg_map_suffix}'
+    kinds = dict.fromkeys(expected, 'folder') | ({listed: 'file'} if listed else {})
+    if places := check_places(kinds, expected):
         yield from places
-        yield Finding('note', folder, f'expected here: images, NAME{dataset.img_suffix}')
-        if label_folder is not None:
-            expected = f'expected here: label images, NAME{dataset.seg_map_suffix}'
-            yield Finding('note', label_folder, expected)
         return []
-    names = _names(dataset, folder)
-    yield from _check_presence(folder, [name + dataset.img_suffix for name in names], 'image')
+    if listed:
+        with open(listed, encoding='utf-8') as file:
+            names = [line.strip() for line in file]
+    else:
+        found = list_files(folder, dataset.img_suffix)
+        names = [name.removesuffix(dataset.img_suffix) for name in found]
+    images = [name + dataset.img_suffix for name in names]
+    present = yield from _check_files(folder, images, 'image')
     if label_folder is None:
         yield Finding('warning', folder, 'has no label images: nothing can be evaluated on it')
     else:
         labels = [name + dataset.seg_map_suffix for name in names]
-        yield from _check_presence(label_folder, labels, 'label image')
-        yield from _check_pairs(opened, cfg, opener, names)
-    present = [name for name in names if os.path.isfile(_path(folder, name, dataset.img_suffix))]
-    paths = [_path(folder, name, dataset.img_suffix) for name in present]
-    yield from check_images(paths, folder, opener)
+        yield from _check_files(label_folder, labels, 'label image')
+        pairs = [
+            (os.path.join(label_folder, label), os.path.join(folder, image))
+            for label, image in zip(labels, images)
+        ]
+        yield from _check_pairs(opened, cfg, opener, pairs)
+    yield from check_images([os.path.join(folder, name) for name in present], folder, opener)
     return []
 
 
-def _has_list(dataset: Any) -> bool:
-    """Whether a file lists the names, rather than the folder itself; as the host decides it."""
-    return bool(dataset.ann_file) and not os.path.isdir(dataset.ann_file)
-
-
-def _names(dataset: Any, folder: str) -> list[str]:
-    """Names of the images without their suffix."""
-    if _has_list(dataset):
-        with open(dataset.ann_file, encoding='utf-8') as file:
-            return [line.strip() for line in file]
-    found = list_files(folder, dataset.img_suffix)
-    return [name.removesuffix(dataset.img_suffix) for name in found]
-
-
-def _path(folder: str, name: str, suffix: str) -> str:
-    return os.path.join(folder, name + suffix)
-
-
-def _check_presence(folder: str, names: list[str], noun: str) -> Iterator[Finding]:
-    missing = missing_files(folder, names)
-    if not names:
-        others = {os.path.splitext(name)[1] for name in list_files(folder, '')}
-        wrong = f'holds files of the suffixes {some(sorted(others))}' if others else 'is empty'
-        yield Finding('error', folder, f'no {noun} found: {wrong}', 'see img_suffix, ann_file')
-    elif missing:
-        wrong = f'{len(missing):,} of {count(len(names), noun)} missing: {some(missing)}'
-        yield Finding('error', folder, wrong, similar_file(folder, missing[0]))
-    else:
-        yield Finding('note', folder, f'{count(len(names), noun)}, none missing')
+def _check_files(folder: str, names: list[str], noun: str) -> Check:
+    """Check that files are there; returns those that are."""
+    if names:
+        return (yield from check_presence(folder, names, noun))
+    others = {os.path.splitext(name)[1] for name in list_files(folder, '')}
+    wrong = f'holds files of the suffixes {some(sorted(others))}' if others else 'is empty'
+    yield Finding('error', folder, f'no {noun} found: {wrong}', 'see img_suffix, ann_file')
+    return []
 
 
 def _check_pairs(
-    opened: Opened, cfg: Config, opener: Opener, names: list[str]
+    opened: Opened, cfg: Config, opener: Opener, pairs: list[tuple[str, str]]
 ) -> Iterator[Finding]:
-    """Open label images beside their images."""
-    dataset = opened.dataset
-    classes = dataset.metainfo.get('classes')
-    number = len(classes) if classes else model_num_classes(cfg)
-    if classes:
-        yield from check_num_classes(cfg, len(classes), f'the {opened.title} data set')
-    images, labels = dataset.data_prefix['img_path'], dataset.data_prefix['seg_map_path']
-    pairs = [
-        (_path(labels, name, dataset.seg_map_suffix), _path(images, name, dataset.img_suffix))
-        for name in names
-    ]
+    """Open label images next to their images."""
+    dataset, folder = opened.dataset, opened.dataset.data_prefix['seg_map_path']
+    number = yield from count_classes(opened, cfg, dataset.metainfo.get('classes') or None)
     pairs = [pair for pair in pairs if all(map(os.path.isfile, pair))]
     strange: dict[int, list[str]] = {}
     look = partial(look_at_labels, dataset=dataset, number=number)
-    for (path, image), seen in opener.run(look, pairs, f'opening {labels}'):
+    for (path, image), seen in opener.run(look, pairs, f'opening {folder}'):
         if seen.damage:
             yield Finding('error', path, seen.damage, 'label images have one channel of integers')
         elif seen.image_size and seen.size != seen.image_size:
@@ -127,41 +94,28 @@ def _check_pairs(
         files = sorted({name for names in strange.values() for name in names})
         values = some(sorted(strange), 6)
         wrong = f'values {values} stand for no class, in {count(len(files), "file")}: {some(files)}'
-        yield Finding('error', labels, wrong, _allowed(dataset.reduce_zero_label, number))
-
-
-def _allowed(reduced: bool, number: int | None) -> str:
-    if reduced:
-        return f'reduce_zero_label=True takes 1 to {number}, and 0 and 255 for what is not labelled'
-    return (
-        f'the {number} classes take 0 to {(number or 1) - 1}, and 255 for what is not labelled; '
-        'where 0 is no class, set reduce_zero_label=True'
-    )
+        right = (
+            f'reduce_zero_label=True takes 1 to {number}, and 0 and 255 for what is not labelled'
+        )
+        if not dataset.reduce_zero_label:
+            right = f'the {number} classes take 0 to {(number or 1) - 1}, and 255 for what is not'
+            right += ' labelled; where 0 is no class, set reduce_zero_label=True'
+        yield Finding('error', folder, wrong, right)
 
 
 class Labels(NamedTuple):
-    """What opening a label image showed.
-
-    Args:
-        size: Width and height in pixels.
-        image_size: Those of its image, None where that cannot be read.
-        strange: Values in the file that become no class.
-        damage: Why it cannot be read or used.
-    """
+    """What opening a label image showed; sizes are width and height in pixels."""
 
     size: tuple[int, int] = (0, 0)
-    image_size: tuple[int, int] | None = None
-    strange: tuple[int, ...] = ()
-    damage: str = ''
+    image_size: tuple[int, int] | None = None  # None where the image cannot be read
+    strange: tuple[int, ...] = ()  # values in the file that become no class
+    damage: str = ''  # why it cannot be read or used
 
 
 def look_at_labels(pair: tuple[str, str], dataset: Any, number: int | None) -> Labels:
     """Open a label image and the header of its image.
 
-    Args:
-        pair: Paths of label image and image.
-        dataset: The host's data set, which says how values become classes.
-        number: Of classes; None if nothing says it.
+    The host's data set says how values become classes; their number may be unknown.
     """
     path, image_path = pair
     try:

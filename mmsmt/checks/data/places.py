@@ -1,25 +1,29 @@
-"""Whether folders and files are where a config looks for them, and where else they may be."""
+"""Places: whether folders and files are where a config looks for them, and where else they are."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmsmt.checks.data.findings import Finding
-from mmsmt.text import some
+from mmsmt.checks.data.findings import Check, Finding
+from mmsmt.text import count, some
 
 
-def check_folder(path: str) -> Iterator[Finding]:
-    """An error where there is no such folder."""
-    if not os.path.isdir(path):
-        yield Finding('error', path, _trouble(path, 'folder'), _elsewhere(path))
+def check_places(
+    kinds: Mapping[str, str], expected: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Find folders and files that are missing, and files that are empty.
 
-
-def check_file(path: str) -> Iterator[Finding]:
-    """An error where there is no such file, or an empty one."""
-    if not os.path.isfile(path):
-        yield Finding('error', path, _trouble(path, 'file'), _elsewhere(path))
-    elif not os.path.getsize(path):
-        yield Finding('error', path, 'is empty')
+    The kinds, 'folder' or 'file', are by path. Where something is missing, notes say what is
+    expected at each path.
+    """
+    found = []
+    for path, kind in kinds.items():
+        if not (os.path.isdir(path) if kind == 'folder' else os.path.isfile(path)):
+            found.append(Finding('error', path, _trouble(path, kind), _elsewhere(path)))
+        elif kind == 'file' and not os.path.getsize(path):
+            found.append(Finding('error', path, 'is empty'))
+    layout = (expected or {}).items() if found else ()
+    return found + [Finding('note', path, f'expected here: {what}') for path, what in layout]
 
 
 def _trouble(path: str, kind: str) -> str:
@@ -29,10 +33,9 @@ def _trouble(path: str, kind: str) -> str:
 
 
 def _elsewhere(path: str) -> str:
-    """Name folders or files of that name nearby: beside the first missing part, one level down."""
+    """Folders or files of that name nearby: next to the first missing part, or one level down."""
     wanted = Path(path)
-    ancestors = (folder for folder in wanted.parents if folder.is_dir())
-    nearest = next(ancestors, None)
+    nearest = next((folder for folder in wanted.parents if folder.is_dir()), None)
     # The current folder or the root of the disk is no part of a data set.
     if nearest is None or nearest.resolve() in (Path.cwd(), Path(wanted.anchor or '/')):
         return 'see the layout below, or say with --data-root where `data` is'
@@ -49,12 +52,10 @@ def subfolders(folder: Path | str) -> list[Path]:
         return sorted(Path(entry.path) for entry in entries if entry.is_dir())
 
 
-def missing_files(folder: str, names: Iterable[str]) -> list[str]:
-    """Which of the names are no files in a folder; lists every folder once, opens nothing.
+def check_presence(folder: str, names: Sequence[str], noun: str, right: str = '') -> Check:
+    """Find files that are missing in a folder; returns the names that are there.
 
-    Args:
-        folder: The folder.
-        names: Relative to it, perhaps in subfolders.
+    Lists every folder once, and opens nothing. The finding's advice begins with `right`.
     """
     listed: dict[str, set[str]] = {}
     missing = []
@@ -64,11 +65,17 @@ def missing_files(folder: str, names: Iterable[str]) -> list[str]:
             listed[parent] = set(os.listdir(parent)) if os.path.isdir(parent) else set()
         if base not in listed[parent]:
             missing.append(name)
-    return missing
+    if missing:
+        wrong = f'{len(missing):,} of {count(len(names), noun)} missing: {some(missing)}'
+        yield Finding('error', folder, wrong, right + _similar_file(folder, missing[0]))
+    else:
+        yield Finding('note', folder, f'{count(len(names), noun)}, none missing')
+    absent = set(missing)
+    return [name for name in names if name not in absent]
 
 
-def similar_file(folder: str, name: str) -> str:
-    """Name the file that differs in case or suffix only, as the mending of a missing one."""
+def _similar_file(folder: str, name: str) -> str:
+    """The file that differs in case or suffix only, as advice on a missing one."""
     parent, base = os.path.split(os.path.join(folder, name))
     stem = os.path.splitext(base)[0].lower()
     names = sorted(os.listdir(parent)) if os.path.isdir(parent) else []
@@ -79,11 +86,9 @@ def similar_file(folder: str, name: str) -> str:
 
 
 def list_files(folder: str, suffixes: str | tuple[str, ...]) -> list[str]:
-    """Names of all files of some suffixes under a folder as the hosts find them, sorted.
+    """Names of all files under a folder as the hosts find them, sorted, without hidden ones.
 
-    Args:
-        folder: The folder; hidden files are left out.
-        suffixes: Compared with the end of the name in lower case, unless given as one text.
+    Several suffixes are compared in lower case, a single one as it is.
     """
     found = []
     for parent, _, names in os.walk(folder, followlinks=True):

@@ -4,6 +4,8 @@ The ink counts the black pixels of 4x4 blocks, so interpolating it and cutting
 at about half restores the outline of the pen stroke rather than a blurred one.
 """
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -31,11 +33,10 @@ def warp_ink(
         ink: One digit, shape (8, 8), float32 in [0, 1].
         extent: Side of the square in pixels.
         scale: Pixels a cell of the ink.
-        rotation: Degrees, counter-clockwise. Default 0.
+        rotation: Degrees, counter-clockwise.
         shear: Sideways shift per unit of height; positive leans to the right.
-            Default 0.
-        stretch: Factor on the width. Default 1.
-        shift: Pixels to the right and down. Default none.
+        stretch: Factor on the width.
+        shift: Pixels to the right and down.
 
     Returns:
         Ink, shape (extent, extent), float32, about in [0, 1].
@@ -47,46 +48,32 @@ def warp_ink(
     backward = np.linalg.inv(forward * scale)
     centre = len(ink) / 2 + MARGIN
     offset = centre - backward @ (np.full(2, extent / 2) + shift)
-    return np.asarray(
-        Image.fromarray(np.pad(ink, MARGIN)).transform(
-            (extent, extent),
-            Image.Transform.AFFINE,
-            np.column_stack([backward, offset]).ravel().tolist(),
-            Image.Resampling.BICUBIC,
-        )
-    )
+    matrix = np.column_stack([backward, offset]).ravel().tolist()
+    paper = Image.fromarray(np.pad(ink, MARGIN))
+    affine, bicubic = Image.Transform.AFFINE, Image.Resampling.BICUBIC
+    return np.asarray(paper.transform((extent, extent), affine, matrix, bicubic))
 
 
 def draw_glyph(
-    ink: np.ndarray,
-    height: int,
-    rotation: float = 0.0,
-    shear: float = 0.0,
-    stretch: float = 1.0,
-    max_width: int | None = None,
+    ink: np.ndarray, height: int, max_width: int | None = None, **distortion: Any
 ) -> np.ndarray:
     """Draw a digit of a given height, cropped to its ink.
 
     Args:
         ink: One digit, shape (8, 8), float32 in [0, 1].
         height: Height of the inked part in pixels, at least 1.
-        rotation: Degrees, counter-clockwise. Default 0.
-        shear: Sideways shift per unit of height; positive leans to the right.
-            Default 0.
-        stretch: Factor on the width. Default 1.
         max_width: Pixels; a digit that would be wider is drawn as wide, and
-            less high. Default None, no limit.
+            less high. Default: no limit.
+        **distortion: `rotation`, `shear` and `stretch` of `warp_ink`.
 
     Returns:
         Opacity, shape (height, width), float32 in [0, 1]; the digit itself is
         where it exceeds 0.5.
     """
     scale = height // len(ink) + 2  # px a cell: drawn a little too large, then reduced
-    extent = (len(ink) + 2 * MARGIN) * scale
-    paper = warp_ink(ink, extent, scale, rotation, shear, stretch)
+    paper = warp_ink(ink, (len(ink) + 2 * MARGIN) * scale, scale, **distortion)
     drawing = ((paper - CUT) / EDGE + 0.5).clip(0, 1)
-    rows = np.flatnonzero((drawing > 0.5).any(axis=1))
-    columns = np.flatnonzero((drawing > 0.5).any(axis=0))
+    rows, columns = (np.flatnonzero((drawing > 0.5).any(axis=axis)) for axis in (1, 0))
     drawing = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     aspect = drawing.shape[1] / drawing.shape[0]
     if max_width is not None:
@@ -99,28 +86,16 @@ def draw_glyph(
 def draw_random_glyph(
     ink: np.ndarray, heights: tuple[int, int], max_width: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw a digit of random height with a small random affine distortion.
+    """Draw a digit like `draw_glyph`, slightly distorted.
 
-    Args:
-        ink: One digit, shape (8, 8), float32 in [0, 1].
-        heights: Least and greatest height in pixels; every octave in between
-            is equally likely.
-        max_width: As for `draw_glyph`.
-        rng: Source of all random choices.
-
-    Returns:
-        As `draw_glyph`.
+    Its height is between `heights` in pixels, where every octave is equally likely.
     """
     height = round(float(np.exp(rng.uniform(*np.log(heights)))))
-    return draw_glyph(ink, height, **draw_distortion(rng), max_width=max_width)
+    return draw_glyph(ink, height, max_width, **draw_distortion(rng))
 
 
 def draw_distortion(rng: np.random.Generator) -> dict[str, float]:
-    """Draw a small `rotation`, `shear` and `stretch`.
-
-    Args:
-        rng: Source of all random choices.
-    """
+    """Draw a small `rotation`, `shear` and `stretch`."""
     return dict(
         rotation=rng.uniform(-MAX_ROTATION, MAX_ROTATION),
         shear=rng.uniform(-MAX_SHEAR, MAX_SHEAR),

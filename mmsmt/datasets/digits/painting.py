@@ -1,4 +1,4 @@
-"""Putting a digit on a picture in a colour that a reader can tell from it."""
+"""Digits painted on a picture in a colour that a reader can tell from it."""
 
 import numpy as np
 
@@ -11,15 +11,12 @@ REACH = 3  # px around a digit that its colour is told from
 def pick_colour(surroundings: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """Draw a colour clearly brighter or clearly darker than what it will lie on.
 
-    Args:
-        surroundings: Pixels under and around the digit, shape (H, W, 3),
-            float32 in [0, 1].
-        rng: Source of all random choices.
+    Its luma is `MIN_CONTRAST` outside the range of the surroundings, shape (H, W, 3),
+    less `OUTLIERS` at both ends.
 
     Returns:
-        RGB, shape (3,), float32 in [0, 1], its luma `MIN_CONTRAST` outside the
-        range of the surroundings, less `OUTLIERS` at both ends. None where no
-        luma is: the surroundings are both too dark and too bright.
+        RGB, shape (3,), float32 in [0, 1]; None where the surroundings are both
+        too dark and too bright.
     """
     dark, bright = np.quantile(surroundings @ LUMA, [OUTLIERS, 1 - OUTLIERS])
     ranges = [(0.0, dark - MIN_CONTRAST), (bright + MIN_CONTRAST, 1.0)]
@@ -37,26 +34,20 @@ def pick_colour(surroundings: np.ndarray, rng: np.random.Generator) -> np.ndarra
 def paint(
     picture: np.ndarray, opacity: np.ndarray, top: int, left: int, rng: np.random.Generator
 ) -> bool:
-    """Paint a digit, in place, in a colour drawn by `pick_colour`.
+    """Paint a digit on a picture, in place, in a colour drawn by `pick_colour`.
 
-    Args:
-        picture: RGB, shape (H, W, 3), float32 in [0, 1]; changed in place.
-        opacity: The digit, shape (h, w), float32 in [0, 1].
-        top: Row of its upper edge; the digit must lie inside the picture.
-        left: Column of its left edge.
-        rng: Source of all random choices.
+    The picture is RGB, shape (H, W, 3), the digit's opacity has the shape (h, w); both are
+    float32 in [0, 1]. The digit must lie inside the picture.
 
     Returns:
         Whether it was painted: False where no colour would be readable.
     """
-    height, width = opacity.shape
-    surroundings = picture[
-        max(0, top - REACH) : top + height + REACH, max(0, left - REACH) : left + width + REACH
-    ]
-    colour = pick_colour(surroundings, rng)
+    bottom, right = top + opacity.shape[0], left + opacity.shape[1]
+    around = picture[max(0, top - REACH) : bottom + REACH, max(0, left - REACH) : right + REACH]
+    colour = pick_colour(around, rng)
     if colour is None:
         return False
-    patch = picture[top : top + height, left : left + width]
+    patch = picture[top:bottom, left:right]
     patch += opacity[..., None] * (colour - patch)
     return True
 

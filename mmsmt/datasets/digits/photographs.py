@@ -23,12 +23,12 @@ def load_photographs() -> dict[str, list[np.ndarray]]:
     """
     from sklearn.datasets import load_sample_images  # of the extra `digits`
 
-    parts: dict[str, list[np.ndarray]] = {'train': [], 'val': []}
-    for photograph in load_sample_images().images:
-        border = round(photograph.shape[1] * TRAIN_FRACTION)
-        parts['train'].append(photograph[:, :border])
-        parts['val'].append(photograph[:, border:])
-    return parts
+    images = load_sample_images().images
+    borders = [round(image.shape[1] * TRAIN_FRACTION) for image in images]
+    return {
+        'train': [image[:, :border] for image, border in zip(images, borders)],
+        'val': [image[:, border:] for image, border in zip(images, borders)],
+    }
 
 
 def crop_background(
@@ -36,14 +36,8 @@ def crop_background(
 ) -> np.ndarray:
     """Draw a square crop at a random place and scale, perhaps flipped.
 
-    Contrast and brightness are drawn as well, so that a model cannot tell a
-    digit by absolute colour; whatever the crop, a digit brighter or one darker
-    than all of it is possible.
-
-    Args:
-        photographs: The parts to draw from, each (H, W, 3), uint8, RGB.
-        size: Side of the result in pixels.
-        rng: Source of all random choices.
+    Contrast and brightness are random too, so that a model cannot tell a digit
+    by absolute colour. Every crop leaves room for a brighter or a darker digit.
 
     Returns:
         RGB, shape (size, size, 3), float32 in [0, 1].
@@ -56,9 +50,8 @@ def crop_background(
         crop = crop[:, ::-1]
     if rng.random() < 0.5:
         crop = crop[::-1]
-    resized = Image.fromarray(np.ascontiguousarray(crop)).resize(
-        (size, size), Image.Resampling.BICUBIC
-    )
+    image = Image.fromarray(np.ascontiguousarray(crop))
+    resized = image.resize((size, size), Image.Resampling.BICUBIC)
     pixels = np.asarray(resized, dtype=np.float32) / 255
     pixels = (pixels - pixels.mean()) * rng.uniform(*CONTRAST) + rng.uniform(*BRIGHTNESS)
     return pixels.clip(*RANGES[rng.integers(len(RANGES))]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Preparing the whole data set of digits: tiles, scenes and a manifest."""
+"""Preparation of the whole data set of digits: tiles, scenes and a manifest."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmsmt.datasets.digits.photographs import load_photographs
 from mmsmt.datasets.digits.scenes import MIN_SIZE
-from mmsmt.datasets.digits.source import NUM_VAL, SPLITS, load_split
+from mmsmt.datasets.digits.source import NUM_VAL, load_split
 from mmsmt.datasets.digits.staging import staged_folder
 from mmsmt.datasets.digits.writers import write_json, write_scenes, write_tiles
 from mmsmt.errors import TargetError
@@ -20,7 +20,7 @@ MAX_SIZE = 4096  # px; more is a slip of the keyboard, and a gigabyte a scene
 
 @dataclass(frozen=True)
 class Parameters:
-    """Everything the written bytes depend on, beside the code and libraries.
+    """Everything that the written bytes depend on, apart from code and libraries.
 
     Attributes:
         scenes_train: Training scenes, at least 1.
@@ -50,29 +50,6 @@ class Parameters:
             raise ValueError(f'size must be at most {MAX_SIZE}, got {self.size}')
 
 
-def read_parameters(out: Path) -> dict | None:
-    """Read the parameters a target was prepared with.
-
-    Args:
-        out: The target.
-
-    Returns:
-        What `Parameters` held then, or None where nothing is prepared yet
-        (no such folder, or an empty one).
-
-    Raises:
-        TargetError: If the target holds anything but prepared digits.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    if not (out / MANIFEST).is_file():
-        raise TargetError(f'{out} exists and holds no {MANIFEST}: choose another folder')
-    try:
-        return dict(json.loads((out / MANIFEST).read_text(encoding='ascii'))['parameters'])
-    except (ValueError, KeyError, TypeError) as error:
-        raise TargetError(f'{out / MANIFEST} is damaged: remove {out} and run again') from error
-
-
 def is_prepared(out: Path, parameters: Parameters, force: bool = False) -> bool:
     """Tell whether a target already holds what is asked for.
 
@@ -85,49 +62,24 @@ def is_prepared(out: Path, parameters: Parameters, force: bool = False) -> bool:
     Raises:
         TargetError: If it holds something else that must stay.
     """
-    found, asked = read_parameters(out), asdict(parameters)
-    if found is None or found == asked:
-        return found == asked
-    if not force:
+    found, asked = _read_parameters(out), asdict(parameters)
+    if found is not None and found != asked and not force:
         names = [name for name in asked if found.get(name) != asked[name]]
         changes = ', '.join(f'{name} {found.get(name)} (asked: {asked[name]})' for name in names)
         raise TargetError(f'{out} was prepared with {changes}: pass --force to replace it')
-    return False
+    return found == asked
 
 
-def count_pictures(parameters: Parameters, num_train: int) -> dict[str, int]:
-    """Count the pictures of each folder, `num_train` being the training digits."""
-    return {
-        'cls/train': num_train * (1 + parameters.renderings),
-        'cls/val': NUM_VAL,
-        'scenes/train': parameters.scenes_train,
-        'scenes/val': parameters.scenes_val,
-    }
-
-
-def write_pictures(folder: Path, parameters: Parameters) -> Iterator[Path]:
-    """Write all tiles and scenes into a folder, yielding the path of each."""
-    digits, photographs = load_split(), load_photographs()
-    renderings = {'train': parameters.renderings, 'val': 0}
-    scenes = {'train': parameters.scenes_train, 'val': parameters.scenes_val}
-    for split in SPLITS:
-        yield from write_tiles(
-            folder / 'cls' / split,
-            digits[split],
-            photographs[split],
-            renderings[split],
-            parameters.seed,
-        )
-    for split in SPLITS:
-        yield from write_scenes(
-            folder / 'scenes',
-            split,
-            digits[split],
-            photographs[split],
-            scenes[split],
-            parameters.size,
-            parameters.seed,
-        )
+def _read_parameters(out: Path) -> dict | None:
+    """Parameters that a target was prepared with, None where nothing is prepared yet."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / MANIFEST).is_file():
+        raise TargetError(f'{out} exists and holds no {MANIFEST}: choose another folder')
+    try:
+        return dict(json.loads((out / MANIFEST).read_text(encoding='ascii'))['parameters'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TargetError(f'{out / MANIFEST} is damaged: remove {out} and run again') from error
 
 
 def prepare_digits(
@@ -150,15 +102,26 @@ def prepare_digits(
         FolderBusyError: If another process is preparing the same target.
         OSError: If the target cannot be written.
     """
-    counts = count_pictures(parameters, len(load_split()['train']))
-    total = sum(counts.values())
+    counts = {
+        'cls/train': len(load_split()['train']) * (1 + parameters.renderings),
+        'cls/val': NUM_VAL,
+        'scenes/train': parameters.scenes_train,
+        'scenes/val': parameters.scenes_val,
+    }
     with staged_folder(out) as folder:
-        for done, _ in enumerate(write_pictures(folder, parameters), start=1):
-            advance(done, total)
-        manifest = {
-            'parameters': asdict(parameters),
-            'counts': counts,
-            'versions': {library: version(library) for library in LIBRARIES},
-        }
+        for done, _ in enumerate(_write_pictures(folder, parameters), start=1):
+            advance(done, sum(counts.values()))
+        versions = {library: version(library) for library in LIBRARIES}
+        manifest = {'parameters': asdict(parameters), 'counts': counts, 'versions': versions}
         write_json(folder / MANIFEST, manifest, indent=2)
     return counts
+
+
+def _write_pictures(folder: Path, asked: Parameters) -> Iterator[Path]:
+    digits, photographs = load_split(), load_photographs()
+    for split, renderings in (('train', asked.renderings), ('val', 0)):
+        sources = digits[split], photographs[split]
+        yield from write_tiles(folder / 'cls' / split, *sources, renderings, asked.seed)
+    for split, count in (('train', asked.scenes_train), ('val', asked.scenes_val)):
+        sources = digits[split], photographs[split]
+        yield from write_scenes(folder / 'scenes', split, *sources, count, asked.size, asked.seed)

@@ -1,4 +1,4 @@
-"""Composing scenes: digits at very different scales on a photograph.
+"""Scenes: digits at very different scales on a photograph.
 
 Digits are painted one after the other, each fully inside the picture, large
 ones first so that none hides a much smaller one; a place is refused where too
@@ -30,7 +30,7 @@ class Instance:
 
     Attributes:
         label: The digit drawn, 0 to 9.
-        sample_id: Row in ``load_digits()``.
+        sample_id: Row in `load_digits()`.
         height: Height of the whole digit in pixels, hidden parts included.
         area: Pixels of the whole digit, hidden parts included.
     """
@@ -47,8 +47,7 @@ class Scene:
 
     Attributes:
         image: RGB, shape (size, size, 3), uint8.
-        owners: Shape (size, size), uint8; 0 is background, k shows
-            ``instances[k - 1]``.
+        owners: Shape (size, size), uint8; 0 is background, k shows `instances[k - 1]`.
         instances: In painter's order, the last on top; none is fully hidden.
     """
 
@@ -57,20 +56,10 @@ class Scene:
     instances: list[Instance]
 
 
-def draw_places(
+def _draw_places(
     mask: np.ndarray, owners: np.ndarray, areas: list[int], rng: np.random.Generator
 ) -> Iterator[tuple[int, int]]:
-    """Draw places for a digit that leave enough of all earlier ones visible.
-
-    Args:
-        mask: The new digit, shape (h, w), bool.
-        owners: Which digit each pixel shows so far, shape (H, W), uint8.
-        areas: Whole area of each earlier digit in pixels.
-        rng: Source of all random choices.
-
-    Yields:
-        Row and column of the upper left corner, out of `MAX_ATTEMPTS` places.
-    """
+    """Draw places (row, column) for a digit that leave enough of all earlier ones visible."""
     visible = np.bincount(owners.ravel(), minlength=len(areas) + 1)
     needed = MIN_VISIBLE * np.array([0, *areas])
     height, width = mask.shape
@@ -93,9 +82,6 @@ def compose_scene(
         size: Side of the scene in pixels, at least `MIN_SIZE`.
         rng: Source of all random choices.
 
-    Returns:
-        A scene of at least one digit.
-
     Raises:
         ValueError: If `size` is below `MIN_SIZE`.
     """
@@ -109,7 +95,7 @@ def compose_scene(
     for row, opacity in sorted(glyphs, key=lambda glyph: -len(glyph[1])):
         mask = opacity > 0.5
         areas = [instance.area for instance in instances]
-        for top, left in draw_places(mask, owners, areas, rng):
+        for top, left in _draw_places(mask, owners, areas, rng):
             if paint(picture, opacity, top, left, rng):
                 label, sample_id = int(digits.labels[row]), int(digits.sample_ids[row])
                 instances.append(Instance(label, sample_id, len(opacity), int(mask.sum())))

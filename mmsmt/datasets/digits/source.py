@@ -26,7 +26,7 @@ class Digits:
     Attributes:
         images: Ink, shape (N, 8, 8), float32 in [0, 1], 1 = fully inked.
         labels: The digit drawn, shape (N,), int64 in [0, 9].
-        sample_ids: Row in ``load_digits()``, shape (N,), int64, ascending.
+        sample_ids: Row in `load_digits()`, shape (N,), int64, ascending.
     """
 
     images: np.ndarray
@@ -41,7 +41,7 @@ def load_split() -> dict[str, Digits]:
     """Load all digits, split by sample and stratified by class.
 
     Returns:
-        ``{'train': 1,297 samples, 'val': 500 samples}``; equal on every call.
+        `{'train': 1,297 samples, 'val': 500 samples}`; equal on every call.
     """
     # Here and not above, so that other data can be checked without the extra `digits`.
     from sklearn.datasets import load_digits
@@ -52,5 +52,5 @@ def load_split() -> dict[str, Digits]:
     rows = train_test_split(
         np.arange(len(images)), test_size=NUM_VAL, stratify=bunch.target, random_state=SPLIT_SEED
     )
-    rows = {split: np.sort(ids) for split, ids in zip(SPLITS, rows)}
-    return {split: Digits(images[ids], bunch.target[ids], ids) for split, ids in rows.items()}
+    splits = {split: np.sort(ids) for split, ids in zip(SPLITS, rows)}
+    return {split: Digits(images[ids], bunch.target[ids], ids) for split, ids in splits.items()}

@@ -1,4 +1,4 @@
-"""Building a folder aside and putting it in place only when it is complete."""
+"""A folder that is built aside and put in place only when it is complete."""
 
 import fcntl
 import os
@@ -12,17 +12,17 @@ from mmsmt.errors import FolderBusyError
 
 @contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder beside the target; on success it becomes the target.
+    """Give an empty folder next to the target; on success it becomes the target.
 
     However the process ends, the target is never half-written. A lock on the
-    staging folder dies with its process, so what a killed one left is told
-    from what a living one is writing, and is removed by the next.
+    staging folder ends with its process, so the next run knows what a killed
+    one left and removes it.
 
     Args:
         target: The folder to make; what it held before is replaced.
 
     Yields:
-        ``.<name>.partial`` beside the target, to be filled.
+        `.<name>.partial` next to the target, to be filled.
 
     Raises:
         FolderBusyError: If another process is building this target.
@@ -33,22 +33,25 @@ def staged_folder(target: Path) -> Iterator[Path]:
     partial = target.with_name(f'.{target.name}.partial')
     replaced = target.with_name(f'.{target.name}.replaced')
     partial.mkdir(exist_ok=True)
-    with exclusive(partial):
+    with _locked(partial):
         try:
-            remove_contents(partial)
+            for entry in partial.iterdir():  # the folder itself carries the lock
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
             yield partial
-            remove(replaced)
+            _remove(replaced)
             if target.exists():
                 target.rename(replaced)
             partial.rename(target)
         finally:
-            remove(partial)
-        remove(replaced)
+            _remove(partial)
+        _remove(replaced)
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; FolderBusyError if a living process holds it."""
+def _locked(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,16 +62,6 @@ def exclusive(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder, if there is one."""
+def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def remove_contents(folder: Path) -> None:
-    """Remove what is in a folder, but not the folder, which carries the lock."""
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()

@@ -1,4 +1,4 @@
-"""Single digits on 64x64 tiles, for classification.
+"""Single digits on 64x64 tiles, for classification: RGB, shape (64, 64, 3), uint8.
 
 A plain tile shows the sample itself, white on black; a coloured one the same in
 two colours; a rendered one shows it as a scene would, so that what a classifier
@@ -19,32 +19,15 @@ SHIFT = 4.0  # px
 
 
 def plain_tile(ink: np.ndarray) -> np.ndarray:
-    """Enlarge a sample smoothly to the tile, white on black.
-
-    Args:
-        ink: One digit, shape (8, 8), float32 in [0, 1].
-
-    Returns:
-        RGB, shape (64, 64, 3), uint8.
-    """
-    return np.repeat(to_uint8(_enlarge(ink))[..., None], 3, axis=2)
-
-
-def _enlarge(ink: np.ndarray) -> np.ndarray:
-    size = (TILE, TILE)
-    return np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    """Enlarge a sample, shape (8, 8), float32 in [0, 1], smoothly to a tile, white on black."""
+    enlarged = Image.fromarray(ink).resize((TILE, TILE), Image.Resampling.BICUBIC)
+    return np.repeat(to_uint8(np.asarray(enlarged).clip(0, 1))[..., None], 3, axis=2)
 
 
 def coloured_tile(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Enlarge a sample like a plain tile, a little distorted and smaller or shifted, in one
-    random readable colour on another.
+    """Draw a sample in one random readable colour on another.
 
-    Args:
-        ink: One digit, shape (8, 8), float32 in [0, 1].
-        rng: Source of all random choices.
-
-    Returns:
-        RGB, shape (64, 64, 3), uint8.
+    It is slightly distorted, and smaller or shifted compared with a plain tile.
     """
     picture = np.full((TILE, TILE, 3), rng.random(3), dtype=np.float32)
     scale = TILE / len(ink) * rng.uniform(*ZOOM)
@@ -57,16 +40,7 @@ def coloured_tile(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def rendered_tile(
     ink: np.ndarray, photographs: list[np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
-    """Paint a sample at a random scale and place on a photograph.
-
-    Args:
-        ink: One digit, shape (8, 8), float32 in [0, 1].
-        photographs: Background parts, each (H, W, 3), uint8, RGB.
-        rng: Source of all random choices.
-
-    Returns:
-        RGB, shape (64, 64, 3), uint8; the digit lies fully inside.
-    """
+    """Paint a sample as a whole at a random scale and place on a photograph."""
     picture = crop_background(photographs, TILE, rng)
     opacity = draw_random_glyph(ink, HEIGHTS, TILE, rng)
     top, left = (int(rng.integers(TILE - extent + 1)) for extent in opacity.shape)

@@ -1,4 +1,4 @@
-"""Writing tiles and scenes to disk, every file a function of the seed alone.
+"""Tiles and scenes as files, each of them a function of the seed alone.
 
 Each random picture has a generator of its own, seeded by (seed, stream,
 number), so that its bytes depend neither on how many others are written nor on
@@ -12,32 +12,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmsmt.datasets.digits.ade_labels import label_map
-from mmsmt.datasets.digits.coco_records import coco_annotations, coco_categories
+from mmsmt.datasets.digits.annotations import coco_annotations, coco_categories, label_map
 from mmsmt.datasets.digits.scenes import compose_scene
 from mmsmt.datasets.digits.source import SPLITS, Digits
 from mmsmt.datasets.digits.tiles import coloured_tile, plain_tile, rendered_tile
 
-SCENE_STREAM = {split: number for number, split in enumerate(SPLITS)}
-TILE_STREAM = len(SPLITS)
+TILE_STREAM = len(SPLITS)  # the streams before it are those of the splits' scenes
 
 
 def write_tiles(
-    folder: Path,
-    digits: Digits,
-    photographs: list[np.ndarray],
-    renderings: int,
-    seed: int,
+    folder: Path, digits: Digits, photographs: list[np.ndarray], renderings: int, seed: int
 ) -> Iterator[Path]:
-    """Write an image folder, one subfolder a class, in the order of samples.
+    """Write `<label>/<sample>_plain.png`, and `renderings` tiles `<label>/<sample>_<number>.png`.
 
-    Args:
-        folder: Where to write ``<label>/<sample>_plain.png`` and
-            ``<label>/<sample>_<number>.png``.
-        digits: The samples.
-        photographs: Background parts, each (H, W, 3), uint8, RGB.
-        renderings: Further tiles a sample, in turn rendered and coloured; may be 0.
-        seed: Seed of the whole preparation.
+    The latter are in turn rendered and coloured.
 
     Yields:
         The path of each picture once it is written.
@@ -67,17 +55,10 @@ def write_scenes(
     size: int,
     seed: int,
 ) -> Iterator[Path]:
-    """Write scenes with their instance and semantic labels.
+    """Write scenes of a split, 'train' or 'val', with their instance and semantic labels.
 
-    Args:
-        folder: Where to write ``images/<split>``, ``labels/<split>`` and
-            ``annotations/instances_<split>.json`` (the latter at the end).
-        split: 'train' or 'val'.
-        digits: Samples of that split.
-        photographs: Background parts of that split, each (H, W, 3), uint8, RGB.
-        count: Number of scenes.
-        size: Side of a scene in pixels.
-        seed: Seed of the whole preparation.
+    The files are `images/<split>/*.jpg`, `labels/<split>/*.png` and, at the end,
+    `annotations/instances_<split>.json`.
 
     Yields:
         The path of each image once it and its label map are written.
@@ -88,7 +69,7 @@ def write_scenes(
     images: list[dict] = []
     annotations: list[dict] = []
     for number in range(count):
-        rng = np.random.default_rng([seed, SCENE_STREAM[split], number])
+        rng = np.random.default_rng([seed, SPLITS.index(split), number])
         scene = compose_scene(digits, photographs, size, rng)
         path = image_folder / f'{number:06d}.jpg'
         # Chroma at half resolution would smear the colour of 12 px digits.
@@ -97,10 +78,8 @@ def write_scenes(
         images.append({'id': number, 'file_name': path.name, 'width': size, 'height': size})
         annotations += coco_annotations(scene, number, first_id=len(annotations) + 1)
         yield path
-    write_json(
-        folder / 'annotations' / f'instances_{split}.json',
-        {'images': images, 'annotations': annotations, 'categories': coco_categories()},
-    )
+    content = {'images': images, 'annotations': annotations, 'categories': coco_categories()}
+    write_json(folder / 'annotations' / f'instances_{split}.json', content)
 
 
 def write_json(path: Path, content: dict, indent: int | None = None) -> None:

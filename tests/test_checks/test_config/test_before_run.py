@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmsmt.checks.config.before_training import require_sound
+from mmsmt.checks.config import require_valid
 from mmsmt.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,7 +29,7 @@ def require(monkeypatch: pytest.MonkeyPatch) -> Require:
         cfg = Config.fromfile(DIGITS / f'{name}.py')
         cfg.launcher = launcher
         cfg.merge_from_dict(options or {})
-        require_sound(cfg)
+        require_valid(cfg)
         return cfg
 
     return run

@@ -10,9 +10,18 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmsmt.checks.data import Opener, check_data
+from mmsmt.datasets.digits import Parameters, prepare_digits
 
 WIDTH, HEIGHT = 20, 10
 Found = Callable[..., dict[str, list[str]]]
+
+
+@pytest.fixture(scope='session')
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of prepared digits; tests must not change it."""
+    out = tmp_path_factory.mktemp('prepared') / 'digits'
+    prepare_digits(out, Parameters(scenes_train=12, scenes_val=6, renderings=1))
+    return out
 
 
 @pytest.fixture(scope='session')

@@ -15,7 +15,7 @@ from mmsmt.deploy.onnx.difference import relative_difference
 from mmsmt.deploy.onnx.exporter import export
 from mmsmt.errors import CheckpointError, UsageError
 from mmsmt.hosts.images import read_samples
-from mmsmt.hosts.model import load_subject
+from mmsmt.hosts.model import load_model
 from mmsmt.hosts.request import Request
 
 Network = Callable[[str], tuple[str, str]]
@@ -37,14 +37,14 @@ def test_any_size_and_batch(network: Network, images: Path, tmp_path: Path, kind
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
     assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
-    subject = load_subject(Request(kind, config, checkpoint))
-    task = graph.task_of(subject.model)
+    loaded = load_model(Request(kind, config, checkpoint))
+    task = graph.task_of(loaded.model)
     session = onnxruntime.InferenceSession(str(out), providers=['CPUExecutionProvider'])
     for width, height in ((32, 32), (37, 160), (96, 64)):
         batch = [image.resize((width, height)) for image in read_samples(images).images[:2]]
         values = session.run(None, {'images': np.stack([np.asarray(image) for image in batch])})
         with torch.inference_mode():
-            expected = task.expect(subject, batch)
+            expected = task.expect(loaded, batch)
         assert list(exported.outputs) == list(expected)
         for value, (name, wanted) in zip(values, expected.items(), strict=True):
             assert relative_difference(torch.from_numpy(value), wanted) < 1e-4, name

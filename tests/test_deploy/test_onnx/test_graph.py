@@ -15,7 +15,7 @@ from mmsmt.deploy.onnx.graph import BACKBONE, Graph, MatrixPool, task_of
 from mmsmt.deploy.onnx.verify import check
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import read_samples
-from mmsmt.hosts.model import Subject, load_subject
+from mmsmt.hosts.model import LoadedModel, load_model
 from mmsmt.hosts.request import Request
 
 Network = Callable[[str], tuple[str, str]]
@@ -50,12 +50,12 @@ def compare(network: Network, images: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Check the graph of a kind of network, whose results a function changes, on the images."""
 
     def run(kind: str, change: Callable[[Tensor], Tensor] = lambda x: x, **options: bool) -> list:
-        subject = load_subject(Request(kind, *network(kind)))
-        task = task_of(subject.model, **options)
-        graph = Graph(subject._replace(model=deploy(subject.model)), task)
+        loaded = load_model(Request(kind, *network(kind)))
+        task = task_of(loaded.model, **options)
+        graph = Graph(loaded._replace(model=deploy(loaded.model)), task)
         session = EagerSession(graph, change)
         monkeypatch.setattr(verify, 'open_session', lambda content, threads: session)
-        return check(b'', subject, task, read_samples(images).images)
+        return check(b'', loaded, task, read_samples(images).images)
 
     return run
 
@@ -108,16 +108,16 @@ def test_one_wrong_batch_of_many_is_seen(
 def test_a_wrong_order_of_channels_is_seen(
     compare: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replaced = Subject._replace
-    monkeypatch.setattr(Subject, '_replace', lambda s, **k: replaced(s, bgr=not s.bgr, **k))
+    replaced = LoadedModel._replace
+    monkeypatch.setattr(LoadedModel, '_replace', lambda s, **k: replaced(s, bgr=not s.bgr, **k))
     for kind in NAMES:
         with pytest.raises(UsageError, match='differs by'):
             compare(kind)
 
 
 def test_a_network_of_others_is_a_backbone_too(network: Network) -> None:
-    subject = load_subject(Request('backbone', *network('backbone')))
-    assert task_of(subject.model) is BACKBONE
+    loaded = load_model(Request('backbone', *network('backbone')))
+    assert task_of(loaded.model) is BACKBONE
 
 
 @pytest.mark.parametrize('size', [(2, 3), 6, (1, 4)])

@@ -1,27 +1,31 @@
-"""Scenes as COCO records: instances with run-length masks."""
+"""Annotations of a scene: an ADE20K-style label map, and COCO records with run-length masks."""
 
 import numpy as np
 
 from mmsmt.datasets.digits.scenes import Scene
 from mmsmt.datasets.digits.source import CLASSES
 
+BACKGROUND = 1  # of a label map, where 0 would mean 'not labelled', and no pixel is
+FIRST_DIGIT = 2
 FIRST_CATEGORY = 1  # COCO category ids start at 1: digit d is category d + 1
 
 
+def label_map(scene: Scene) -> np.ndarray:
+    """Label every pixel, shape (size, size), uint8: 1 is background, 2 to 11 the digits 0 to 9.
+
+    Read with `reduce_zero_label=True` they become 0 and 1 to 10.
+    """
+    labels = [FIRST_DIGIT + instance.label for instance in scene.instances]
+    return np.array([BACKGROUND, *labels], dtype=np.uint8)[scene.owners]
+
+
 def coco_annotations(scene: Scene, image_id: int, first_id: int) -> list[dict]:
-    """Describe the visible part of every digit of a scene.
+    """Describe the visible part of every digit of a scene, ids counting from `first_id`.
 
-    Masks are run lengths, not polygons: 0, 6, 8 and 9 have holes.
-
-    Args:
-        scene: The scene.
-        image_id: Id of its image record.
-        first_id: Id of its first annotation; the others count on.
-
-    Returns:
-        One record an instance. Beside the fields of COCO it holds `sample_id`
-        (row in ``load_digits()``), `height` (px, hidden parts included) and
-        `visible` (share of the digit's pixels that no other digit hides).
+    Masks are run lengths, not polygons: 0, 6, 8 and 9 have holes. In addition to
+    COCO's fields a record holds `sample_id` (row in `load_digits()`), `height` (px,
+    hidden parts included) and `visible` (share of the digit's pixels that no other
+    digit hides).
     """
     from pycocotools import mask as mask_utils  # comes with mmdet
 

@@ -1,0 +1,25 @@
+"""Figures of matplotlib, drawn without a display and written as a whole."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mmsmt.checkpoints import write_atomically
+
+
+def subplots(
+    rows: int, columns: int, width: float, height: float, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Make a figure of (rows, columns) axes; sizes in inches, options of `Figure.subplots`."""
+    figure = Figure(figsize=(width, height), layout='constrained')
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: int = 100) -> None:
+    """Write a figure in the format that the file's name ends in, PNG by default."""
+    content = io.BytesIO()
+    figure.savefig(content, dpi=dpi, format=Path(path).suffix[1:] or 'png')
+    write_atomically(path, content.getvalue())
