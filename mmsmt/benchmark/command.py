@@ -1,30 +1,34 @@
-"""From the arguments of the benchmark to a plan, and from that to a report."""
+"""Arguments of the benchmark, and its reports."""
 
 import argparse
-import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
-from mmsmt.analysis.common.reports import whole_file
+from mmsmt.analysis.common.reports import write_json, write_text
 from mmsmt.benchmark.contenders import CONTENDERS, USUAL, find_contenders
-from mmsmt.benchmark.jobs import DTYPES, STEPS, WAYS, Settings, Shape
-from mmsmt.benchmark.plan import Plan, groups_of, run_plan
-from mmsmt.benchmark.plot import plot_accuracy
+from mmsmt.benchmark.end_to_end import report_end_to_end
+from mmsmt.benchmark.groups import groups_of, measure_groups
+from mmsmt.benchmark.jobs import DTYPES, ONNX, STEPS, WAYS, Settings, Shape
+from mmsmt.benchmark.plots import plot_accuracy, plot_area
 from mmsmt.benchmark.table import choose_reference, tabulate
+from mmsmt.datasets.root import data_root
+from mmsmt.engine.tool import quiet, run_tool
 from mmsmt.errors import UsageError
 
 SHAPES = ('8x224x224', '1x800x1216')  # a classifier's batch, an image of a detector
 COMPILE_MODES = ('default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs')
 
 
-def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
-    """Networks, what is done with them, and where the report goes."""
+def parse_args() -> argparse.Namespace:
+    """Read the command line: networks, how they are measured, and where the report goes."""
+    parser = argparse.ArgumentParser(description='Measure speed and memory of networks in turn.')
     add = parser.add_argument
     named = 'a name (--list), or [LABEL=]CONFIG; SMT, its plain form and all peers by default'
     add('models', nargs='*', metavar='MODEL', help=named)
-    add('--list', action='store_true', help='print the names and end')
+    add('--list', action='store_true', help='print the names and exit')
     add('--shapes', nargs='+', default=SHAPES, help='batch x height x width (%(default)s)')
     add('--steps', nargs='+', choices=STEPS, default=STEPS, help='(%(default)s)')
     add('--ways', type=_ways, default=['eager'], help=f'of {",".join(WAYS)}, with commas (eager)')
@@ -33,10 +37,21 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     add('--device', choices=('cpu', 'cuda'), default='cpu', help='(cpu)')
     add('--threads', type=int, default=torch.get_num_threads(), help='of the CPU (%(default)s)')
     add('--compile-mode', choices=COMPILE_MODES, default='default', help='(default)')
-    add('--rounds', type=int, default=10, help='of timing (10)')
+    add('--rounds', type=int, help='of timing (10; 3 with --end-to-end)')
     add('--warmup', type=int, default=2, help='rounds before them (2)')
     add('--memory', action=argparse.BooleanOptionalAction, default=True, help='measure memory too')
     add('--out', type=Path, default=Path('work_dirs/benchmark'), help='folder (%(default)s)')
+    about = 'models are [LABEL=]CONFIG; of the above --rounds and --threads count'
+    add = parser.add_argument_group('whole detectors and segmenters', about).add_argument
+    add('--end-to-end', action='store_true', help='training steps and tools/test.py on the digits')
+    add('--data', type=Path, default=data_root() / 'digits', help='from mmsmt prepare digits')
+    add('--batch', type=int, default=2, help='images of a training step (2)')
+    add('--images', type=int, default=8, help='of a test (8)')
+    add('--divisor', type=int, default=1, help='shrink images by this factor (1)')
+    args = parser.parse_args()
+    if args.rounds is None:
+        args.rounds = 3 if args.end_to_end else 10
+    return args
 
 
 def _ways(text: str) -> list[str]:
@@ -58,12 +73,8 @@ def parse_shape(text: str) -> Shape:
     return Shape(*map(int, text.split('x')))
 
 
-def read_plan(args: argparse.Namespace) -> Plan:
-    """Check the arguments.
-
-    Raises:
-        UsageError: If one is wrong.
-    """
+def check_arguments(args: argparse.Namespace) -> None:
+    """Raise UsageError if a number is too small, a device or a package is missing."""
     if args.rounds < 2 or args.warmup < 0 or args.threads < 1:
         raise UsageError(
             '--rounds must be at least 2, --warmup 0 and --threads 1, '
@@ -71,40 +82,51 @@ def read_plan(args: argparse.Namespace) -> Plan:
         )
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise UsageError('--device cuda: PyTorch finds no GPU here')
-    plan = Plan(
-        find_contenders(list(args.models) or list(USUAL)),
-        list(dict.fromkeys(parse_shape(text) for text in args.shapes)),
-        list(dict.fromkeys(args.steps)),
-        args.ways,
-        Settings(args.device, args.dtype, args.threads, args.compile_mode),
-        args.rounds,
-        args.warmup,
-        args.memory,
-    )
-    if not any(groups_of(plan)):
-        raise UsageError('nothing to measure: deploy forms exist for inference of our networks')
-    return plan
+    if ONNX in args.ways:
+        if (args.device, args.dtype) != ('cpu', 'float32'):
+            raise UsageError(f'--ways {ONNX} runs on a CPU in float32')
+        missing = ', '.join(name for name in ('onnx', 'onnxscript', ONNX) if not find_spec(name))
+        if missing:
+            raise UsageError(f"--ways {ONNX} needs {missing}: pip install 'mmsmt[export]'")
 
 
 def report_benchmark(args: argparse.Namespace) -> str:
     """Measure, and write `benchmark.json`, `benchmark.md` and `benchmark.png` into a folder.
 
+    Shapes of several areas at one batch size are drawn in `benchmark_area.png`, too.
+
     Returns:
         The table; with `--list` the names.
 
     Raises:
-        UsageError: If an argument is wrong, or as `run_plan`.
+        UsageError: If an argument is wrong, or as `measure_groups`.
     """
     if args.list:
         return '\n'.join(
             f'{c.name:20} {c.top1:5} {c.library:10} {c.source}' for c in CONTENDERS.values()
         )
-    plan = read_plan(args)
-    reference = choose_reference([c.name for c in plan.contenders], args.reference)
-    groups = run_plan(plan, args.out)
-    table = tabulate(groups, reference)
-    for name, text in (('json', json.dumps(groups, indent=1) + '\n'), ('md', table)):
-        with whole_file(args.out / f'benchmark.{name}') as partial:
-            partial.write_text(text)
-    plot_accuracy(groups, args.out / 'benchmark.png')
+    check_arguments(args)
+    if args.end_to_end:
+        return report_end_to_end(args)
+    contenders = find_contenders(list(args.models) or list(USUAL))
+    shapes, steps = dict.fromkeys(map(parse_shape, args.shapes)), dict.fromkeys(args.steps)
+    groups = list(groups_of(contenders, shapes, steps, args.ways))
+    if not groups:
+        reason = 'deploy forms are of our networks; they and ONNX Runtime are for inference'
+        raise UsageError(f'nothing to measure: {reason}')
+    reference = choose_reference([c.name for c in contenders], args.reference)
+    settings = Settings(*(getattr(args, name) for name in Settings._fields))
+    measured = measure_groups(groups, settings, args.out)
+    table = tabulate(measured, reference)
+    write_json(args.out / 'benchmark.json', measured)
+    write_text(args.out / 'benchmark.md', table)
+    plot_accuracy(measured, args.out / 'benchmark.png')
+    plot_area(measured, args.out / 'benchmark_area.png')
     return table
+
+
+def main() -> None:
+    """Measure, write the report and print its table."""
+    args = parse_args()
+    quiet()
+    run_tool(lambda: report_benchmark(args), print)

@@ -1,45 +1,48 @@
-"""The networks of the benchmark by name: where each is from, and what was published of it.
+"""Networks of the benchmark: names, published accuracy, building and counting.
 
 All run without a classifier: they give the four maps at strides 4, 8, 16 and 32 that detectors and
 segmenters take. Weights are random.
 """
 
-import difflib
 from collections.abc import Iterable
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
+import torch
+from torch import Tensor, nn
+
+from mmsmt import backbones
+from mmsmt.analysis import count_complexity
+from mmsmt.benchmark.plain_smt import PlainSMT
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config
+from mmsmt.hosts.model import backbone_of, load_model
 from mmsmt.hosts.request import Request, parse_requests
+from mmsmt.text import nearest
 
 STAGES = (0, 1, 2, 3)
 NCHW, CHANNELS_LAST = 'contiguous', 'channels-last'
+BOTH = (NCHW, CHANNELS_LAST)  # of networks with convolutions
+EXTRAS = {'mmpretrain': 'cls', 'timm': 'benchmark'}  # of this package, for peers' libraries
 
 
 class Contender(NamedTuple):
-    """A network of the benchmark.
-
-    Args:
-        name: In tables and on the command line.
-        library: `mmsmt`, `plain`, `mmpretrain`, `timm`, or `config` for a file.
-        kind: Class or model name in that library; the file.
-        options: Arguments of the class or of the model.
-        top1: Published top-1 accuracy on ImageNet-1K at 224 x 224 without other data, in percent;
-            None where there is none.
-        source: Where that stands.
-        layouts: Memory formats to try; the faster counts.
-        deployable: Whether it is of this suite, so that `mmsmt.deploy` knows it.
-    """
+    """A network of the benchmark."""
 
     name: str
-    library: str
-    kind: str
-    options: dict[str, Any]
-    top1: float | None = None
-    source: str = ''
-    layouts: tuple[str, ...] = (NCHW,)
-    deployable: bool = False
+    library: str  # `mmsmt`, `plain`, `mmpretrain`, `timm`, or `config` for a file
+    kind: str  # class or model name in that library; the file
+    options: dict[str, Any]  # of the class or model; the type of a config's backbone
+    top1: float | None = None  # %, published for ImageNet-1K at 224 x 224 without other data
+    source: str = ''  # page that publishes it
+    layouts: tuple[str, ...] = (NCHW,)  # memory formats to try; the faster counts
+
+    @property
+    def deployable(self) -> bool:
+        """Whether it has a deploy form."""
+        return self.library == 'mmsmt' or str(self.options.get('type')).startswith('mmsmt.')
 
 
 SMT_PAPER = 'https://arxiv.org/abs/2307.08579'
@@ -47,36 +50,28 @@ UNIFIED_PAPER = 'https://arxiv.org/abs/2211.05781'
 SWIN_PAPER = 'https://arxiv.org/abs/2103.14030'
 CONVNEXT_PAPER = 'https://arxiv.org/abs/2201.03545'
 RESNET_PAPER = 'https://arxiv.org/abs/2110.00476'  # recipe A1, the best of ResNet-50 at 224
-BOTH = (NCHW, CHANNELS_LAST)  # of networks with convolutions
+MAMBAOUT_PAPER = 'https://arxiv.org/abs/2405.07992'  # quotes the figure of SG-Former's authors
 
 
 def _ours() -> Iterable[Contender]:
     for short, arch, top1 in (('T', 'tiny', 82.2), ('S', 'small', 83.7), ('B', 'base', 84.3)):
-        options = dict(arch=arch)
-        yield Contender(f'SMT-{short}', 'mmsmt', 'SMT', options, top1, SMT_PAPER, deployable=True)
-        yield Contender(f'plain SMT-{short}', 'plain', 'PlainSMT', options, top1, SMT_PAPER)
-    # Its authors' figure as the paper on MambaOut quotes it.
-    source = 'https://arxiv.org/abs/2405.07992'
-    yield Contender(
-        'SG-Former-S', 'mmsmt', 'SGFormer', dict(arch='small'), 83.2, source, deployable=True
-    )
+        rest = (dict(arch=arch), top1, SMT_PAPER)
+        yield Contender(f'SMT-{short}', 'mmsmt', 'SMT', *rest)
+        yield Contender(f'plain SMT-{short}', 'plain', 'PlainSMT', *rest)
+    yield Contender('SG-Former-S', 'mmsmt', 'SGFormer', dict(arch='small'), 83.2, MAMBAOUT_PAPER)
     tops = dict(halo=83.0, window=82.3, sra=82.1, dwconv=82.2, dcnv3=83.3)
     for mixer, top1 in tops.items():
-        options = dict(mixer=mixer, arch='tiny')
-        name = f'unified {mixer} T'
-        yield Contender(
-            name, 'mmsmt', 'UnifiedBackbone', options, top1, UNIFIED_PAPER, deployable=True
-        )
+        rest = (dict(mixer=mixer, arch='tiny'), top1, UNIFIED_PAPER)
+        yield Contender(f'unified {mixer} T', 'mmsmt', 'UnifiedBackbone', *rest)
 
 
 def _peers() -> Iterable[Contender]:
     maps = dict(out_indices=STAGES)
     for short, size, top1 in (('T', 'tiny', 81.3), ('S', 'small', 83.0)):
-        # mmpretrain's windows do not fit every size unless small maps are filled up.
+        # mmpretrain's windows do not fit every size unless small maps are padded.
         options = dict(arch=size, pad_small_map=True, **maps)
-        name = f'Swin-{short}'
+        name, timm_name = f'Swin-{short}', f'swin_{size}_patch4_window7_224'
         yield Contender(name, 'mmpretrain', 'SwinTransformer', options, top1, SWIN_PAPER)
-        timm_name = f'swin_{size}_patch4_window7_224'
         options = dict(strict_img_size=False)
         yield Contender(f'{name} (timm)', 'timm', timm_name, options, top1, SWIN_PAPER)
     for short, size, top1 in (('T', 'tiny', 82.1), ('S', 'small', 83.1)):
@@ -90,13 +85,13 @@ def _peers() -> Iterable[Contender]:
         ('PVTv2-B2', 'pvt_v2_b2', 82.0, 'https://arxiv.org/abs/2106.13797'),
         ('EfficientViT-B2', 'efficientvit_b2', 82.1, 'https://arxiv.org/abs/2205.14756'),
         ('CAFormer-S18', 'caformer_s18', 83.6, 'https://arxiv.org/abs/2210.13452'),
-        ('MambaOut-T', 'mambaout_tiny', 82.7, 'https://arxiv.org/abs/2405.07992'),
+        ('MambaOut-T', 'mambaout_tiny', 82.7, MAMBAOUT_PAPER),
     ):
         yield Contender(name, 'timm', timm_name, {}, top1, source, BOTH)
 
 
 CONTENDERS = MappingProxyType({c.name: c for c in (*_ours(), *_peers())})
-# What runs where nothing is named: the networks that issues of speed are about.
+# Measured by default: the networks that issues of speed are about.
 USUAL = tuple(
     name for name in CONTENDERS if not name.startswith(('SG-', 'unified')) and '(timm)' not in name
 )
@@ -109,30 +104,94 @@ def find_contenders(names: list[str]) -> list[Contender]:
         UsageError: If a name is unknown or given twice, or a config cannot be read.
     """
     found = []
-    for name in names:
+    for name, (label, config, _) in zip(names, parse_requests(names), strict=True):
         if name in CONTENDERS:
             found.append(CONTENDERS[name])
         elif '::' in name or name.endswith('.py'):
-            (request,) = parse_requests([name])
-            backbone = read_config(request.config).model.get('backbone', {})
-            ours = str(backbone.get('type')).startswith('mmsmt.')
-            contender = Contender(request.label, 'config', request.config, {}, deployable=ours)
-            found.append(contender._replace(layouts=(NCHW,) if ours else BOTH))
+            kind = read_config(config).model.get('backbone', {}).get('type')
+            contender = Contender(label, 'config', config, dict(type=str(kind)))
+            found.append(contender if contender.deployable else contender._replace(layouts=BOTH))
         else:
-            raise UsageError(f'no contender is called {name!r}; {_known(name)}')
-    labels = [contender.name for contender in found]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise UsageError(f'two contenders are called {twice[0]}')
+            near = nearest(name, CONTENDERS)
+            hint = f'did you mean {near!r}? ' if near else ''
+            known = f'known are {", ".join(CONTENDERS)}, and config files'
+            raise UsageError(f'no contender is called {name!r}; {hint}{known}')
     return found
 
 
-def _known(name: str) -> str:
-    near = difflib.get_close_matches(name, CONTENDERS, n=1)
-    hint = f'did you mean {near[0]!r}? ' if near else ''
-    return f'{hint}known are {", ".join(CONTENDERS)}, and files of configs'
+def build(contender: Contender) -> nn.Module:
+    """Build a contender with random weights, in evaluation mode.
+
+    Raises:
+        UsageError: If its library is missing, or a config's model cannot be built.
+    """
+    torch.manual_seed(0)
+    model: Any
+    if contender.library == 'config':
+        request = Request(contender.name, contender.kind)
+        model = backbone_of(load_model(request, out_indices=STAGES).model)
+    elif contender.library in EXTRAS:
+        model = _build_peer(contender)
+    else:
+        kind = PlainSMT if contender.library == 'plain' else getattr(backbones, contender.kind)
+        model = kind(**contender.options)
+    model.eval()  # several of mmpretrain return nothing here
+    return model
 
 
-def request_of(contender: Contender) -> Request:
-    """A config's contender as the tools for looking at networks take it."""
-    return Request(contender.name, contender.kind)
+def _build_peer(contender: Contender) -> Any:
+    name, library, kind, options, *_ = contender
+    try:
+        import_module(library)
+        peers = import_module(f'{library}.models')
+    except ImportError as error:
+        install = f"pip install 'mmsmt[{EXTRAS[library]}]'"
+        raise UsageError(f'{name} is from {library}, which is not installed: {install}') from error
+    if library == 'timm':
+        # The getter alone gives (B, C, H, W) of networks that compute on (B, H, W, C).
+        maps = dict(features_only=True, feature_cls='getter', out_indices=STAGES)
+        return peers.create_model(kind, **maps, **options)
+    model = getattr(peers, kind)(**options)
+    model.init_weights()
+    return model
+
+
+def check_maps(contender: Contender, maps: Any, height: int, width: int) -> None:
+    """Raise UsageError unless a contender gives four maps at strides 4 to 32, as the rest do.
+
+    Args:
+        contender: For the message.
+        maps: What it gives for images of `height` x `width` pixels.
+        height: Of the images; maps may round it up or down.
+        width: Of the images.
+    """
+    sizes = [tuple(x.shape[2:]) for x in maps if isinstance(x, Tensor) and x.ndim == 4]
+    right = len(sizes) == len(maps) == len(STAGES) and all(
+        abs(side - pixels / stride) < 1
+        for size, stride in zip(sizes, (4, 8, 16, 32))
+        for side, pixels in zip(size, (height, width))
+    )
+    if not right:
+        raise UsageError(
+            f'{contender.name}: gives maps of {sizes} for {height} x {width} pixels; compared '
+            'are backbones with four maps, at strides 4, 8, 16 and 32'
+        )
+
+
+def count(contender: Contender, height: int, width: int) -> tuple[int, int]:
+    """Parameters of a contender, and multiply-accumulates for one image.
+
+    Raises:
+        UsageError: If it cannot be built, or gives other maps than the rest.
+        ValueError: If it does not run without values.
+    """
+    model, original = build(contender).to('meta'), torch.autocast
+
+    def autocast(device_type: str, *args: Any, **kwargs: Any) -> torch.autocast:
+        return original('cpu' if device_type == 'meta' else device_type, *args, **kwargs)
+
+    # Some networks switch autocast off for a part, which PyTorch refuses on the meta device.
+    with patch.object(torch, 'autocast', autocast), torch.no_grad():
+        maps = model(torch.zeros(1, 3, height, width, device='meta'))
+        check_maps(contender, maps, height, width)
+        return count_complexity(model, (3, height, width))[:2]

@@ -1,9 +1,10 @@
-"""What a figure depends on beside the network: machine, versions, state of the code."""
+"""What results depend on besides the network: machine, versions, state of the code."""
 
 import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,20 @@ import mmsmt
 from mmsmt.benchmark.jobs import Settings
 
 PACKAGE = Path(mmsmt.__file__).parent
-# What is measured, and what measures.
-MEASURED = ('layers', 'mixers', 'backbones', 'deploy', 'benchmarking', 'benchmark/timing.py')
-LIBRARIES = ('torch', 'timm', 'mmpretrain', 'mmengine', 'mmsmt')
+MEASURED = ('layers', 'mixers', 'backbones', 'deploy', 'benchmark')  # and what measures
+LIBRARIES = ('torch', 'timm', 'mmpretrain', 'mmengine', 'mmsmt', 'onnxruntime')
 
 
 def collect_facts(settings: Settings) -> dict[str, Any]:
     """Hardware, versions and settings, as they are now."""
+    on_gpu = settings.device == 'cuda'
+    gpu = {'gpu': torch.cuda.get_device_name(), 'cuda': torch.version.cuda} if on_gpu else {}
     return {
         'cpu': _cpu(),
         'cores': len(os.sched_getaffinity(0)),
         **settings._asdict(),
-        **_accelerator(settings),
-        'tf32': torch.backends.cuda.matmul.allow_tf32 if settings.device == 'cuda' else None,
+        **gpu,
+        'tf32': torch.backends.cuda.matmul.allow_tf32 if on_gpu else None,
         'python': platform.python_version(),
         **{library: _version(library) for library in LIBRARIES},
         'commit': _commit(),
@@ -35,27 +37,19 @@ def collect_facts(settings: Settings) -> dict[str, Any]:
 
 
 def fingerprint_code() -> str:
-    """Eight hexadecimal digits of the code that is measured: what is not committed counts too."""
+    """Eight hexadecimal digits of the measured code, uncommitted changes included."""
     digest = hashlib.sha256()
     for part in MEASURED:
-        place = PACKAGE / part
-        for file in [place] if place.is_file() else sorted(place.rglob('*.py')):
+        for file in sorted((PACKAGE / part).rglob('*.py')):
             digest.update(str(file.relative_to(PACKAGE)).encode() + file.read_bytes())
     return digest.hexdigest()[:8]
 
 
 def _cpu() -> str:
-    """The model's name, as Linux tells it."""
+    """The model's name, as Linux gives it."""
     info = Path('/proc/cpuinfo')
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _accelerator(settings: Settings) -> dict[str, Any]:
-    if settings.device != 'cuda':
-        return {}
-    return {'gpu': torch.cuda.get_device_name(), 'cuda': torch.version.cuda}
+    found = info.is_file() and re.search(r'^model name\s*:\s*(.+)$', info.read_text(), re.M)
+    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _version(library: str) -> str | None:
@@ -66,10 +60,10 @@ def _version(library: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Of the checkout that the package lies in; None where there is none."""
+    """Of the checkout that the package lies in; None without one."""
     command = ['git', 'describe', '--always', '--dirty', '--exclude=*']
     try:
-        said = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True)
     except FileNotFoundError:
         return None
-    return said.stdout.strip() or None
+    return done.stdout.strip() or None

@@ -1,94 +1,110 @@
-"""One thing to be measured: a contender in one way at one shape, as a call."""
+"""One measurement: a contender in one way at one shape, as a call."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mmsmt.benchmark.build import build
-from mmsmt.benchmark.contenders import CHANNELS_LAST, Contender
+from mmsmt.benchmark.contenders import CHANNELS_LAST, NCHW, Contender, build
 from mmsmt.deploy import deploy
+from mmsmt.deploy.onnx.difference import relative_difference
+from mmsmt.deploy.onnx.exporter import OLDEST_OPSET
+from mmsmt.deploy.onnx.translations import translations
+from mmsmt.deploy.onnx.verify import LIMIT, open_session
 
 FORWARD, TRAINING = 'forward', 'training'
 STEPS = (FORWARD, TRAINING)
+ONNX = 'onnxruntime'
+WAYS = ('eager', 'deploy', 'compiled', 'compiled-deploy', ONNX)
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 
 
-class Way(NamedTuple):
-    """How a network runs.
-
-    Args:
-        compiled: By `torch.compile`, for its one shape.
-        deployed: In the form that `mmsmt.deploy` folds, for inference alone.
-    """
-
-    compiled: bool
-    deployed: bool
-
-
-WAYS = {
-    'eager': Way(False, False),
-    'deploy': Way(False, True),
-    'compiled': Way(True, False),
-    'compiled-deploy': Way(True, True),
-}
-
-
 class Shape(NamedTuple):
-    """Of the images: their number, and height and width in pixels."""
+    """Of the images, in pixels."""
 
     batch: int
     height: int
     width: int
 
-    def __str__(self) -> str:
-        return 'x'.join(map(str, self))
-
 
 class Settings(NamedTuple):
-    """What holds for a whole run.
+    """What holds for a whole run."""
 
-    Args:
-        device: `cpu` or `cuda`.
-        dtype: A name of `DTYPES`; bfloat16 is autocast, on float32 weights.
-        threads: Of the CPU.
-        compile_mode: Of `torch.compile`.
-    """
-
-    device: str = 'cpu'
-    dtype: str = 'float32'
-    threads: int = 1
+    device: str = 'cpu'  # or `cuda`
+    dtype: str = 'float32'  # of `DTYPES`; bfloat16 is autocast, on float32 weights
+    threads: int = 1  # of the CPU
     compile_mode: str = 'default'
+    rounds: int = 10  # of timing
+    warmup: int = 2  # rounds before them, in addition to one call of each job alone
+    memory: bool = True  # whether its peak is measured
 
 
 class Job(NamedTuple):
-    """What is measured.
-
-    Args:
-        contender: The network.
-        way: A name of `WAYS`.
-        layout: Memory format of weights and images.
-        shape: Of the images.
-        step: Of `STEPS`.
-    """
+    """A contender in one way and memory format, at one shape, in inference or training."""
 
     contender: Contender
-    way: str
-    layout: str
+    way: str  # of `WAYS`
+    layout: str  # of weights and images
     shape: Shape
-    step: str
+    step: str  # of `STEPS`
+
+    @property
+    def compiled(self) -> bool:
+        return self.way.startswith('compiled')
+
+    @property
+    def deployed(self) -> bool:
+        return self.way.endswith('deploy')
+
+    @property
+    def possible(self) -> bool:
+        """Deploy forms are of our networks; they and ONNX Runtime are for inference."""
+        if self.way == ONNX:
+            return self.step == FORWARD and self.layout == NCHW
+        return not self.deployed or (self.contender.deployable and self.step == FORWARD)
 
 
-def prepare_process(settings: Settings) -> None:
-    """Fix the threads of this process, and silence what libraries remark."""
-    torch.set_num_threads(settings.threads)
-    warnings.filterwarnings('ignore')
+def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
+    """Build a job's network, images and, for training, its optimizer.
+
+    Inference is `inference_mode` in evaluation mode. A training step is the forward pass in
+    training mode, the backward pass from random gradients of the maps, as heads give them, and a
+    step of AdamW. (The mean of a layer norm's output has hardly any gradient.)
+
+    Returns:
+        What runs it once; it does not wait for a GPU.
+
+    Raises:
+        UsageError: If the network cannot be built.
+        RuntimeError: If the network cannot be exported to ONNX, or gives other maps there.
+    """
+    model: Any = build(job.contender)
+    if job.deployed or (job.way == ONNX and job.contender.deployable):
+        model = deploy(model)
+    images = torch.rand(job.shape.batch, 3, job.shape.height, job.shape.width)
+    if job.way == ONNX:
+        return _onnx_call(model, images, settings.threads)
+    images, model = images.to(settings.device), model.to(settings.device)
+    if job.layout == CHANNELS_LAST:  # else weights stay as the network keeps them
+        images = images.contiguous(memory_format=torch.channels_last)
+        model = model.to(memory_format=torch.channels_last)
+    model.train(job.step == TRAINING)
+    network = _compile(model, settings.compile_mode) if job.compiled else model
+    autocast = torch.autocast(
+        settings.device, DTYPES[settings.dtype], enabled=settings.dtype != 'float32'
+    )
+    if job.step == TRAINING:
+        return _training_step(model, network, images, autocast)
+
+    def forward() -> None:
+        with torch.inference_mode(), autocast:
+            network(images)
+
+    return forward
 
 
-def compile_network(model: nn.Module, mode: str) -> Any:
-    """Compile for the shapes that it will see alone, and never fall back without a word."""
+def _compile(model: nn.Module, mode: str) -> Any:
     # Contenders share the code of their `forward`: beyond its limit of variants of one code the
     # compiler would run the next ones uncompiled.
     torch._dynamo.config.recompile_limit = 256
@@ -97,52 +113,11 @@ def compile_network(model: nn.Module, mode: str) -> Any:
     return torch.compile(model, mode=mode, dynamic=False)
 
 
-def wait_for(settings: Settings) -> Callable[[], Any]:
-    """What waits until the device has done all that was asked of it."""
-    return torch.cuda.synchronize if settings.device == 'cuda' else lambda: None
-
-
-def prepare(job: Job, settings: Settings) -> Callable[[], None]:
-    """Build a job's network, images and, for training, its optimizer.
-
-    Inference is `inference_mode` in evaluation mode. A training step is the forward pass in
-    training mode, the backward pass from random gradients of the maps, as heads give them, and a
-    step of AdamW. (The mean of a map that a layer norm made has no gradient to speak of.)
-
-    Returns:
-        What runs it once; it does not wait for a GPU.
-
-    Raises:
-        UsageError: If the network cannot be built.
-    """
-    model: Any = build(job.contender)
-    way = WAYS[job.way]
-    if way.deployed:
-        model = deploy(model)
-    images = torch.rand(job.shape.batch, 3, job.shape.height, job.shape.width)
-    images, model = images.to(settings.device), model.to(settings.device)
-    if job.layout == CHANNELS_LAST:  # else weights stay as the network keeps them
-        images = images.contiguous(memory_format=torch.channels_last)
-        model = model.to(memory_format=torch.channels_last)
-    model.train(job.step == TRAINING)
-    network = compile_network(model, settings.compile_mode) if way.compiled else model
-    autocast = torch.autocast(
-        settings.device, DTYPES[settings.dtype], enabled=settings.dtype != 'float32'
-    )
-
-    def forward() -> None:
-        with torch.inference_mode(), autocast:
-            network(images)
-
-    return forward if job.step == FORWARD else _training_step(model, network, images, autocast)
-
-
 def _training_step(
-    model: nn.Module, network: Any, images: torch.Tensor, autocast: torch.autocast
+    model: nn.Module, network: Any, images: Tensor, autocast: torch.autocast
 ) -> Callable[[], None]:
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
-
-    gradients: list[torch.Tensor] = []
+    gradients: list[Tensor] = []
 
     def step() -> None:
         with autocast:
@@ -151,7 +126,29 @@ def _training_step(
             gradients.extend(torch.randn_like(x) / x.numel() for x in maps)
         torch.autograd.backward(maps, gradients)
         optimizer.step()
-        # At the end: networks that wait for their turn shall not hold gradients.
+        # At the end: networks that wait for their turn must not hold gradients.
         optimizer.zero_grad(set_to_none=True)
 
     return step
+
+
+def _onnx_call(model: nn.Module, images: Tensor, threads: int) -> Callable[[], Any]:
+    """Export for one shape, and compare the maps with PyTorch's."""
+    with torch.no_grad():
+        program: Any = torch.onnx.export(
+            model,
+            (images,),
+            dynamo=True,
+            verbose=False,
+            opset_version=OLDEST_OPSET,
+            input_names=['images'],
+            custom_translation_table=translations(),
+        )
+        expected = model(images)
+    session = open_session(program.model_proto.SerializeToString(), threads)
+    inputs = {'images': images.numpy()}
+    for found, map_ in zip(session.run(None, inputs), expected, strict=True):
+        difference = relative_difference(torch.from_numpy(found), map_)
+        if not difference <= LIMIT:
+            raise RuntimeError(f'maps in ONNX Runtime differ by {difference:.1e} from PyTorch')
+    return lambda: session.run(None, inputs)

@@ -1,9 +1,8 @@
-"""SMT written plainly: what the speed of ours is compared with, and its outputs too.
+"""Plain PyTorch form of SMT, the reference of speed and outputs.
 
 Stands in for the released code: tokens (B, N, C), a transpose into a contiguous (B, C, H, W) map
 and one back around every convolution, softmax attention whose matrix lies in memory, and every
-operation on its own. Names and shapes of the weights are those of `mmsmt.SMT`, whose state dict
-loads as it is.
+operation on its own. Modules and weights are those of `mmsmt.SMT`, its ways of speed are not used.
 """
 
 from typing import Any
@@ -12,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.backbones.smt_archs import SMTArch, resolve_arch
-from mmsmt.backbones.stages import stack_mixers
-from mmsmt.layers import DropPath, LayerScale, linear_drop_path_rates
+from mmsmt.backbones import SMT
+from mmsmt.mixers import MultiHeadSelfAttention, ScaleAwareModulation
 
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
@@ -27,168 +25,69 @@ def to_tokens(image: Tensor) -> Tensor:
     return image.flatten(2).transpose(1, 2)
 
 
-class PlainStem(nn.Module):
-    """Image to tokens at stride 4."""
-
-    def __init__(self, in_channels: int, dim: int, kernel: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, dim, kernel, 2, kernel // 2, bias=False)
-        self.bn = nn.BatchNorm2d(dim)
-        self.conv2 = nn.Conv2d(dim, dim, 2, 2)
-        self.norm = nn.LayerNorm(dim, eps=1e-5)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, int, int]:
-        image = self.conv2(F.relu(self.bn(self.conv1(image))))
-        return self.norm(to_tokens(image)), *image.shape[2:]
+def _linear(layer: Any, x: Tensor) -> Tensor:
+    return F.linear(x, layer.weight, layer.bias)  # ours may choose another library
 
 
-class PlainPatchEmbed(nn.Module):
-    """Map to tokens at twice the stride."""
-
-    def __init__(self, in_channels: int, dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(in_channels, dim, 3, 2, 1)
-        self.norm = nn.LayerNorm(dim, eps=1e-5)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, int, int]:
-        image = self.proj(image)
-        return self.norm(to_tokens(image)), *image.shape[2:]
+def _embed(m: Any, image: Tensor) -> Tensor:
+    """Image or map to a map of fewer pixels, its norm aside."""
+    return m.proj(image) if hasattr(m, 'proj') else m.conv2(F.relu(m.bn(m.conv1(image))))
 
 
-class PlainSAM(nn.Module):
-    """Scale-aware modulation of tokens."""
-
-    def __init__(self, dim: int, heads: int, expansion: int) -> None:
-        super().__init__()
-        width = dim // heads
-        self.value = nn.Linear(dim, dim)
-        self.context = nn.Linear(dim, dim)
-        self.head_convs = nn.ModuleList(
-            nn.Conv2d(width, width, 3 + 2 * head, padding=1 + head, groups=width)
-            for head in range(heads)
-        )
-        self.expand = nn.Conv2d(dim, expansion * dim, 1, groups=width)
-        self.bn = nn.BatchNorm2d(expansion * dim)
-        self.reduce = nn.Conv2d(expansion * dim, dim, 1)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        value = self.value(x)
-        heads = self.context(x).chunk(len(self.head_convs), dim=-1)
-        filtered = [
-            conv(to_map(head, height, width))
-            for conv, head in zip(self.head_convs, heads, strict=True)
-        ]
-        groups = torch.stack(filtered, dim=2).flatten(1, 2)  # channel g of every head together
-        modulator = self.reduce(F.gelu(self.bn(self.expand(groups))))
-        return self.proj(to_tokens(modulator) * value)
+def _modulate(m: Any, x: Tensor, height: int, width: int) -> Tensor:
+    heads = _linear(m.context, x).chunk(m.num_heads, dim=-1)
+    filtered = [conv(to_map(head, height, width)) for conv, head in zip(m.head_convs, heads)]
+    groups = torch.stack(filtered, dim=2).flatten(1, 2)  # channel g of every head together
+    modulator = m.reduce(F.gelu(m.bn(m.expand(groups))))
+    return _linear(m.proj, to_tokens(modulator) * _linear(m.value, x))
 
 
-class PlainMSA(nn.Module):
-    """Softmax attention of tokens, and a depth-wise convolution of the values."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.q = nn.Linear(dim, dim)
-        self.kv = nn.Linear(dim, 2 * dim)
-        self.dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        k, v = self.kv(x).chunk(2, dim=-1)
-        local = to_tokens(self.dwconv(to_map(v, height, width)))
-        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (self.q(x), k, v))
-        scores = (q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5
-        mixed = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
-        return self.proj(mixed + local)
+def _attend(m: Any, x: Tensor, height: int, width: int) -> Tensor:
+    q, (k, v) = _linear(m.q, x), _linear(m.kv, x).chunk(2, dim=-1)
+    local = to_tokens(m.dwconv(to_map(v, height, width)))
+    q, k, v = (t.unflatten(-1, (m.num_heads, -1)).transpose(1, 2) for t in (q, k, v))
+    scores = (q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5
+    mixed = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    return _linear(m.proj, mixed + local)
 
 
-class PlainFFN(nn.Module):
-    """Linear, depth-wise 3x3 with identity, GELU, Linear."""
-
-    def __init__(self, dim: int, ratio: float) -> None:
-        super().__init__()
-        hidden = int(dim * ratio)
-        self.fc1 = nn.Linear(dim, hidden)
-        self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        x = self.fc1(x)
-        return self.fc2(F.gelu(x + to_tokens(self.dwconv(to_map(x, height, width)))))
+def _feed_forward(m: Any, x: Tensor, height: int, width: int) -> Tensor:
+    x = _linear(m.fc1, x)
+    return _linear(m.fc2, F.gelu(x + to_tokens(m.dwconv(to_map(x, height, width)))))
 
 
-class PlainBlock(nn.Module):
-    """Two residual branches of tokens."""
-
-    def __init__(self, dim: int, mixer: nn.Module, ffn: nn.Module, scale: float, drop: float):
-        super().__init__()
-
-        def layer_scale() -> nn.Module:
-            return LayerScale(dim, scale) if scale else nn.Identity()
-
-        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
-        self.scale1, self.scale2 = layer_scale(), layer_scale()
-        self.mixer, self.ffn = mixer, ffn
-        self.drop_path = DropPath(drop)
-
-    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        x = x + self.drop_path(self.scale1(self.mixer(self.norm1(x), height, width)))
-        return x + self.drop_path(self.scale2(self.ffn(self.norm2(x), height, width)))
+MIXERS: dict[type[nn.Module], Any] = {
+    ScaleAwareModulation: _modulate,
+    MultiHeadSelfAttention: _attend,
+}
 
 
-def plain_mixer(mixer: Any, spec: SMTArch, stage: int) -> nn.Module:
-    """Build a mixer of a stage, or refuse one that has no plain form by a ValueError."""
-    if mixer == 'sam':
-        return PlainSAM(spec.embed_dims[stage], spec.sam_heads[stage], spec.sam_expansion)
-    if mixer == 'msa':
-        return PlainMSA(spec.embed_dims[stage], spec.msa_heads[stage])
-    raise ValueError(f'the plain form has the mixers sam and msa, not {mixer!r}')
-
-
-class PlainSMT(nn.Module):
-    """The whole network.
-
-    Args:
-        arch: As of `mmsmt.SMT`.
-        in_channels: Channels of the image.
-        **overrides: As of `mmsmt.SMT`.
+class PlainSMT(SMT):
+    """The whole network; arguments and state dict are those of `mmsmt.SMT`.
 
     Raises:
         ValueError: If the variant is wrong or has a mixer other than `sam` and `msa`.
     """
 
-    def __init__(self, arch: Any = 'tiny', in_channels: int = 3, **overrides: Any) -> None:
-        super().__init__()
-        spec = resolve_arch(arch, overrides)
-        dims = spec.embed_dims
-        rates = linear_drop_path_rates(spec.drop_path_rate, spec.depths)
-        self.patch_embeds = nn.ModuleList(
-            PlainPatchEmbed(dims[i - 1], dims[i])
-            if i
-            else PlainStem(in_channels, dims[0], spec.stem_kernel)
-            for i in range(4)
-        )
-        self.stages = nn.ModuleList()
-        for i, dim in enumerate(dims):
-            mixers = stack_mixers(spec.mixers[i], spec.depths[i], spec.stacking)
-            scale, ratio = spec.layer_scale_init_value, spec.mlp_ratios[i]
-            self.stages.append(
-                nn.ModuleList(
-                    PlainBlock(dim, plain_mixer(mixer, spec, i), PlainFFN(dim, ratio), scale, rate)
-                    for mixer, rate in zip(mixers, rates[i], strict=True)
-                )
-            )
-        self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-6) for dim in dims)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mixers = {type(block.mixer) for blocks in self.stages for block in blocks}  # type: ignore
+        if not mixers <= set(MIXERS):
+            raise ValueError(f'the plain form has the mixers sam and msa, not {self.arch.mixers}')
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map images (B, in_channels, H, W) to the maps (B, C, H, W) of the four stages."""
         maps = []
-        for embed, blocks, norm in zip(self.patch_embeds, self.stages, self.norms, strict=True):
-            x, height, width = embed(image)
-            for block in blocks:  # type: ignore[attr-defined]
-                x = block(x, height, width)
-            image = to_map(norm(x), height, width)
-            maps.append(image)
+        stages: Any = zip(self.patch_embeds, self.stages, self.norms, strict=True)
+        for embed, blocks, norm in stages:
+            x = _embed(embed, x)
+            size = x.shape[2:]
+            x = embed.norm(to_tokens(x))
+            for block in blocks:
+                mixed = MIXERS[type(block.mixer)](block.mixer, block.norm1(x), *size)
+                x = x + block.drop_path(block.scale1(mixed))
+                mixed = _feed_forward(block.ffn, block.norm2(x), *size)
+                x = x + block.drop_path(block.scale2(mixed))
+            x = to_map(norm(x), *size)
+            maps.append(x)
         return tuple(maps)

@@ -1,45 +1,28 @@
-"""The groups of a run as Markdown."""
+"""Markdown tables of measured groups."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from mmsmt.benchmark.plan import Row
+from mmsmt.analysis.common.reports import Row, markdown_table
 from mmsmt.errors import UsageError
 
 GIB = 2**30
 HEADER = (
-    'model',
-    'way',
-    'top-1, %',
-    'parameters, M',
-    'MACs, G',
-    'ms (quartiles)',
-    'images/s',
-    'speed / reference',
-    'of the product limit',
-    'memory, GiB',
-    'memory / reference',
+    *('model', 'way', 'top-1, %', 'parameters, M', 'MACs, G', 'ms (quartiles)', 'images/s'),
+    *('speed / reference', 'of the product limit', 'memory, GiB', 'memory / reference'),
 )
 
 
 def faster_layouts(rows: Sequence[Row]) -> list[Row]:
     """Of rows that differ in layout alone, the one with the least median."""
     fastest: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        key = row['model'], row['way']
-        if key not in fastest or _median(row) < _median(fastest[key]):
-            fastest[key] = row
-    return list(fastest.values())
-
-
-def find_reference(rows: Sequence[Row], model: str) -> Row | None:
-    """The row of a model in its original form, not folded; None where it could not run."""
-    found = [row for row in rows if row['model'] == model and row['way'] in ('eager', 'compiled')]
-    return found[0] if found and 'seconds' in found[0] else None
+    for row in sorted(rows, key=_median, reverse=True):
+        fastest[row['model'], row['way']] = row
+    return sorted(fastest.values(), key=_median)
 
 
 def choose_reference(names: Sequence[str], wanted: str | None) -> str:
-    """What all are compared with: the wanted model, else the first plain one, else the first.
+    """The model that all are compared with: the wanted one, the first plain one or the first.
 
     Raises:
         UsageError: If the wanted one is not measured.
@@ -52,31 +35,29 @@ def choose_reference(names: Sequence[str], wanted: str | None) -> str:
 
 
 def tabulate(groups: Sequence[Row], reference: str) -> str:
-    """A section a group: what the figures depend on, and a line a network and way.
+    """A section a group: what the results depend on, and a line a network and way.
 
     Args:
-        groups: Of `run_plan`.
+        groups: From `measure_groups`.
         reference: Name of the network that speed and memory are compared with.
     """
     return '\n\n'.join(_section(group, reference) for group in groups) + '\n'
 
 
-def _section(group: Row, reference: str) -> str:
-    batch, height, width = group['shape']
+def title_of(group: Row) -> str:
+    """Images, step and family of a group, as in `8 x 224 x 224, forward, eager`."""
     family = 'compiled' if group['compiled'] else 'eager'
+    return f'{" x ".join(map(str, group["shape"]))}, {group["step"]}, {family}'
+
+
+def _section(group: Row, reference: str) -> str:
     rows = faster_layouts(group['rows'])
-    base = find_reference(rows, reference)
-    rows.sort(key=_median)
+    # In its original form, not folded; none if it could not run.
+    originals = [row for row in rows if row['way'] in ('eager', 'compiled') and 'seconds' in row]
+    base = next((row for row in originals if row['model'] == reference), Row())
     lines = [
-        f'### {batch} x {height} x {width}, {group["step"]}, {family}',
-        '',
-        _describe(group),
-        '',
-        f'Reference: {reference}.',
-        '',
-        f'| {" | ".join(HEADER)} |',
-        '|---' * len(HEADER) + '|',
-        *(f'| {" | ".join(_cells(row, base))} |' for row in rows),
+        *(f'### {title_of(group)}', '', _describe(group), '', f'Reference: {reference}.', ''),
+        markdown_table([HEADER, *(_cells(row, base) for row in rows)]),
     ]
     return '\n'.join(lines)
 
@@ -86,10 +67,10 @@ def _median(row: Row) -> float:
 
 
 def _describe(group: Row) -> str:
-    """What the figures depend on, in a paragraph."""
+    """What the results depend on, in a paragraph."""
     facts, limits = group['facts'], group['limits']
-    named = ('torch', 'timm', 'mmpretrain')
-    versions = ', '.join(f'{name} {facts[name]}' for name in named if facts[name])
+    named = ('torch', 'timm', 'mmpretrain', 'onnxruntime')
+    versions = ', '.join(f'{name} {facts[name]}' for name in named if facts.get(name))
     tf32 = '' if facts['tf32'] is None else f', TF32 {"on" if facts["tf32"] else "off"}'
     compiled = f', compile mode {facts["compile_mode"]}' if group['compiled'] else ''
     low, high = (f'{load:.1f}' for load in group['load'])
@@ -102,23 +83,22 @@ def _describe(group: Row) -> str:
     )
 
 
-def _cells(row: Row, base: Row | None) -> list[str]:
+def _cells(row: Row, base: Row) -> list[str]:
     way = row['way'] if row['layout'] == 'contiguous' else f'{row["way"]}, {row["layout"]}'
     published = '' if row['top1'] is None else f'[{row["top1"]}]({row["source"]})'
     start = [row['model'], way, published, f'{row["params"] / 1e6:.1f}', f'{row["macs"] / 1e9:.2f}']
     if 'failed' in row:
         return [*start, f'failed: {row["failed"]}'.replace('|', '/'), *[''] * 5]
     median, low, high = (f'{1e3 * seconds:.4g}' for seconds in row['seconds'])
-    speed = _ratio(base and base['seconds'][0], row['seconds'][0])
     memory = row.get('memory')
     return [
         *start,
         f'{median} ({low} to {high})',
         f'{row["images_per_second"]:.3g}',
-        speed,
+        _ratio(base and base['seconds'][0], row['seconds'][0]),
         f'{row["share"]:.0%}',
         '' if memory is None else f'{memory / GIB:.3f}',
-        _ratio(memory, base and base.get('memory')),
+        _ratio(memory, base.get('memory')),
     ]
 
 

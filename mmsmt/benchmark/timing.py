@@ -1,19 +1,14 @@
-"""Seconds of several things, measured in turn: a noisy machine disturbs all of them alike."""
+"""Seconds of several calls, timed in turn so that a noisy machine disturbs all of them alike."""
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Timing(NamedTuple):
-    """Seconds of one thing.
-
-    Args:
-        median: Over the rounds.
-        low: First quartile.
-        high: Third quartile.
-    """
+    """Seconds of one call: the median over the rounds, first and third quartile."""
 
     median: float
     low: float
@@ -21,11 +16,11 @@ class Timing(NamedTuple):
 
 
 def time_in_turn(
-    calls: Mapping[str, Callable[[], Any]],
+    calls: Mapping[Any, Callable[[], Any]],
     rounds: int = 10,
     warmup: int = 2,
     finish: Callable[[], Any] = lambda: None,
-) -> dict[str, Timing]:
+) -> dict[Any, Timing]:
     """Time every call once a round, round by round.
 
     Args:
@@ -38,11 +33,11 @@ def time_in_turn(
         Seconds by name.
 
     Raises:
-        ValueError: If there are fewer than two rounds, of which there is no spread.
+        ValueError: If there are fewer than two rounds, which have no spread.
     """
     if rounds < 2:
         raise ValueError(f'rounds must be at least 2, got {rounds}')
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    seconds: dict[Any, list[float]] = {name: [] for name in calls}
     for number in range(warmup + rounds):
         for name, call in calls.items():
             finish()
@@ -51,7 +46,4 @@ def time_in_turn(
             finish()
             if number >= warmup:
                 seconds[name].append(time.perf_counter() - start)
-    quartiles = {
-        name: statistics.quantiles(s, n=4, method='inclusive') for name, s in seconds.items()
-    }
-    return {name: Timing(middle, low, high) for name, (low, middle, high) in quartiles.items()}
+    return {k: Timing(*np.quantile(s, (0.5, 0.25, 0.75)).tolist()) for k, s in seconds.items()}

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmsmt.benchmark.build import build, check_maps
-from mmsmt.benchmark.contenders import CONTENDERS, USUAL, find_contenders
+from mmsmt.benchmark.contenders import CONTENDERS, USUAL, build, check_maps, find_contenders
 from mmsmt.errors import UsageError
 
 
@@ -47,7 +46,7 @@ def test_a_config_gives_four_maps_whatever_it_says(tmp_path: Path) -> None:
 def test_unknown_contender() -> None:
     with pytest.raises(UsageError, match="'SMT-X'; did you mean 'SMT-[TSB]'.* known are SMT-T,"):
         find_contenders(['SMT-X'])
-    with pytest.raises(UsageError, match='two contenders are called SMT-T'):
+    with pytest.raises(UsageError, match='two models are called SMT-T'):
         find_contenders(['SMT-T', 'SMT-T'])
     with pytest.raises(UsageError, match=r'missing\.py: no such config file'):
         find_contenders(['missing.py'])

@@ -1,15 +1,12 @@
-"""Whole models: the share of the backbone, and a run of everything on a small detector."""
+"""The share of the backbone in a training step of a whole model."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
-import end_to_end
 import pytest
 import torch
 from torch import Tensor, nn
 
-from mmsmt.datasets.digits import Parameters, prepare_digits
+from mmsmt.benchmark import end_to_end
 
 CLOCK = [0.0]
 
@@ -46,25 +43,3 @@ def test_the_share_of_the_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
         loss.backward()
         assert spent() == 1 + 2 + 10 + 20
     assert not backbone._forward_hooks and not backbone._forward_pre_hooks
-
-
-def test_a_small_detector(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    prepare_digits(tmp_path / 'digits', Parameters(1, 1, 160, 0))
-    config = end_to_end.ROOT / 'configs/digits/retinanet_smt_pico.py'
-    options = [
-        '--data',
-        str(tmp_path / 'digits'),
-        '--rounds',
-        '2',
-        '--images',
-        '2',
-        '--threads',
-        '1',
-    ]
-    monkeypatch.setattr(sys, 'argv', ['end_to_end.py', f'pico={config}', *options])
-    end_to_end.main()
-    header, _, eager, deployed = capsys.readouterr().out.strip().splitlines()[-4:]
-    assert 'backbone in it' in header and eager.startswith('| pico | ') and '%' in eager
-    assert deployed.startswith('| pico, deploy | | | ')

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsmt.benchmark.plot import plot_accuracy
+from mmsmt.benchmark.plots import plot_accuracy
 from mmsmt.benchmark.table import GIB, choose_reference, faster_layouts, tabulate
 from mmsmt.errors import UsageError
 

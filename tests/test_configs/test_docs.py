@@ -23,6 +23,7 @@ def test_configs_are_found() -> None:
     assert len([page for page, *_ in CONFIGS if page == 'your_own']) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('page', 'number', 'block'), CONFIGS, ids=[f'{page}-{n}' for page, n, _ in CONFIGS]
 )
@@ -66,6 +67,7 @@ train_dataloader['dataset']['pipeline'] = [*load, dict(type='PackDetInputs')]
 """
 
 
+@pytest.mark.slow
 def test_stranger_trains_outside_the_project(digits_home: Path, tmp_path: Path) -> None:
     config = tmp_path / 'gfl.py'
     config.write_text(STRANGERS)
@@ -75,10 +77,3 @@ def test_stranger_trains_outside_the_project(digits_home: Path, tmp_path: Path) 
     )
     assert result.returncode == 0, result.stderr[-2000:]
     assert (tmp_path / 'epoch_1.pth').is_file()
-
-
-def test_tools_are_listed() -> None:
-    result = subprocess.run([sys.executable, '-m', 'mmsmt'], capture_output=True, text=True)
-    assert result.returncode == 1
-    assert 'train' in result.stderr and 'explain_config' in result.stderr
-    assert 'setup' not in result.stderr

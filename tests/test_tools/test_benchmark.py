@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmsmt.benchmark import contenders, facts, limits, running
+from mmsmt.benchmark import command, contenders, environment, groups, measurement
 from mmsmt.benchmark.contenders import Contender
+from mmsmt.datasets.digits import Parameters, prepare_digits
+from mmsmt.paths import carried
 
 Run = Callable[..., tuple[object, str, str]]
 OURS = Contender('ours', 'mmsmt', 'SMT', dict(arch='pico'), 50.0, 'https://example.invalid')
@@ -19,13 +21,14 @@ QUICK = ('--threads', 1, '--rounds', 2, '--warmup', 0, '--shapes', '2x64x96', '-
 @pytest.fixture
 def run(run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the tool with two contenders and small limits, in a folder of its own."""
-    monkeypatch.setattr(running, 'in_fresh_process', lambda function, *rest: function(*rest))
-    monkeypatch.setattr(limits, 'SIDES', {'cpu': 64})
-    monkeypatch.setattr(limits, 'COPIED', {'cpu': 4096})
+    monkeypatch.setattr(groups, 'in_fresh_process', lambda function, *rest: function(*rest))
+    monkeypatch.setattr(measurement, 'SIDES', {'cpu': 64})
+    monkeypatch.setattr(measurement, 'COPIED', {'cpu': 4096})
     table = {**contenders.CONTENDERS, 'ours': OURS, 'plain': PLAIN}
     monkeypatch.setattr(contenders, 'CONTENDERS', table)
-    monkeypatch.setattr(facts, 'fingerprint_code', lambda: 'one')
+    monkeypatch.setattr(environment, 'fingerprint_code', lambda: 'one')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(command, 'find_spec', lambda name: name != 'onnxruntime' or None)
     monkeypatch.setattr(torch, 'set_num_threads', lambda count: None)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run_here('benchmark', *arguments)
@@ -41,9 +44,9 @@ def test_report_and_how_it_goes_on(
     parts = {'2x64x96_forward_eager.json', '2x64x96_training_eager.json'}
     assert {file.name for file in out.iterdir()} == names | parts
     assert said.strip() == (out / 'benchmark.md').read_text().strip()
-    groups = json.loads((out / 'benchmark.json').read_text())
-    assert [group['step'] for group in groups] == ['forward', 'training']
-    for group in groups:
+    measured = json.loads((out / 'benchmark.json').read_text())
+    assert [group['step'] for group in measured] == ['forward', 'training']
+    for group in measured:
         assert set(group['limits']) == {'flops', 'bandwidth'}
         assert group['facts']['torch'] and group['facts']['code'] and group['facts']['threads'] == 1
         ours, plain = group['rows']
@@ -65,7 +68,7 @@ def test_report_and_how_it_goes_on(
     assert run(*short, '--rounds', 3)[0] == 0
     (other,) = json.loads((out / 'benchmark.json').read_text())
     assert 'kept' not in other and other['rounds'] == 3 and 'memory' not in other['rows'][0]
-    monkeypatch.setattr(facts, 'fingerprint_code', lambda: 'another')
+    monkeypatch.setattr(environment, 'fingerprint_code', lambda: 'another')
     assert run(*short, '--rounds', 3)[0] == 0
     (changed,) = json.loads((out / 'benchmark.json').read_text())
     assert changed['facts']['code'] == 'another' and changed['rows'] != other['rows']
@@ -74,17 +77,18 @@ def test_report_and_how_it_goes_on(
 def test_code_is_known_by_all_that_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, 'PACKAGE', tmp_path)
-    found = [facts.fingerprint_code()]
+    monkeypatch.setattr(environment, 'PACKAGE', tmp_path)
+    found = [environment.fingerprint_code()]
     for file in ('mixers/sam.py', 'deploy/deep/er.py', 'benchmark/timing.py'):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text('x = 1')
-        found.append(facts.fingerprint_code())
+        found.append(environment.fingerprint_code())
     (tmp_path / 'mixers/sam.py').write_text('x = 2')
-    found.append(facts.fingerprint_code())
+    found.append(environment.fingerprint_code())
     assert len(set(found)) == 5
-    (tmp_path / 'benchmark/area.py').write_text('not measured')
-    assert facts.fingerprint_code() == found[-1]
+    (tmp_path / 'analysis').mkdir()
+    (tmp_path / 'analysis/area.py').write_text('not measured')
+    assert environment.fingerprint_code() == found[-1]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,10 @@ def test_code_is_known_by_all_that_is_measured(
         (['ours', '--reference', 'SMT-T'], "--reference 'SMT-T' is not measured"),
         (['plain', '--ways', 'deploy'], 'nothing to measure'),
         (['ours', '--device', 'cuda'], 'PyTorch finds no GPU here'),
+        (['ours', '--ways', 'onnxruntime'], "needs onnxruntime: pip install 'mmsmt[export]'"),
+        (['ours', '--ways', 'onnxruntime', '--dtype', 'bfloat16'], 'runs on a CPU in float32'),
+        (['x.py', '--end-to-end', '--images', '1'], '--images must be at least 2, got 1'),
+        (['x.py', '--end-to-end', '--data', 'none'], 'none: no such folder; run mmsmt prepare'),
     ],
     ids=lambda value: ' '.join(value) if isinstance(value, list) else '',
 )
@@ -112,3 +120,14 @@ def test_unknown_way_and_list(run: Run) -> None:
     assert status == 2 and "'fast' is no way; known are eager, deploy" in complaint
     status, said, _ = run('--list')
     assert status == 0 and 'EfficientViT-B2' in said and 'arxiv.org/abs/2205.14756' in said
+
+
+def test_a_small_detector_end_to_end(run_here: Run, tmp_path: Path) -> None:
+    prepare_digits(tmp_path / 'digits', Parameters(1, 1, 160, 0))
+    config = carried('configs') / 'digits/retinanet_smt_pico.py'
+    options = ['--data', tmp_path / 'digits', '--rounds', 2, '--images', 2, '--threads', 1]
+    status, said, _ = run_here('benchmark', '--end-to-end', f'pico={config}', *options)
+    assert status == 0
+    header, _, eager, deployed = said.strip().splitlines()[-4:]
+    assert 'backbone in it' in header and eager.startswith('| pico | ') and '%' in eager
+    assert deployed.startswith('| pico, deploy |  |  | ')

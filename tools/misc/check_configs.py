@@ -17,11 +17,11 @@ def main() -> None:
     )
     args = parser.parse_args()
     if any(number is not None and number < 1 for number in (args.gpus, args.max_levels)):
-        parser.error('--gpus and --max-levels must be at least 1')
+        parser.exit(2, 'error: --gpus and --max-levels must be at least 1\n')
     try:
         configs = find_configs(args.paths)
     except FileNotFoundError as error:
-        parser.error(str(error))
+        parser.exit(2, f'error: {error}\n')
     wrong = False
     for path in configs:
         for finding in check_config(path, args.gpus, args.max_levels):

@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument('--data', default=digits, help='what prepare_digits.py wrote')
     parser.add_argument('--divisor', type=int, default=1, help='shrink images by this factor')
     args = parser.parse_args()
+    quiet()
     if not Path(args.data).is_dir():
         sys.exit(f'error: {args.data}: no such folder; run mmsmt prepare digits')
     failed = False
@@ -35,5 +36,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    quiet()
     main()

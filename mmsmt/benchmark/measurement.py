@@ -1,0 +1,127 @@
+"""Measuring jobs: time in turn in one process, peak memory in a process each."""
+
+import ctypes
+import gc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmsmt.benchmark.jobs import DTYPES, Job, Settings, prepare
+from mmsmt.benchmark.timing import time_in_turn
+from mmsmt.engine.tool import quiet
+
+PRODUCT, COPY = 'matrix product', 'copy'  # limits of the machine
+SIDES = {'cpu': 2048, 'cuda': 8192}  # of the matrices: large enough to reach the full rate
+COPIED = {'cpu': 2**28, 'cuda': 2**31}  # bytes, many times the caches
+M_MMAP_THRESHOLD = -3  # malloc.h of the GNU C library
+LARGE_BUFFER = 2**18  # bytes
+
+
+def limit_calls(settings: Settings) -> dict[str, Callable[[], Any]]:
+    """Square matrix products and copies of memory, which are timed in turn with the networks."""
+    dtype, device = DTYPES[settings.dtype], settings.device
+    a, b, product = torch.rand(3, SIDES[device], SIDES[device], device=device).to(dtype)
+    source = torch.zeros(COPIED[device], dtype=torch.uint8, device=device)
+    target = torch.ones_like(source)
+    return {PRODUCT: lambda: torch.mm(a, b, out=product), COPY: lambda: target.copy_(source)}
+
+
+def limit_rates(seconds: Mapping[str, float], device: str) -> dict[str, float]:
+    """From seconds of `limit_calls` to operations and to bytes read and written, a second."""
+    return {
+        'flops': 2 * SIDES[device] ** 3 / seconds[PRODUCT],
+        'bandwidth': 2 * COPIED[device] / seconds[COPY],
+    }
+
+
+def time_jobs(jobs: Sequence[Job], settings: Settings) -> dict[str, Any]:
+    """Seconds of the jobs and of the machine's limits, all in turn, round by round.
+
+    Returns:
+        `jobs`: for each `seconds` (median, first and third quartile), or `failed`, the first line
+        of PyTorch's error if the job cannot run (a compiler that fails, memory that is refused);
+        `limits`: seconds of the limits; `load`: the machine's load in the last minute, before and
+        after.
+
+    Raises:
+        UsageError: If a network cannot be built.
+    """
+    torch.set_num_threads(settings.threads)
+    load = os.getloadavg()[0]
+    calls: dict[Any, Any] = dict(limit_calls(settings))
+    results: list[dict[str, Any]] = [{} for _ in jobs]
+    for i, job in enumerate(jobs):
+        try:
+            call = prepare(job, settings)
+            call()
+        except RuntimeError as error:
+            lines = str(error).splitlines() or ['']
+            results[i]['failed'] = f'{type(error).__name__}: {lines[0]}'[:200]
+        else:
+            calls[i] = call
+    finish = torch.cuda.synchronize if settings.device == 'cuda' else lambda: None
+    timings = time_in_turn(calls, settings.rounds, settings.warmup, finish)
+    for i in calls.keys() & set(range(len(jobs))):
+        results[i]['seconds'] = list(timings.pop(i))
+    limits = {name: list(timing) for name, timing in timings.items()}
+    return {'jobs': results, 'limits': limits, 'load': [load, os.getloadavg()[0]]}
+
+
+def peak_memory(job: Job, settings: Settings) -> int:
+    """Memory that a run of a job adds at its peak; call it in a fresh process.
+
+    Network, optimizer state, images and compiled code are there before: what counts is what the
+    step needs in addition, gradients included.
+
+    Returns:
+        Bytes: resident ones on the CPU (Linux), those of PyTorch's allocator on a GPU. On the CPU
+        the C library gives large freed buffers back at once here, so that both mean what is in
+        use; a process that keeps some of them for the next buffer holds more.
+    """
+    torch.set_num_threads(settings.threads)
+    library = None if settings.device == 'cuda' else ctypes.CDLL('libc.so.6')
+    if library:
+        library.mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
+    call = prepare(job, settings)
+    call()
+    gc.collect()
+    if library:
+        # Memory that the first run left with the C library would hide a part of the second's.
+        library.malloc_trim(0)
+        return _added_memory(call)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def _added_memory(call: Callable[[], Any]) -> int:
+    """Bytes that a call adds to the memory of this process, at its peak."""
+    process = Path('/proc/self')
+
+    def read(field: str) -> int:
+        lines = (process / 'status').read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
+
+    (process / 'clear_refs').write_text('5')  # the peak starts anew from here
+    before = read('VmRSS')
+    call()
+    return read('VmHWM') - before
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of this package in a new process; None if the system kills that."""
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        pool.submit(quiet).result()  # raises if processes cannot start at all
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            return None
