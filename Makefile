@@ -9,13 +9,13 @@ export GOMP_SPINCOUNT ?= 50000
 
 # Two processes, each of one thread: a test is mostly Python, and slow ones are shared out.
 TESTS := -n 2 --dist worksteal
-test coverage: export OMP_NUM_THREADS ?= 1
+test test-fast coverage: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo study soak lint test coverage clean
+.PHONY: help setup doctor demo study soak lint test test-fast coverage clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 	@echo "  PYTHON=python3.11 chooses the interpreter, VENV=folder the environment"
 
 setup: ## create the environment; the first time on a machine compiles mmcv (about 10 minutes)
@@ -42,6 +42,9 @@ lint: setup ## style, types and the direction of imports
 
 test: setup lint ## lint, then all tests
 	$(BIN)/python -m pytest $(TESTS)
+
+test-fast: setup ## tests of the core alone, in under a minute
+	$(BIN)/python -m pytest $(TESTS) -m fast
 
 coverage: setup ## run all tests and say which lines of mmsmt/ none of them reached
 	$(BIN)/python -m coverage erase

@@ -8,6 +8,7 @@ rebuilds.
 import json
 import logging
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
@@ -15,10 +16,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 from torch import Tensor
 
-GOLDEN = Path(__file__).parent / 'golden'
+TESTS = Path(__file__).parent
+GOLDEN = TESTS / 'golden'
 COUNTER = 'num_batches_tracked'
+# The core, whose tests run in under a minute (`make test-fast`) but for those marked slow.
+FAST = {'test_layers', 'test_mixers', 'test_backbones', 'test_checkpoints'}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare `-m fast` the import of the hosts, which the other folders' tests need."""
+    parts = collection_path.relative_to(TESTS).parts
+    others = bool(parts) and parts[0] not in FAST
+    return True if others and config.option.markexpr == 'fast' else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their folder, and skip what needs a card where there is none."""
+    no_card = pytest.mark.skip(reason='needs a GPU: torch.cuda.is_available() is False')
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in FAST and not item.get_closest_marker('slow'):
+            item.add_marker('fast')
+        if item.get_closest_marker('cuda') and not torch.cuda.is_available():
+            item.add_marker(no_card)
 
 
 def rebuilt_entry(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -36,6 +61,13 @@ def rebuilt_entry(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests may have set MMSMT_DATA."""
     monkeypatch.delenv('MMSMT_DATA', raising=False)
+
+
+@pytest.fixture(autouse=True)
+def fresh_managers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmengine logs to the logger that was created last, and keeps all of them: not here."""
+    for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        monkeypatch.setattr(manager, '_instance_dict', OrderedDict())
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,8 @@ def init_layer(module: nn.Module) -> None:
         fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
         nn.init.normal_(module.weight, std=math.sqrt(2.0 / fan_out))
     elif isinstance(module, nn.LayerNorm | nn.GroupNorm | nn.BatchNorm2d):
+        if module.weight is None:
+            return
         nn.init.ones_(module.weight)
     else:
         return

@@ -1,4 +1,4 @@
-"""The backbones need no host and no safetensors, and every host finds them by name alone.
+"""The backbones import nothing but PyTorch and mmengine, and every host finds them by name alone.
 
 Each case is a process of its own: what is imported here already would hide a fault.
 """
@@ -22,7 +22,26 @@ class Block:
 sys.meta_path.insert(0, Block())
 """
 
+# Nothing but our own core comes on top of PyTorch and of what mmengine itself imports.
+LOADED = """
+ROOMS = {'registry', 'errors', 'text', 'paths', 'layers', 'mixers', 'backbones', 'checkpoints'}
+def packages():
+    return {name.split('.')[0] for name in sys.modules}
+def check_loaded(before):
+    others = packages() - before - {'mmsmt', 'torch', 'torchvision', 'numpy'}
+    assert not others & {'PIL', 'cv2', 'rich', 'matplotlib'}, others
+    assert others <= sys.stdlib_module_names, others
+    modules = {name for name in sys.modules if name.startswith('mmsmt.')}
+    wrong = {name for name in modules if name.split('.')[1] not in ROOMS}
+    assert wrong <= {'mmsmt.engine', 'mmsmt.engine.tta'}, wrong
+    assert not asked, f'imported or tried to: {asked}'
+"""
+
 USE = """
+import mmengine.registry, mmengine.model
+before = packages()
+import mmsmt.backbones
+check_loaded(before)
 import torch
 from mmsmt.backbones import SMT, SGFormer
 for network in (SMT, SGFormer):
@@ -38,11 +57,19 @@ assert not asked, f'imported or tried to: {asked}'
 REGISTRY = """
 import mmsmt.registry
 assert 'torchvision' not in sys.modules and 'mmsmt.backbones' not in sys.modules
-model = mmsmt.registry.MODELS.build(dict(type='SMT', arch='pico'))
-assert type(model).__module__ == 'mmsmt.backbones.smt'
+import mmengine.model
+before = packages()
 from mmengine.registry import MODELS
-assert type(MODELS.build(dict(type='mmsmt.SMT', arch='pico'))) is type(model)
-assert not asked, f'imported or tried to: {asked}'
+model = MODELS.build(dict(type='mmsmt.SMT', arch='pico'))
+assert type(model).__module__ == 'mmsmt.backbones.smt'
+check_loaded(before)
+assert type(mmsmt.registry.MODELS.build(dict(type='SMT', arch='pico'))) is type(model)
+try:  # which is registered without its host, and says what it needs
+    MODELS.build(dict(type='mmsmt.InstanceTTAModel', tta_cfg={}, module={}))
+except ModuleNotFoundError as error:
+    assert error.name.startswith('mmdet'), error
+else:
+    raise SystemExit('built without mmdet')
 """
 
 FROM_HOST = """
@@ -81,12 +108,14 @@ assert asked == ['mmcv', 'mmdet']
     )
 
 
+@pytest.mark.slow
 def test_works_without_any_host() -> None:
-    run(BLOCK + USE)
+    run(BLOCK + LOADED + USE)
 
 
+@pytest.mark.slow
 def test_registry_alone_finds_the_backbone() -> None:
-    run(BLOCK + REGISTRY)
+    run(BLOCK + LOADED + REGISTRY)
 
 
 @pytest.fixture(scope='module')
@@ -107,6 +136,7 @@ def started() -> Iterator[dict[str, subprocess.Popen]]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('host', ['mmdet', 'mmseg', 'mmpretrain'])
 def test_host_finds_the_backbone_without_custom_imports(
     started: dict[str, subprocess.Popen], host: str

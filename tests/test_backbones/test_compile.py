@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _fresh_compiler() -> Iterator[None]:
@@ -21,22 +23,18 @@ def _fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def test_no_graph_breaks(any_pico: Callable, images: Callable) -> None:
-    explained = torch._dynamo.explain(any_pico(drop_path_rate=0.1))(images(1, 32, 32))
-    assert explained.graph_break_count == 0, explained.break_reasons
-    assert explained.graph_count == 1
-
-
-@pytest.mark.parametrize('with_cp', [False, True])
-def test_training_equals_eager(
-    any_pico: Callable, images: Callable, loss_of: Callable, with_cp: bool
-) -> None:
-    """Outputs, gradients and, also under recomputation, batch-norm statistics."""
-    model = any_pico(with_cp=with_cp, layer_scale_init_value=0.5)
+def test_training_equals_eager(any_pico: Callable, images: Callable, loss_of: Callable) -> None:
+    """One graph, with recomputation in some stages: outputs, gradients, statistics."""
+    model = any_pico(
+        with_cp=(True, False, True, False), drop_path_rate=0.1, layer_scale_init_value=0.5
+    )
     eager = copy.deepcopy(model)
     x = images(2, 32, 64)
     compiled = torch.compile(model, fullgraph=True, backend='aot_eager')
-    got, want = compiled(x), eager(x)
+    torch.manual_seed(0)
+    got = compiled(x)
+    torch.manual_seed(0)
+    want = eager(x)
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other)
     loss_of(got).backward()

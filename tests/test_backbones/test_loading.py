@@ -1,6 +1,7 @@
 """A backbone's `load_state_dict`: what it translates, leaves out by name, and refuses."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,10 +114,12 @@ def test_unexpected(model: SMT, strict: bool) -> None:
         model.load_state_dict(state, strict=strict)
 
 
+@pytest.mark.parametrize('shape', [(7,), (1,), (2, 32), (0,), ()], ids=str)
 @pytest.mark.parametrize('strict', [True, False])
-def test_other_shape(model: SMT, strict: bool) -> None:
-    state = filled(model) | {'norms.1.weight': torch.ones(7)}
-    wanted = r'norms\.1\.weight \(\[7\] in the file, \[64\] in the model\)'
+def test_other_shape(model: SMT, strict: bool, shape: tuple[int, ...]) -> None:
+    """Also such as broadcasting or reshaping would make fit."""
+    state = filled(model) | {'norms.1.weight': torch.ones(shape)}
+    wanted = rf'norms\.1\.weight \({re.escape(str([*shape]))} in the file, \[64\] in the model\)'
     with pytest.raises(CheckpointError, match=wanted):
         model.load_state_dict(state, strict=strict)
 

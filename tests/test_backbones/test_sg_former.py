@@ -85,7 +85,7 @@ REFUSED: list[tuple[dict, str]] = [
     ({'embed_dims': (30, 64, 128, 256)}, 'needs a multiple of 4 channels, got 30'),
     (
         {'mixers': ('self_guided', 'msa', 'msa', 'msa')},
-        'the first self-guided block of stage 1 needs a hybrid-scale block before it',
+        'SelfGuidedAttention takes significance, so a block before it in stage 1 has to give it',
     ),
     *(
         ({field: value}, f'{field} needs one entry for each of the 4 stages, got ')

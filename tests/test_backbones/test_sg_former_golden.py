@@ -89,6 +89,7 @@ def of_kind(model: nn.Module, kind: type) -> list[nn.Module]:
     return found
 
 
+@pytest.mark.slow
 def test_control_descending_sort_fails(model: SGFormer, images: Tensor, recorded: dict) -> None:
     def negate(_: nn.Module, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return inputs[0], -inputs[1]
@@ -102,6 +103,7 @@ def test_control_descending_sort_fails(model: SGFormer, images: Tensor, recorded
     assert broken(model, images, recorded) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_control_local_heads_first_fails(
     model: SGFormer, images: Tensor, recorded: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +114,7 @@ def test_control_local_heads_first_fails(
     assert broken(model, images, recorded) > 1e-3
 
 
+@pytest.mark.slow
 def test_control_swapped_halves_of_heads_fail(
     model: SGFormer, images: Tensor, recorded: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +126,7 @@ def test_control_swapped_halves_of_heads_fail(
     assert broken(model, images, recorded) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('part', ['_look_globally', '_look_locally'])
 def test_control_significance_of_one_kind_alone_fails(
     model: SGFormer, images: Tensor, recorded: dict, monkeypatch: pytest.MonkeyPatch, part: str
@@ -137,6 +141,7 @@ def test_control_significance_of_one_kind_alone_fails(
     assert broken(model, images, recorded) > 1e-3
 
 
+@pytest.mark.slow
 def test_control_approximate_gelu_fails(
     model: SGFormer, images: Tensor, recorded: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:

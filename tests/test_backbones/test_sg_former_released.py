@@ -81,6 +81,7 @@ def test_parameter_count(released_keys: Callable, arch: str) -> None:
     assert round((count + head[0] * head[1] + head[0]) / 1e6, 3) == PARAMETERS[arch]
 
 
+@pytest.mark.slow
 def test_macs(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Published: matrix products and convolutions once, norms at five an entry (as fvcore counts).
 
@@ -88,7 +89,7 @@ def test_macs(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     attention matrix. What runs here counts them and no norms.
     """
     for_significance: list[int] = []
-    plain = hybrid_scale_module.received_attention
+    plain = hybrid_scale_module.key_significance
 
     def counted(*args: object) -> torch.Tensor:
         with FlopCounterMode(display=False) as counter:
@@ -96,7 +97,7 @@ def test_macs(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
         for_significance.append(counter.get_total_flops())
         return received
 
-    monkeypatch.setattr(hybrid_scale_module, 'received_attention', counted)
+    monkeypatch.setattr(hybrid_scale_module, 'key_significance', counted)
     model = copy.deepcopy(build_empty(arch)).eval()
     normed: list[int] = []
     for module in model.modules():

@@ -124,6 +124,7 @@ def hooked(
     return [register(m) for m in model.modules() if isinstance(m, kind)]
 
 
+@pytest.mark.slow
 def test_control_head_major_aggregation_fails(
     model: SMT, recorded: dict, golden_images: Callable
 ) -> None:
@@ -141,6 +142,7 @@ def test_control_head_major_aggregation_fails(
     assert len(handles) == 2 + 2 + 4
 
 
+@pytest.mark.slow
 def test_control_swapped_halves_of_kv_fail(
     model: SMT, recorded: dict, golden_images: Callable
 ) -> None:
@@ -156,6 +158,7 @@ def test_control_swapped_halves_of_kv_fail(
     assert len(handles) == 4 + 1
 
 
+@pytest.mark.slow
 def test_control_approximate_gelu_fails(
     model: SMT, recorded: dict, golden_images: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +166,7 @@ def test_control_approximate_gelu_fails(
     assert failing_stages(model, recorded, golden_images) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_control_halves_stacking_fails(
     released_state: Callable, recorded: dict, golden_images: Callable
 ) -> None:

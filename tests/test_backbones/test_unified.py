@@ -104,6 +104,7 @@ def test_norms_of_outputs_do_not_touch_what_is_handed_on(images: Callable) -> No
         assert torch.equal(before[2], after[2]) is (behaviour == 'detection')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mixer', ARCHS)
 def test_pico_is_of_the_size_of_smts(mixer: str) -> None:
     with torch.device('meta'):

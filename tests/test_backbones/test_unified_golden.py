@@ -214,6 +214,7 @@ CONTROLS: dict[str, tuple[str, str, Callable[[nn.Module], None]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONTROLS)
 def test_control_fails(
     built: Callable, golden: Callable, golden_images: Callable, name: str

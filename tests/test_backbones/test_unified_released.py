@@ -101,6 +101,7 @@ def test_names_and_shapes(released_keys: Callable, mixer: str, arch: str) -> Non
         assert sum(sizes) == len(released), 'two names became one'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('arch', SCALES)
 @pytest.mark.parametrize('mixer', PUBLISHED)
 def test_counts(mixer: str, arch: str) -> None:
@@ -143,6 +144,7 @@ def test_epsilons(mixer: str) -> None:
     assert ConvHead(4).bn.eps == 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mixer', PUBLISHED)
 def test_files_are_identified(released_keys: Callable, mixer: str) -> None:
     for arch in (*SCALES, 'micro_det'):

@@ -1,7 +1,6 @@
 """Damaged and hostile files: none loads other weights than were saved, none runs or bloats."""
 
 import pickle
-import random
 import resource
 import zipfile
 from collections import Counter
@@ -18,7 +17,6 @@ from hostile_corpus import (
     packed,
     repacked,
     tensor_header,
-    with_bit_turned,
 )
 from torch import Tensor, nn
 
@@ -45,48 +43,12 @@ def refusal(path: Path) -> str:
     return message
 
 
-def load_or_refuse(path: Path) -> dict[str, Tensor] | None:
-    try:
-        return load_checkpoint(path)
-    except CheckpointError:
-        return None
-
-
-def flips(content: bytes, count: int) -> list[bytes]:
-    chance = random.Random(0)
-    return [with_bit_turned(content, chance) for _ in range(count)]
-
-
 @pytest.mark.parametrize('name', FORMATS)
 def test_truncated_at_every_tenth(tmp_path: Path, name: str) -> None:
     content = write(tmp_path / name)
     for tenth in range(10):
         (tmp_path / name).write_bytes(content[: len(content) * tenth // 10])
         refusal(tmp_path / name)
-
-
-def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
-    path, refused = tmp_path / 'x.pth', 0
-    for content in flips(write(path), 300):
-        path.write_bytes(content)
-        state = load_or_refuse(path)
-        refused += state is None
-        if state is not None:
-            assert list(state) == list(STATE)
-            assert all(torch.equal(state[name], STATE[name]) for name in STATE)
-    assert refused > 200  # the rest fell on padding and on what PyTorch does not read
-
-
-@pytest.mark.parametrize('name', FORMATS[1:])
-def test_flipped_bits_without_checksums(tmp_path: Path, name: str) -> None:
-    """These formats have none; still there are finite tensors or one line, never anything else."""
-    path = tmp_path / name
-    for content in flips(write(path), 150):
-        path.write_bytes(content)
-        state = load_or_refuse(path)
-        for value in (state or {}).values():
-            assert isinstance(value, Tensor)
-            assert not value.is_floating_point() or value.isfinite().all()
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), float('-inf')])
@@ -177,15 +139,6 @@ def test_kinds_of_numbers(tmp_path: Path, kind: torch.dtype) -> None:
         says = rf'other kind: norms.0.bias \({kind} in the file, torch.float32 in the model\)'
         with pytest.raises(CheckpointError, match=says):
             model.load_pretrained(tmp_path / 'x.pth')
-
-
-@pytest.mark.parametrize('shape', [(1,), (2, 16), (0,), ()])
-def test_other_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    state = dict(SMT('pico').state_dict())
-    state['norms.0.bias'] = torch.zeros(shape)
-    write(tmp_path / 'x.pth', state)
-    with pytest.raises(CheckpointError, match='other shape: norms.0.bias'):
-        SMT('pico').load_pretrained(tmp_path / 'x.pth')
 
 
 # What may still come out of a file of each kind, beside a refusal.

@@ -9,6 +9,7 @@ import torch
 from mmsmt.checkpoints import load_checkpoint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['cls_smt_pico', 'mask_rcnn_smt_pico', 'upernet_smt_pico'])
 def test_resumed_equals_unbroken(name: str, small_runner: Callable, tmp_path: Path) -> None:
     options = {'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None}

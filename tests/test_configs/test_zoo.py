@@ -13,22 +13,26 @@ from mmsmt.checks.trial import try_config
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 LEAVES = [path for task in ('cls', 'det', 'seg') for path in sorted((ROOT / task).glob('*.py'))]
 
-
 SIZES = ('micro', 't', 's', 'm', 'b')
 
 
 def smallest_of_each_kind() -> list[Path]:
-    """Of configs that differ in the size of the backbone alone, the smallest.
+    """The smallest of the configs that differ in size, mixer or schedule of a task alone.
 
-    The others are built where their recipes are read, linted and counted; all of them run by
-    `mmsmt check trial configs/*/*.py`.
+    The others are built where their recipes are read, linted and counted; mixers run at any size
+    in `test_backbones/test_unified.py`. All configs run by `mmsmt check trial configs/*/*.py`.
     """
     chosen: dict[str, Path] = {}
     size = f'_({"|".join(SIZES)})_'
-    for leaf in sorted(
-        LEAVES, key=lambda leaf: SIZES.index((re.findall(size, leaf.stem) or 'b')[0])
-    ):
-        chosen.setdefault(re.sub(size, '_', leaf.stem), leaf)
+    schedule = '_(1x|3x|12e|36e|80k|160k)(?=_|$)'
+
+    def order(leaf: Path) -> tuple[int, str]:
+        return SIZES.index((re.findall(size, leaf.stem) or 'b')[0]), leaf.stem
+
+    for leaf in sorted(LEAVES, key=order):
+        kind = re.sub(size, '_', re.sub('unified_(halo|sra|window)', 'unified', leaf.stem))
+        kind = re.sub('unified_(dwconv|dcnv3)', 'unified_cnn', kind)
+        chosen.setdefault(re.sub(schedule, '', kind), leaf)
     return sorted(chosen.values())
 
 
@@ -38,6 +42,7 @@ def divisor(leaf: Path) -> int:
     return 2 if leaf.parent.name == 'cls' or leaf.stem.startswith('dino') else 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('leaf', smallest_of_each_kind(), ids=lambda leaf: leaf.stem)
 def test_runs_on_a_real_batch(
     leaf: Path, digits_home: Path, monkeypatch: pytest.MonkeyPatch

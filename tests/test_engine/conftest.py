@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 import types
-from collections import OrderedDict
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -13,10 +12,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 from safetensors.torch import save_file
 
 from mmsmt.datasets.digits import Parameters, prepare_digits
@@ -79,13 +75,6 @@ def _yacs_node() -> Any:
     node = node_type(MODEL=node_type(NAME='smt'))
     node.__dict__['__immutable__'] = True
     return node
-
-
-@pytest.fixture(autouse=True)
-def fresh_managers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loggers and default scopes of mmengine live as long as the process: not here."""
-    for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        monkeypatch.setattr(manager, '_instance_dict', OrderedDict())
 
 
 @pytest.fixture(scope='session')

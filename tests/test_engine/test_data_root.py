@@ -143,13 +143,16 @@ def test_nested_and_shared_data_sets_move_once() -> None:
 
 
 def test_digits_are_written_where_the_variable_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    monkeypatch.setattr(sys, 'argv', ['prepare_digits.py'])
-    tool = runpy.run_path(str(ROOT / 'tools/dataset_converters/prepare_digits.py'))
-    _, args = tool['parse_args']()
-    assert args.out == tmp_path / 'digits'
+    monkeypatch.setenv('COLUMNS', '500')
+    monkeypatch.setattr(sys, 'argv', ['prepare_digits.py', '--help'])
+    with pytest.raises(SystemExit, match='0'):
+        runpy.run_path(
+            str(ROOT / 'tools/dataset_converters/prepare_digits.py'), run_name='__main__'
+        )
+    assert f'(default: {tmp_path / "digits"})' in capsys.readouterr().out
 
 
 def test_other_data_needs_no_libraries_of_the_digits() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner import Runner
-from states import differences
+from training_states import differences
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSIFIER = 'cls_smt_pico'
@@ -23,6 +23,7 @@ def algorithms_as_before() -> Iterator[None]:
     torch.backends.cudnn.deterministic = False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('config', ['mask_rcnn_smt_pico', 'upernet_smt_pico'])
 def test_same_seed_same_state(tiny_training: Callable[..., Runner], config: str) -> None:
     """Weights, optimizer and losses, whatever random numbers the process drew before.
@@ -41,6 +42,7 @@ def test_same_seed_same_state(tiny_training: Callable[..., Runner], config: str)
     assert differences(*finals) == []
 
 
+@pytest.mark.slow
 def test_same_seed_same_state_with_workers(
     tiny_training: Callable[..., Runner], tmp_path: Path
 ) -> None:

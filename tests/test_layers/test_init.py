@@ -47,10 +47,13 @@ def test_norms_start_at_one_and_zero(norm: nn.Module) -> None:
     assert (norm.bias == 0).all()
 
 
-def test_others_are_left_alone() -> None:
-    for module in (nn.LayerNorm(4, elementwise_affine=False), nn.Identity(), nn.PReLU()):
-        before = [p.clone() for p in module.parameters()]
-        if isinstance(module, nn.LayerNorm):
-            continue
-        init_layer(module)
-        assert all(map(torch.equal, before, module.parameters()))
+@pytest.mark.parametrize('module', [nn.PReLU(), nn.Embedding(3, 4), nn.Conv1d(3, 4, 1)])
+def test_others_are_left_alone(module: nn.Module) -> None:
+    before = [parameter.clone() for parameter in module.parameters()]
+    init_layer(module)
+    assert all(map(torch.equal, before, module.parameters()))
+
+
+def test_norms_without_parameters_have_nothing_to_initialise() -> None:
+    for norm in (nn.LayerNorm(4, elementwise_affine=False), nn.BatchNorm2d(4, affine=False)):
+        init_layer(norm)

@@ -3,7 +3,6 @@
 import copy
 import itertools
 import math
-import pickle
 
 import pytest
 import torch
@@ -97,16 +96,6 @@ def test_initial_offsets_are_small_and_not_zero() -> None:
     assert mixer.norm.eps == 1e-5
 
 
-@pytest.mark.parametrize('size', [(5, 4), (1, 1)], ids=str)
-def test_every_weight_and_pixel_gets_a_gradient(size: Size) -> None:
-    mixer = lively()
-    x = torch.randn(2, *size, 6, dtype=torch.float64, requires_grad=True)
-    mixer(x).square().sum().backward()
-    for name, parameter in mixer.named_parameters():
-        assert parameter.grad.isfinite().all() and parameter.grad.any(), name
-    assert x.grad.isfinite().all() and x.grad.any(-1).all()
-
-
 @pytest.mark.parametrize('trains', [True, False], ids=['with gradients', 'without'])
 def test_sampling_is_exact_under_mixed_precision(trains: bool) -> None:
     """From bfloat16's layers on, the rest is as in float32."""
@@ -114,42 +103,16 @@ def test_sampling_is_exact_under_mixed_precision(trains: bool) -> None:
     for layer in (mixer.sampling_offsets, mixer.attention_weights):
         nn.init.normal_(layer.weight, std=0.02)
     x = torch.randn(1, 40, 40, 64)
-    want = mixer(x)
+    want = copy.deepcopy(mixer).double()(x.double())
     seen = []
     mixer.output_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.set_grad_enabled(trains), torch.autocast('cpu', torch.bfloat16):
         got = mixer(x)
     assert got.dtype == seen[0].dtype == torch.bfloat16
     # A point at column 39 has steps of a quarter pixel in bfloat16, which would show here.
-    assert (got - want).abs().mean() < 0.02 * want.abs().mean()
+    assert (got - want).abs().mean() < 0.0125 * want.abs().mean()
     half = copy.deepcopy(mixer).half()
     with torch.set_grad_enabled(trains):
         got = half(x.half())
     assert got.dtype == torch.float16
-    assert (got - want).abs().mean() < 0.01 * want.abs().mean()
-
-
-def test_keeps_nothing_of_a_forward() -> None:
-    mixer = lively()
-    x = torch.randn(1, 4, 3, 6, dtype=torch.float64)
-    with torch.inference_mode():
-        want = mixer(x)
-    mixer(x).sum().backward()  # what inference made serves training
-    assert set(mixer.state_dict()) == {*dict(mixer.named_parameters())}
-    again = pickle.loads(pickle.dumps(copy.deepcopy(mixer)))
-    torch.testing.assert_close(again(x), want)
-
-
-@pytest.mark.parametrize('trains', [True, False], ids=['with gradients', 'without'])
-def test_compiles_into_one_graph(trains: bool) -> None:
-    mixer = lively()
-    x = torch.randn(1, 4, 3, 6, dtype=torch.float64)
-    compiled = torch.compile(mixer, fullgraph=True, backend='eager')
-    with torch.set_grad_enabled(trains):
-        torch.testing.assert_close(compiled(x), mixer(x))
-
-
-@pytest.mark.parametrize('dim, heads', [(10, 4), (8, 0), (8, -2)])
-def test_indivisible_heads(dim: int, heads: int) -> None:
-    with pytest.raises(ValueError, match=f'dim {dim} is not a multiple of num_heads {heads}'):
-        DeformableConvV3(dim, heads)
+    assert (got - want).abs().mean() < 0.0016 * want.abs().mean()

@@ -1,8 +1,6 @@
 """Halo attention against its specification, one block and one head at a time."""
 
-import copy
 import itertools
-import pickle
 
 import pytest
 import torch
@@ -85,56 +83,12 @@ def test_one_block_sees_a_window_of_thirteen() -> None:
     assert torch.equal(seen[0].any(-1), inside)
 
 
-@pytest.mark.parametrize('size', [(7, 8), (1, 1)], ids=str)
-def test_every_weight_and_pixel_gets_a_gradient(size: Size) -> None:
+def test_rows_of_the_tables_that_no_index_reaches_get_no_gradient() -> None:
+    """In windows the rows count from the halo on."""
     mixer = lively()
-    x = torch.randn(2, *size, 8, dtype=torch.float64, requires_grad=True)
-    mixer(x).square().sum().backward()
-    gradients = {name: parameter.grad for name, parameter in mixer.named_parameters()}
-    assert all(gradient.isfinite().all() for gradient in gradients.values())
-    assert x.grad.isfinite().all() and x.grad.any(-1).all()
-    if size != (1, 1):  # there is nothing to choose from
-        assert [name for name, gradient in gradients.items() if not gradient.any()] == []
-        for table in ('height_rel', 'width_rel'):
-            assert not gradients[table][:4].any(), 'rows that the index skips'
-
-
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_half_precision_masks_stay_masks(dtype: torch.dtype) -> None:
-    mixer = lively().float()
-    x = torch.randn(2, 7, 5, 8)
-    want = mixer(x)
-    got = copy.deepcopy(mixer).to(dtype)(x.to(dtype))
-    assert got.dtype == dtype
-    torch.testing.assert_close(got.float(), want, rtol=0.1, atol=0.25)
-    with torch.autocast('cpu', dtype):
-        torch.testing.assert_close(mixer(x).float(), want, rtol=0.1, atol=0.25)
-
-
-def test_masks_are_made_once_and_belong_to_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    mixer = lively()
-    x = torch.randn(1, 7, 5, 8, dtype=torch.float64)
-    with torch.inference_mode():
-        want = mixer(x)
-    monkeypatch.setattr(torch, 'arange', None)
-    mixer(x).sum().backward()  # what inference made serves training
-    assert set(mixer.state_dict()) == {*dict(mixer.named_parameters())}
-    again = pickle.loads(pickle.dumps(copy.deepcopy(mixer)))
-    torch.testing.assert_close(again(x), want)
-    torch.testing.assert_close(mixer.float()(x.float()).double(), want, rtol=1e-4, atol=1e-4)
-
-
-def test_compiles_into_one_graph() -> None:
-    mixer = lively()
-    x = torch.randn(1, 7, 5, 8, dtype=torch.float64)
-    compiled = torch.compile(mixer, fullgraph=True, backend='eager')
-    torch.testing.assert_close(compiled(x), mixer(x))
-
-
-@pytest.mark.parametrize('dim, heads', [(10, 4), (8, 0), (8, -2)])
-def test_indivisible_heads(dim: int, heads: int) -> None:
-    with pytest.raises(ValueError, match=f'dim {dim} is not a multiple of num_heads {heads}'):
-        HaloAttention(dim, heads)
+    mixer(torch.randn(2, 7, 8, 8, dtype=torch.float64)).square().sum().backward()
+    for table in (mixer.height_rel, mixer.width_rel):
+        assert not table.grad[:4].any() and table.grad[4:].any(-1).all()
 
 
 @pytest.mark.parametrize('block, halo', [(0, 1), (7, -1)])

@@ -38,21 +38,6 @@ def test_formula(heads: int, bias: bool, local: str) -> None:
     assert (msa.kv.bias is not None) is bias
 
 
-@pytest.mark.parametrize('size', [(1, 1), (1, 5), (2, 3), (7, 1)])
-def test_any_size(size: tuple[int, int]) -> None:
-    x = torch.randn(3, *size, 8, requires_grad=True)
-    out = MultiHeadSelfAttention(8, 2)(x)
-    assert out.shape == x.shape
-    out.square().sum().backward()
-    assert x.grad.isfinite().all()
-
-
-@pytest.mark.parametrize('dim, heads', [(10, 4), (8, 0), (8, -2)])
-def test_indivisible_heads(dim: int, heads: int) -> None:
-    with pytest.raises(ValueError, match=f'MSA: dim {dim} is not a multiple of num_heads {heads}'):
-        MultiHeadSelfAttention(dim, heads)
-
-
 def test_unknown_input_of_the_convolution() -> None:
     with pytest.raises(ValueError, match="MSA: local must be values or input, got 'keys'"):
         MultiHeadSelfAttention(8, 2, local='keys')

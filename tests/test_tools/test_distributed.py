@@ -78,10 +78,11 @@ def reference(home: Path) -> dict[str, torch.Tensor]:
 
 WAYS = {
     'two_processes': dict(processes=2, batch=4),
-    'two_processes_accumulating': dict(
-        processes=2, batch=2, **{'optim_wrapper.accumulative_counts': 2}
+    'two_processes_accumulating_with_cp': dict(
+        processes=2,
+        batch=2,
+        **{'optim_wrapper.accumulative_counts': 2, 'model.backbone.with_cp': True},
     ),
-    'checkpointing': {'model.backbone.with_cp': True},
     'sharded': dict(
         processes=2,
         batch=4,
@@ -91,6 +92,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('way', WAYS)
 def test_equals_one_process(way: str, home: Path, reference: dict[str, torch.Tensor]) -> None:
     found = train(home, way, **WAYS[way])

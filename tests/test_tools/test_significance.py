@@ -1,4 +1,4 @@
-"""mmsmt show significance and rank_significance.py: what they write, and bad input."""
+"""mmsmt show significance: pictures and ranks, and bad input."""
 
 import json
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def run(run_here: Run) -> Run:
 def test_sheets_of_images_of_any_size(run: Run, folder: Path, kind: str) -> None:
     images = [folder / 'images' / name for name in ('a.png', 'b.png')]
     out = folder / 'new' / 'out'
-    status, said, err = run('visualize_significance', folder / f'{kind}.py', *images, '--out', out)
+    status, said, err = run('significance', folder / f'{kind}.py', *images, '--out', out)
     assert (status, err) == (0, '')
     assert said.split() == [str(out / f'{name}_significance.png') for name in 'ab']
     assert sorted(f.name for f in out.iterdir()) == ['a_significance.png', 'b_significance.png']
@@ -89,7 +89,7 @@ def test_weights_and_pixels_reach_the_network(run: Run, folder: Path) -> None:
     config, boxes = folder / 'backbone.py', folder / 'boxes.json'
     places = ['--annotations', boxes, '--images', folder / 'images', '--out', folder / 'out']
     models = [f'random={config}', f'one={config},{folder / "weights.pth"}']
-    status, said, err = run('rank_significance', *models, *places)
+    status, said, err = run('significance', *models, *places)
     assert (status, err) == (0, '')
     assert said.splitlines()[0] == '| model | stage | inside | outside | images with more inside |'
     rows = json.loads((folder / 'out' / 'significance.json').read_text())
@@ -99,14 +99,14 @@ def test_weights_and_pixels_reach_the_network(run: Run, folder: Path) -> None:
     assert rows[0]['weights'] == 'random, seed 0'
     assert rows[0]['inside'] != rows[3]['inside']
     assert f'| one | 1 | {rows[3]["inside"]:.3f} | {rows[3]["outside"]:.3f} |' in said
-    alone = run('rank_significance', models[1], *places, '--limit', 1)[1]
+    alone = run('significance', models[1], *places, '--limit', 1)[1]
     assert alone != said and '% of 1 |' in alone
 
 
 def test_study_against_the_backbone_itself(run: Run, folder: Path) -> None:
     """The first stage of one image, computed here from its pixels."""
     run(
-        *('rank_significance', f'{folder / "backbone.py"},{folder / "weights.pth"}', '--limit', 1),
+        *('significance', f'{folder / "backbone.py"},{folder / "weights.pth"}', '--limit', 1),
         *('--annotations', folder / 'boxes.json', '--images', folder / 'images'),
         *('--out', folder / 'out'),
     )
@@ -139,11 +139,11 @@ def test_study_against_the_backbone_itself(run: Run, folder: Path) -> None:
         ('smt.py,weights.pth', 'images/a.png', 'The file holds no SMT backbone'),
     ],
 )
-def test_visualize_bad_input(
+def test_draw_bad_input(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, model: str, image: str, says: str
 ) -> None:
     monkeypatch.chdir(folder)
-    status, said, err = run('visualize_significance', model, image, '--out', 'out')
+    status, said, err = run('significance', model, image, '--out', 'out')
     assert (status, said) == (1, '')
     assert err.startswith('error: ') and err.count('\n') == 1
     assert says in err
@@ -160,7 +160,7 @@ def test_visualize_bad_input(
         ('backbone.py', ['--images', '.'], 'a.png: cannot be read as an image'),
         ('backbone.py', ['--limit', '0'], '--limit must be positive, got 0'),
         ('backbone.py', ['--annotations', 'empty.json'], 'has no box on any image'),
-        ('backbone.py', ['--out', 'smt.py/x'], 'cannot be made a folder'),
+        ('backbone.py', ['--out', 'smt.py/x'], 'cannot be written'),
     ],
 )
 def test_rank_bad_input(
@@ -169,7 +169,7 @@ def test_rank_bad_input(
     monkeypatch.chdir(folder)
     Path('empty.json').write_text('{"images": [{"id": 1, "file_name": "a"}], "annotations": []}')
     places = ['--annotations', 'boxes.json', '--images', 'images', '--out', 'out']
-    status, said, err = run('rank_significance', model, *places, *args)
+    status, said, err = run('significance', model, *places, *args)
     assert (status, said) == (1, '')
     assert err.startswith('error: ') and err.count('\n') == 1
     assert says in err

@@ -1,20 +1,10 @@
-"""Layer-wise rates, mixed precision without GPUs, clipping under FSDP: what configs ask for."""
-
-import logging
-from argparse import Namespace
-from types import SimpleNamespace
+"""Layer-wise rates: a factor a block, and other rules on top."""
 
 import pytest
-import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner import Runner
 from torch import nn
-
-from mmsmt.backbones import SMT
-from mmsmt.engine.arguments import apply_train_options
-from mmsmt.engine.patches import replace_sharded_clipping, replace_types
 
 PICO = dict(type='mmsmt.SMT', arch='pico')
 
@@ -112,68 +102,3 @@ def test_layer_decay_says_what_it_needs(detector: nn.Module) -> None:
         decayed(detector, layer_decay_rate=2)
     with pytest.raises(ValueError, match='needs a backbone of mmsmt, got NoneType'):
         decayed(nn.Linear(2, 2), layer_decay_rate=0.5)
-
-
-def test_cpu_amp_computes_in_bfloat16_and_keeps_float32_weights(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    cfg = Config(
-        dict(
-            optim_wrapper=dict(
-                type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='SGD', lr=0.1)
-            )
-        )
-    )
-    replace_types(cfg)
-    torch.manual_seed(0)
-    model = SMT(arch='pico', out_indices=(3,))
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    images = torch.rand(2, 3, 64, 64)
-    exact = model(images)[0]
-    with wrapper.optim_context(model):
-        mixed = model(images)[0]
-    assert not torch.equal(mixed.float(), exact)
-    torch.testing.assert_close(mixed.float(), exact, rtol=0.1, atol=0.1)
-    before = model.stages[0][0].ffn.fc1.weight.clone()
-    wrapper.update_params(mixed.float().square().mean())
-    after = model.stages[0][0].ffn.fc1.weight
-    assert after.dtype == torch.float32 and not torch.equal(after, before)
-
-
-def test_clipping_under_fsdp_is_exchanged_or_refused() -> None:
-    def config(**wrapper: object) -> Config:
-        return Config(dict(strategy=dict(type='FSDPStrategy'), optim_wrapper=wrapper))
-
-    cfg = config(type='AmpOptimWrapper', clip_grad=dict(max_norm=5.0))
-    replace_sharded_clipping(cfg)
-    assert cfg.optim_wrapper.type == 'mmsmt.ShardedAmpOptimWrapper' and cfg.optim_wrapper.use_fsdp
-    cfg = config(type='OptimWrapper')
-    replace_sharded_clipping(cfg)
-    assert cfg.optim_wrapper.type == 'OptimWrapper'
-    with pytest.raises(ValueError, match='clipped by their 2-norm'):
-        replace_sharded_clipping(config(clip_grad=dict(max_norm=5.0, norm_type=1)))
-    with pytest.raises(ValueError, match='clipping needs one of'):
-        replace_sharded_clipping(config(type='Other', clip_grad=dict(max_norm=5.0)))
-
-
-@pytest.mark.parametrize(('batch', 'counts', 'factor'), [(64, 1, 1.0), (32, 1, 0.5), (16, 2, 0.5)])
-def test_scaled_rate_counts_accumulated_batches(batch: int, counts: int, factor: float) -> None:
-    cfg = Config(
-        dict(
-            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=counts),
-            auto_scale_lr=dict(base_batch_size=64, enable=False),
-        )
-    )
-    off = dict(resume=None, amp=False, no_validate=False, on_bad=None)
-    options = Namespace(auto_scale_lr=True, **off)
-    apply_train_options(cfg, options)
-    wrapper = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)
-    runner = SimpleNamespace(
-        _train_dataloader=dict(batch_size=batch),
-        world_size=1,
-        logger=logging.getLogger(),
-        param_schedulers=[],
-    )
-    Runner.scale_lr(runner, wrapper, cfg.auto_scale_lr)
-    assert wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(0.1 * factor)

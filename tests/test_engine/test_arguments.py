@@ -1,15 +1,20 @@
-"""`--show-dir` switches the host's own visualization hook on."""
+"""Options of the command line: `--show-dir` and `--auto-scale-lr`."""
 
-import argparse
+import logging
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mmengine.config import Config, ConfigDict
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS, init_default_scope
+from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch import nn
 
-from mmsmt.engine.arguments import apply_test_options
+from mmsmt.engine.arguments import apply_test_options, apply_train_options
 from mmsmt.errors import UsageError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -18,7 +23,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 def with_show_dir(cfg: Config, folder: str) -> Any:
     """The hook that a test with this folder has."""
     arguments = dict(checkpoint='some.pth', tta=False, deploy=False, out=None, show_dir=folder)
-    apply_test_options(cfg, argparse.Namespace(**arguments))
+    apply_test_options(cfg, Namespace(**arguments))
     init_default_scope(cfg.default_scope)
     Visualizer.get_instance('show_dir')  # the hooks ask for the latest one
     return HOOKS.build(cfg.default_hooks.visualization)
@@ -48,3 +53,25 @@ def test_a_hook_that_cannot_draw_is_named() -> None:
     cfg.default_hooks.visualization = ConfigDict(type='IterTimerHook')
     with pytest.raises(UsageError, match='IterTimerHook'):
         with_show_dir(cfg, 'pictures')
+
+
+@pytest.mark.parametrize(('batch', 'counts', 'factor'), [(64, 1, 1.0), (32, 1, 0.5), (16, 2, 0.5)])
+def test_scaled_rate_counts_accumulated_batches(batch: int, counts: int, factor: float) -> None:
+    cfg = Config(
+        dict(
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=counts),
+            auto_scale_lr=dict(base_batch_size=64, enable=False),
+        )
+    )
+    off = dict(resume=None, amp=False, no_validate=False, on_bad=None)
+    options = Namespace(auto_scale_lr=True, **off)
+    apply_train_options(cfg, options)
+    wrapper = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)
+    runner = SimpleNamespace(
+        _train_dataloader=dict(batch_size=batch),
+        world_size=1,
+        logger=logging.getLogger(),
+        param_schedulers=[],
+    )
+    Runner.scale_lr(runner, wrapper, cfg.auto_scale_lr)
+    assert wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(0.1 * factor)

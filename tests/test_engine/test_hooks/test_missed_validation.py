@@ -58,10 +58,13 @@ def train(make_runner: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch) -
 
     def run(resume: Path | None = None, steps: int = 4, **loop: object) -> list[int]:
         Scores.seen, before = Scores.seen if resume else [], len(Scores.seen) if resume else 0
-        loader = dict(
-            batch_size=1, dataset=[0.0], sampler=dict(type='DefaultSampler', shuffle=False)
-        )
         epochs = loop.pop('by_epoch', True)
+        loader = dict(
+            batch_size=1,
+            # mmengine sleeps for seconds when a loop of iterations starts the data anew.
+            dataset=[0.0] * (1 if epochs else 2 * steps),
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        )
         name = 'max_epochs' if epochs else 'max_iters'
         runner = make_runner(
             model=Still(),
