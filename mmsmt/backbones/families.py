@@ -10,7 +10,7 @@ from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.backbones.sg_former import SGFormer
 from mmsmt.backbones.smt import SMT
 from mmsmt.backbones.unified import UnifiedBackbone
-from mmsmt.checkpoints import LoadReport, Parts, compare, split_state_dict
+from mmsmt.checkpoints import Parts, compare, split_state_dict
 from mmsmt.errors import CheckpointError
 
 # A network takes part by its `dialects`, its name `network` and its `infer`.
@@ -56,7 +56,7 @@ def identify(state: Mapping[str, Tensor]) -> Identified:
             reasons.append((0, f'no {family.network} has the shapes in it: {error}'))
             continue
         report = compare(model.state_dict(), parts.backbone)
-        if _fits(report):
+        if report.fits:
             fields = ', '.join(f'{key} {value}' for key, value in found.shape.items())
             return Identified(family.network, f'{found.variant} ({fields})', parts)
         reason = f'no complete {family.network}, {found.variant}: {report.summary()}'
@@ -65,7 +65,3 @@ def identify(state: Mapping[str, Tensor]) -> Identified:
         raise CheckpointError(max(reasons)[1])
     known = ', '.join(family.network for family in FAMILIES)
     raise CheckpointError(f'no complete backbone inside; known: {known}')
-
-
-def _fits(report: LoadReport) -> bool:
-    return not (report.missing or report.unexpected or report.mismatched or report.other_kind)

@@ -1,6 +1,7 @@
 """Base class of modules that load released weights: `init_cfg`, `load_state_dict`."""
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,8 +10,14 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmsmt.backbones.variants import Inferred
-from mmsmt.checkpoints import Dialect, Parts, compare, load_checkpoint, split_state_dict
-from mmsmt.errors import CheckpointError
+from mmsmt.checkpoints import (
+    Dialect,
+    LoadReport,
+    Parts,
+    compare,
+    load_checkpoint,
+    split_state_dict,
+)
 
 
 class ReleasedWeightsModule(BaseModule):
@@ -28,8 +35,6 @@ class ReleasedWeightsModule(BaseModule):
     def __init__(self, init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__()
         self.init_cfg: dict | list[dict] | None = copy.deepcopy(init_cfg)
-        # Entries that a state dict may lack or hold otherwise, see `load_state_dict`.
-        self.allow_partial: tuple[str, ...] = ()
 
     def init_weights(self) -> None:
         """Apply `init_cfg`; layers have their initial weights since construction."""
@@ -42,7 +47,9 @@ class ReleasedWeightsModule(BaseModule):
         super().init_weights()
         self.init_cfg = full
         for config in pretrained:
-            self.load_pretrained(**{k: v for k, v in config.items() if k != 'type'})
+            # mmengine adds `_scope_` to dicts from a base of another package.
+            known = {k: v for k, v in config.items() if k not in ('type', '_scope_')}
+            self.load_pretrained(**known)
 
     def load_pretrained(
         self,
@@ -66,40 +73,64 @@ class ReleasedWeightsModule(BaseModule):
         if prefix:
             below = prefix.rstrip('.') + '.'
             state = {k.removeprefix(below): v for k, v in state.items() if k.startswith(below)}
-        before, self.allow_partial = self.allow_partial, tuple(allow)
-        try:
-            self.load_state_dict(state, strict=not allow)
-        except CheckpointError as error:
-            raise CheckpointError(f'{checkpoint}: {error}') from error
-        finally:
-            self.allow_partial = before
-        print_log(f'{checkpoint}: loaded into {type(self).__name__}', logger='current')
+        parts, report = self.match(state)
+        hint = self.fit_hint(parts.backbone)
+        report.require_fit(f'{checkpoint}: weights for {type(self).__name__}', allow, hint)
+        differing = report.mismatched.keys() | report.other_kind.keys()
+        fitting = {name: v for name, v in parts.backbone.items() if name not in differing}
+        super().load_state_dict(fitting, strict=False)
+        print_log(f'{checkpoint}: loaded into {type(self).__name__}: {report}', logger='current')
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load entries under our names or those of any released dialect, also below a prefix.
+
+        Args:
+            state_dict: Name to tensor.
+            strict: Whether every entry has to fit.
+            assign: As in PyTorch.
+
+        Returns:
+            Missing and unexpected names, as in PyTorch. A warning is logged if there are any.
+
+        Raises:
+            CheckpointError: If `strict` and an entry is missing, unexpected or of another shape.
+            RuntimeError: If an entry has another shape.
+        """
+        if strict:
+            parts, report = self.match(state_dict)
+            hint = self.fit_hint(parts.backbone)
+            report.require_fit(f'weights for {type(self).__name__}', hint=hint)
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    def match(self, state: Mapping[str, Tensor]) -> tuple[Parts, LoadReport]:
+        """Translate a state dict and compare it with this backbone.
+
+        Args:
+            state: Name to tensor, of any origin.
+
+        Returns:
+            The parts under our names, and what of them fits.
+        """
+        parts = self.translate(state)
+        left_out = [*(f'head.{name}' for name in parts.head), *parts.other, *parts.dropped]
+        report = compare(nn.Module.state_dict(self), parts.backbone, left_out, parts.dialect)
+        return parts, report
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Translate and check this backbone's entries before they are copied.
-
-        Raises here, whatever the caller's `strict`: mmengine always loads with
-        `strict=False`, which is how half a network gets lost without a word.
-
-        Raises:
-            CheckpointError: If an entry is missing, unexpected or of another shape and
-                `allow_partial` does not name it.
-        """
+        """Translate this backbone's entries before PyTorch copies them; warn if some do not fit."""
         names = [name for name in state_dict if name.startswith(prefix)]
-        parts = self.translate({name[len(prefix) :]: state_dict[name] for name in names})
-        left_out = [*(f'head.{name}' for name in parts.head), *parts.other, *parts.dropped]
-        own = nn.Module.state_dict(self)
-        report = compare(own, parts.backbone, left_out, parts.dialect)
-        source = f'weights for {type(self).__name__}'
-        report.require_fit(source, self.allow_partial, self.fit_hint(parts.backbone))
-        if report.dialect or report.left_out or report.fitting < report.total:
-            print_log(f'{source}: {report}', logger='current')
+        parts, report = self.match({name[len(prefix) :]: state_dict[name] for name in names})
+        if report.dialect or report.left_out or not report.fits:
+            level = logging.INFO if report.fits else logging.WARNING
+            text = f'weights for {type(self).__name__}: {report}'
+            print_log(text, logger='current', level=level)
         for name in names:
             del state_dict[name]
-        differing = report.mismatched.keys() | report.other_kind.keys()
-        state_dict.update({prefix + n: v for n, v in parts.backbone.items() if n not in differing})
+        state_dict.update({prefix + name: value for name, value in parts.backbone.items()})
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def translate(self, state: Mapping[str, Tensor]) -> Parts:

@@ -50,6 +50,11 @@ class LoadReport:
     left_out: list[str] = field(default_factory=list)
     dialect: str | None = None
 
+    @property
+    def fits(self) -> bool:
+        """Whether every entry of the model is there, in its shape, and none besides."""
+        return not (self.missing or self.unexpected or self.mismatched or self.other_kind)
+
     def __str__(self) -> str:
         lines = [f'{self.fitting} of {self.total} entries fit']
         if self.dialect:

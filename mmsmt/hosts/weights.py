@@ -21,7 +21,7 @@ def fit_weights(
         container: As `read_container` gives it.
         source: What was read, for messages.
         allow: Entries or modules of the model that may be missing, superfluous or of another
-            shape; the backbone will let those pass that are its own.
+            shape.
 
     Returns:
         A state for `load_state_dict`, and what fits.
@@ -36,12 +36,8 @@ def fit_weights(
         parts = backbone.translate(state)
         dialect, hint = parts.dialect, backbone.fit_hint(parts.backbone)
         dropped = list(parts.dropped)
-        state = to_host(parts, 'classifier') | parts.other
-        backbone.allow_partial = tuple(
-            name.removeprefix('backbone').removeprefix('.')
-            for name in allow
-            if f'{name}.'.startswith('backbone.')
-        )
+        state = to_host(parts, 'classifier', backbone_only=True) | parts.other
     report = compare(model.state_dict(), state, dropped, dialect)
     report.require_fit(source, allow, hint)
-    return state, report
+    differing = report.mismatched.keys() | report.other_kind.keys()
+    return {name: value for name, value in state.items() if name not in differing}, report

@@ -93,42 +93,74 @@ def test_released_head_is_left_out_by_name(
         assert text in logged()
 
 
-@pytest.mark.parametrize('strict', [True, False])
 @pytest.mark.parametrize('lost', ['norms.3.bias', 'stages.2.1.mixer.dwconv.weight'])
-def test_missing(model: SMT, strict: bool, lost: str) -> None:
+def test_missing(model: SMT, lost: str) -> None:
     state = filled(model)
     del state[lost]
     own = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(CheckpointError, match=f'missing: {lost}.*holds SMT pico') as caught:
-        model.load_state_dict(state, strict=strict)
+        model.load_state_dict(state)
     assert f'Allow by name what may differ: {".".join(lost.split(".")[:-1][:3])}.' in str(
         caught.value
     )
     assert is_loaded(model, own), 'nothing may be copied from a file that is refused'
 
 
-@pytest.mark.parametrize('strict', [True, False])
-def test_unexpected(model: SMT, strict: bool) -> None:
+def test_unexpected(model: SMT) -> None:
     state = filled(model) | {'stages.0.0.scale1.weight': torch.ones(32)}
     with pytest.raises(CheckpointError, match=r'unexpected: stages\.0\.0\.scale1\.weight'):
-        model.load_state_dict(state, strict=strict)
+        model.load_state_dict(state)
 
 
 @pytest.mark.parametrize('shape', [(7,), (1,), (2, 32), (0,), ()], ids=str)
-@pytest.mark.parametrize('strict', [True, False])
-def test_other_shape(model: SMT, strict: bool, shape: tuple[int, ...]) -> None:
+def test_other_shape(model: SMT, shape: tuple[int, ...]) -> None:
     """Also such as broadcasting or reshaping would make fit."""
     state = filled(model) | {'norms.1.weight': torch.ones(shape)}
     wanted = rf'norms\.1\.weight \({re.escape(str([*shape]))} in the file, \[64\] in the model\)'
     with pytest.raises(CheckpointError, match=wanted):
-        model.load_state_dict(state, strict=strict)
+        model.load_state_dict(state)
+    with pytest.raises(RuntimeError, match=r'size mismatch for norms\.1\.weight'):
+        model.load_state_dict(state, strict=False)
+
+
+def without(state: dict[str, Tensor], *parts: str) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.startswith(parts)}
+
+
+@pytest.mark.parametrize(
+    ('change', 'missing', 'unexpected'),
+    [
+        (lambda own: without(own, 'norms.3'), ['norms.3.weight', 'norms.3.bias'], []),
+        (lambda own: own | {'lora.a': torch.ones(1)}, [], ['lora.a']),
+        (lambda own: {'norms.0.lora_a': torch.ones(1)}, None, ['norms.0.lora_a']),
+        (lambda own: {'head.weight': torch.ones(1, 1)}, None, []),
+        (lambda own: {}, None, []),
+        (lambda own: {f'_orig_mod.{name}': value for name, value in own.items()}, [], []),
+    ],
+    ids=['part', 'more', 'adapter', 'head', 'empty', 'compiled'],
+)
+def test_not_strict_is_that_of_pytorch(
+    model: SMT, logged: Callable[[], str], change: Callable, missing: list, unexpected: list
+) -> None:
+    state = change(filled(model))
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    everything = [name for name in own if not name.endswith('num_batches_tracked')]
+    keys = model.load_state_dict(state, strict=False)
+    assert set(keys.unexpected_keys) == set(unexpected)
+    lost = [name for name in keys.missing_keys if not name.endswith('num_batches_tracked')]
+    assert lost == (everything if missing is None else missing)
+    given = {name.removeprefix('_orig_mod.'): value for name, value in state.items()}
+    assert is_loaded(model, {name: given.get(name, value) for name, value in own.items()})
+    assert ('missing in the file' in logged() or 'unexpected' in logged()) == bool(
+        lost or unexpected
+    )
 
 
 @pytest.mark.parametrize('arch', ['small', 'base', 'large'])
 def test_other_variant(released_keys: Callable, arch: str) -> None:
     state = {name: torch.zeros(()).expand(shape) for name, shape in released_keys(arch).items()}
     with pytest.raises(CheckpointError, match=f'The file holds SMT {arch}: ') as caught:
-        SMT(arch='tiny').load_state_dict(state, strict=False)
+        SMT(arch='tiny').load_state_dict(state)
     assert 'unexpected: stages.' in str(caught.value)
 
 
@@ -146,18 +178,18 @@ def test_variation_of_a_variant(released_keys: Callable) -> None:
 
 
 @pytest.mark.parametrize('prefix', ['', 'backbone.'])
-def test_nothing_fits(model: SMT, prefix: str) -> None:
+def test_nothing_fits(tmp_path: Path, model: SMT, prefix: str) -> None:
     state = {f'{prefix}layer1.0.conv1.weight': torch.ones(1), f'{prefix}fc.weight': torch.ones(1)}
+    torch.save(state, tmp_path / 'resnet.pth')
     for allow in ((), ('layer1', 'stages', '')):
-        model.allow_partial = allow
         with pytest.raises(CheckpointError, match='0 of .* The file holds no SMT backbone') as e:
-            model.load_state_dict(state, strict=False)
+            model.load_pretrained(str(tmp_path / 'resnet.pth'), allow=allow)
         assert 'Allow' not in str(e.value)
 
 
 def test_empty_file(model: SMT) -> None:
     with pytest.raises(CheckpointError, match='holds no SMT backbone'):
-        model.load_state_dict({}, strict=False)
+        model.load_state_dict({})
 
 
 @pytest.mark.parametrize('allow', ['patch_embeds.0.conv1', 'patch_embeds', ''])
@@ -173,10 +205,8 @@ def test_allowed_differences(
     assert torch.equal(model.state_dict()[stem], own)
     assert is_loaded(model, {name: value for name, value in state.items() if name != stem})
     assert f'other shape: {stem} is [32, 1, 3, 3] in the file, [32, 3, 3, 3]' in logged()
-    assert model.allow_partial == ()
     with pytest.raises(CheckpointError):
         model.load_pretrained(str(tmp_path / 'grey.pth'), allow=['norms'])
-    assert model.allow_partial == ()
 
 
 def test_counters_of_old_files_are_not_missed(model: SMT) -> None:
@@ -238,8 +268,20 @@ def test_inside_another_model(model: SMT) -> None:
     host.load_state_dict(state | head)
     assert is_loaded(host, state | head)
     del state['backbone.norms.0.bias']
-    with pytest.raises(CheckpointError, match=r'missing: norms\.0\.bias'):
-        host.load_state_dict(state | head, strict=False)
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\).*backbone\.norms\.0\.bias'):
+        host.load_state_dict(state | head)
+    assert host.load_state_dict(state | head, strict=False).missing_keys == [
+        'backbone.norms.0.bias'
+    ]
+
+
+def test_pretrained_from_a_base_of_another_package(tmp_path: Path, model: SMT) -> None:
+    """mmengine adds `_scope_` there."""
+    torch.save(filled(model), tmp_path / 'smt.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'smt.pth'), _scope_='mmsmt')
+    built = SMT(arch='pico', init_cfg=init_cfg)
+    built.init_weights()
+    assert is_loaded(built, filled(model))
 
 
 def test_round_trip(model: SMT) -> None:

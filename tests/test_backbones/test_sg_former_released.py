@@ -130,7 +130,7 @@ def test_another_variant_is_named(released_keys: Callable, arch: str) -> None:
     names = released_keys(arch, 'sg_former')
     state = {name: torch.zeros(()).expand(shape) for name, shape in names.items()}
     with pytest.raises(CheckpointError, match=f'The file holds SG-Former {arch}: '):
-        SGFormer(arch='pico').load_state_dict(state, strict=False)
+        SGFormer(arch='pico').load_state_dict(state)
     if arch != 'medium':
         return
     state = {name: v for name, v in state.items() if not name.startswith('block4.1.')}
@@ -141,9 +141,9 @@ def test_another_variant_is_named(released_keys: Callable, arch: str) -> None:
 def test_networks_do_not_take_each_others_weights() -> None:
     smt, sg = SMT('pico'), SGFormer('pico')
     with pytest.raises(CheckpointError, match='The file holds no SG-Former backbone'):
-        sg.load_state_dict(smt.state_dict(), strict=False)
+        sg.load_state_dict(smt.state_dict())
     with pytest.raises(CheckpointError, match='The file holds no SMT backbone'):
-        smt.load_state_dict(sg.state_dict(), strict=False)
+        smt.load_state_dict(sg.state_dict())
 
 
 @pytest.mark.parametrize('grid', [8, 16, 20])
