@@ -1,6 +1,7 @@
 """Atomic file writes."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mmsmt.errors import CheckpointError
@@ -39,12 +40,16 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Bring a renaming to the disk, which flushing the file does not."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Bring a renaming to the disk, which flushing the file does not.
+
+    The file is complete by then, so it does not matter that SMB, FUSE and Windows refuse this.
+    """
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_unfinished(folder: str | Path) -> None:

@@ -22,6 +22,7 @@ from mmengine.fileio import get_local_path
 from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
+from mmsmt.checkpoints.download import read_url
 from mmsmt.checkpoints.integrity import require_numbers, require_sound_archive
 from mmsmt.errors import CheckpointError
 
@@ -38,7 +39,8 @@ def _history_method(owner: Any, name: str) -> Any:
 
 
 def _safe_globals() -> list[Any]:
-    multiarray = np._core.multiarray  # type: ignore[attr-defined]
+    # numpy 1 has a stand-in of this name, for files that numpy 2 wrote.
+    multiarray: Any = importlib.import_module('numpy._core.multiarray')
     numpy_parts = [
         (function, f'numpy.{core}.multiarray.{name}')
         for core in ('core', '_core')
@@ -107,32 +109,45 @@ def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any
             asks to import anything outside the list above. Nothing of it has then run.
     """
     name = str(path)
-    if '://' not in name:
-        if not Path(name).exists():
-            raise CheckpointError(f'{name}: no such checkpoint file')
-        if not Path(name).is_file():
-            raise CheckpointError(f'{name}: is not a file, expected a .pth or .safetensors file')
-        if Path(name).stat().st_size == 0:
-            raise CheckpointError(f'{name}: the checkpoint file is empty')
-    safetensors = import_safetensors() if name.endswith('.safetensors') else None
-    with get_local_path(name) as local:
-        try:
-            if safetensors:
-                device = map_location if isinstance(map_location, str) else 'cpu'
-                content = safetensors.load_file(local, device=device)
-            else:
-                require_sound_archive(local)
-                with torch.serialization.safe_globals(_safe_globals()), warnings.catch_warnings():
-                    # What another pickle protocol leads to is an error of its own.
-                    warnings.filterwarnings('ignore', 'Detected pickle protocol')
-                    content = torch.load(local, map_location=map_location, weights_only=True)
-        except Exception as error:  # damaged pickles raise nearly every exception there is
-            raise _explain(name, error) from error
+    if name.startswith(('http://', 'https://')):
+        content = read_url(name, lambda local: _read_file(local, map_location))
+    else:
+        if '://' not in name:
+            _require_file(Path(name))
+        with get_local_path(name) as local:
+            content = _read_file(local, map_location, name)
     if not isinstance(content, dict):
         raise CheckpointError(
             f'{name}: holds a {type(content).__name__}, expected a dictionary of tensors'
         )
     return content
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise CheckpointError(f'{path}: no such checkpoint file')
+    if not path.is_file():
+        raise CheckpointError(f'{path}: is not a file, expected a .pth or .safetensors file')
+    if path.stat().st_size == 0:
+        raise CheckpointError(f'{path}: the checkpoint file is empty')
+
+
+def _read_file(path: str, map_location: Any, name: str | None = None) -> Any:
+    """Read a local file; `name` is what messages call it."""
+    name = name or path
+    allowed = _safe_globals()  # not inside `try`: a fault of ours is none of the file
+    safetensors = import_safetensors() if name.endswith('.safetensors') else None
+    try:
+        if safetensors:
+            device = map_location if isinstance(map_location, str) else 'cpu'
+            return safetensors.load_file(path, device=device)
+        require_sound_archive(path)
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            # What another pickle protocol leads to is an error of its own.
+            warnings.filterwarnings('ignore', 'Detected pickle protocol')
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # damaged pickles raise nearly every exception there is
+        raise _explain(name, error) from error
 
 
 def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Tensor]:

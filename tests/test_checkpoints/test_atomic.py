@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import stat
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,19 @@ def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -
         write_atomically(path, NEW)
     assert path.read_bytes() == OLD
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_that_cannot_flush_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMB, FUSE and Windows refuse that, after the file is complete."""
+    fsync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, 'Invalid argument')
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, 'fsync', refuse_folders)
+    write_atomically(tmp_path / 'epoch_1.pth', b'weights')
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == b'weights'

@@ -216,3 +216,22 @@ def test_a_message_is_one_printable_line_of_bounded_length(tmp_path: Path) -> No
 def test_map_location(tmp_path: Path) -> None:
     torch.save(WEIGHTS, tmp_path / 'x.pth')
     assert load_checkpoint(tmp_path / 'x.pth', 'meta')['a.bias'].is_meta
+
+
+def test_numpy_1_has_no_core_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({'state_dict': {'weight': torch.ones(2)}}, tmp_path / 'a.pth')
+    monkeypatch.delattr(np, '_core', raising=False)
+    assert load_checkpoint(tmp_path / 'a.pth')['weight'].tolist() == [1, 1]
+
+
+def test_a_fault_of_ours_does_not_blame_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({'state_dict': {'weight': torch.ones(2)}}, tmp_path / 'a.pth')
+
+    def broken() -> list:
+        raise AttributeError('a fault of ours')
+
+    monkeypatch.setattr('mmsmt.checkpoints.reader._safe_globals', broken)
+    with pytest.raises(AttributeError, match='a fault of ours'):
+        load_checkpoint(tmp_path / 'a.pth')
