@@ -79,11 +79,30 @@ class Parts:
     dialect: str | None = None
 
 
+# What the entries of a host's heads begin with.
+HEADS = {
+    'segmenter': ('decode_head.',),
+    'detector': ('rpn_head.', 'roi_head.', 'bbox_head.', 'mask_head.', 'panoptic_head.'),
+}
+
+
+def whole_model(parts: Parts) -> str | None:
+    """The whole model that a file holds: `detector` or `segmenter`; None without heads of these.
+
+    Args:
+        parts: Its state dict, taken apart.
+    """
+    for kind, heads in HEADS.items():
+        if any(name.startswith(heads) for name in parts.other):
+            return kind
+    return None
+
+
 def split_state_dict(state: Mapping[str, Tensor], dialects: Iterable[Dialect]) -> Parts:
     """Find the backbone and the classifier in a state dict of any origin.
 
     Accepts bare backbones, released classifiers (`head.*`) and models of the hosts
-    (`backbone.*`, `head.fc.*`), each also under a `module.` prefix.
+    (`backbone.*`, `head.fc.*`), each also under a `module.` or `_orig_mod.` prefix.
 
     Args:
         state: Name to tensor.
@@ -92,7 +111,7 @@ def split_state_dict(state: Mapping[str, Tensor], dialects: Iterable[Dialect]) -
     Returns:
         The parts; every entry of `state` is in exactly one of them.
     """
-    state = {re.sub(r'^(module\.)+', '', name): value for name, value in state.items()}
+    state = {re.sub(r'^((module|_orig_mod)\.)+', '', name): value for name, value in state.items()}
     wrapped = any(name.startswith('backbone.') for name in state)
     parts = Parts(backbone={})
     for name, value in state.items():

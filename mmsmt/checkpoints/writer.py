@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmsmt.checkpoints.atomic import write_atomically
-from mmsmt.checkpoints.dialects import Parts
+from mmsmt.checkpoints.dialects import Parts, whole_model
 from mmsmt.checkpoints.reader import import_safetensors
 from mmsmt.errors import CheckpointError
 
@@ -18,24 +18,34 @@ TARGETS = ('classifier', 'detector', 'segmenter')
 FORMATS = ('.pth', '.safetensors')
 
 
-def to_host(parts: Parts, target: str) -> dict[str, Tensor]:
+def to_host(parts: Parts, target: str, backbone_only: bool = False) -> dict[str, Tensor]:
     """Name the entries as a model of a host does.
 
     Args:
         parts: The state dict, taken apart by `split_state_dict`.
-        target: `classifier` (mmpretrain, with the head where there is one), `detector`
-            (mmdet) or `segmenter` (mmseg), both without a head.
+        target: `classifier` (mmpretrain), `detector` (mmdet) or `segmenter` (mmseg).
+        backbone_only: Leave neck and heads of a whole detector or segmenter out.
 
     Returns:
-        Name to tensor: `backbone.*`, for a classifier also `head.fc.*` and the neck's entries.
+        Name to tensor: `backbone.*`, for a classifier also `head.fc.*` and the neck's entries, and
+        all of a whole detector or segmenter.
 
     Raises:
         ValueError: If the target is unknown.
+        CheckpointError: If the file holds a whole model of another host than the target's.
     """
     if target not in TARGETS:
         raise ValueError(f'unknown target {target!r}; known: {", ".join(TARGETS)}')
     state = {f'backbone.{name}': value for name, value in parts.backbone.items()}
-    if target == 'classifier':
+    whole = None if backbone_only else whole_model(parts)
+    if whole and whole != target:
+        raise CheckpointError(
+            f'holds a whole {whole}: --target {whole} keeps it, --backbone-only takes its backbone '
+            f'for a {target}'
+        )
+    if whole:
+        state |= parts.other
+    elif target == 'classifier':
         state |= {f'head.fc.{name}': value for name, value in parts.head.items()}
         if parts.head:  # else it is another model's neck
             state |= {name: v for name, v in parts.other.items() if name.startswith('neck.')}

@@ -128,6 +128,13 @@ def test_names_of_the_hosts(parts: Parts) -> None:
         assert set(to_host(parts, target)) == {'backbone.norms.0.weight'}
     parts.head.clear()
     assert set(to_host(parts, 'classifier')) == {'backbone.norms.0.weight'}, "a detector's neck"
+    parts.other['decode_head.conv_seg.weight'] = torch.ones(1)
+    assert set(to_host(parts, 'segmenter')) == {'backbone.norms.0.weight', *parts.other}
+    assert set(to_host(parts, 'detector', backbone_only=True)) == {'backbone.norms.0.weight'}
+    with pytest.raises(
+        CheckpointError, match='holds a whole segmenter: --target segmenter keeps it'
+    ):
+        to_host(parts, 'detector')
     with pytest.raises(ValueError, match="'tracker'; known: classifier, detector, segmenter"):
         to_host(parts, 'tracker')
 

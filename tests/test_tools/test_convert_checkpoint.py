@@ -110,14 +110,20 @@ def test_dense_targets_keep_no_head(
 
 
 def test_detector_of_the_authors(convert: Run, tmp_path: Path, released_state: Callable) -> None:
-    """The other dialect, inside a detector's file; what is no backbone is named."""
+    """The other dialect, inside a detector's file, which is kept whole or cut on demand."""
     state = {
         'backbone.' + name.replace('.attn.local_conv.', '.attn.dw_conv.'): value
         for name, value in released_state('tiny').items()
         if not name.startswith('head.')
     } | {'neck.a.weight': torch.ones(1), 'rpn_head.b.weight': torch.ones(1)}
     torch.save({'state_dict': state}, tmp_path / 'det.pth')
-    _, said, _ = convert(tmp_path / 'det.pth', tmp_path / 'x.safetensors', '--target', 'classifier')
+    arguments = (tmp_path / 'det.pth', tmp_path / 'x.safetensors', '--target')
+    status, _, err = convert(*arguments, 'classifier')
+    assert status == 1 and 'holds a whole detector: --target detector keeps it' in err
+    _, said, _ = convert(*arguments, 'detector')
+    assert said['left out'] == 'nothing'
+    assert {'neck.a.weight', 'rpn_head.b.weight'} < load_checkpoint(said['written']).keys()
+    _, said, _ = convert(*arguments, 'classifier', '--backbone-only')
     assert said['names'] == 'released SMT, dw_conv'
     assert said['left out'] == 'neck.a.weight, rpn_head.b.weight'
     assert said['head'] == 'none in the file'

@@ -21,7 +21,13 @@ def parse_args() -> argparse.Namespace:
         help='.pth or .safetensors to write; the start of its SHA-256 is added to the name',
     )
     parser.add_argument(
-        '--target', choices=TARGETS, required=True, help='only a classifier keeps the head'
+        '--target',
+        choices=TARGETS,
+        required=True,
+        help='a classifier keeps its head, a whole detector or segmenter all of it',
+    )
+    parser.add_argument(
+        '--backbone-only', action='store_true', help='of a whole detector or segmenter'
     )
     parser.add_argument(
         '--head-map',
@@ -41,11 +47,12 @@ def convert(args: argparse.Namespace) -> None:
     state = load_checkpoint(args.src)
     try:
         network, variant, parts = identify(state)
+        state = to_host(parts, args.target, args.backbone_only)
     except CheckpointError as error:
         raise CheckpointError(f'{args.src}: {error}') from error
     if args.head_map:
         select_head_rows(parts, args.head_map)
-    state = to_host(parts, args.target)
+        state = to_host(parts, args.target)
     left_out = [name for name in (*parts.other, *parts.dropped) if name not in state]
     if args.target != 'classifier':
         left_out += [f'head.{name}' for name in parts.head]
