@@ -25,7 +25,7 @@ from mmsmt.deploy.prepacked import (
     runs_eagerly_on_cpu,
 )
 from mmsmt.deploy.tiling import TILE_BYTES, run_in_tiles
-from mmsmt.layers import FFN, ConvFFN, ConvStem, LayerScale, Linear, ResidualBlock, mix
+from mmsmt.layers import FFN, ConvFFN, ConvStem, LayerScale, ResidualBlock, mix
 from mmsmt.mixers import ScaleAwareModulation
 
 # Outputs of a group of a convolution that fill a vector register of 512 bits.
@@ -196,6 +196,5 @@ FORMS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     FFN: deploy_ffn,
     ConvHead: DeployHead,
     nn.Linear: pack_linear,
-    Linear: pack_linear,
     nn.Conv2d: pack_conv,
 }

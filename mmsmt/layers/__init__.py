@@ -11,7 +11,7 @@ from mmsmt.layers.group_norm_embed import ConvNormStem, SeparablePatchEmbed
 from mmsmt.layers.init import init_layer, init_truncated
 from mmsmt.layers.layer_scale import LayerScale
 from mmsmt.layers.lepe import LocalPosition
-from mmsmt.layers.linear import Linear, suits_onednn
+from mmsmt.layers.onednn import suits_onednn, use_onednn_linear
 from mmsmt.layers.patch_embed import ConvStem, PatchEmbed, TwoStepStem
 from mmsmt.layers.position import PositionMap, PositionTable, resample_table, stretch_map
 from mmsmt.layers.significance import key_significance
@@ -24,7 +24,6 @@ __all__ = [
     'ConvStem',
     'DropPath',
     'LayerScale',
-    'Linear',
     'LocalPosition',
     'PatchEmbed',
     'PositionMap',
@@ -50,4 +49,5 @@ __all__ = [
     'suits_onednn',
     'takes_significance',
     'to_windows',
+    'use_onednn_linear',
 ]

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 
-def checkpointed(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+def checkpointed(function: Callable[..., Tensor], *inputs: Tensor, when: bool = True) -> Tensor:
     """Call a function that keeps its inputs for the backward pass, and none of its maps.
 
     Meant for element-wise and depth-wise operations before one linear layer or 1x1 convolution:
@@ -19,11 +19,13 @@ def checkpointed(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     Args:
         function: Draws no random numbers and changes no buffers.
         *inputs: What it is called with.
+        when: False makes it an ordinary call.
 
     Returns:
         The result of the function.
     """
-    if not torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+    if not (when and needs_gradient) or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return function(*inputs)
     result: Any = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
     return result

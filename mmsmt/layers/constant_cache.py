@@ -28,7 +28,8 @@ def cached_constant(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @wraps(make)
     def recall(*arguments: Any) -> Tensor:
-        if torch.compiler.is_compiling():
+        # A CUDA graph reads the memory of what it has seen for ever, the cache lets go of it.
+        if torch.compiler.is_compiling() or _is_capturing():
             return make(*arguments)
         made = kept.pop(arguments, None)
         if made is None:
@@ -42,3 +43,7 @@ def cached_constant(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return made
 
     return recall
+
+
+def _is_capturing() -> bool:
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()

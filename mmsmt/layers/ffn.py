@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from mmsmt.layers.activation_checkpoint import checkpointed
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.init import init_layer
-from mmsmt.layers.linear import Linear
 
 
 class ConvFFN(nn.Module):
@@ -19,19 +18,21 @@ class ConvFFN(nn.Module):
     Args:
         dim: Number of channels C of input and output.
         mlp_ratio: Width of the hidden layer as a multiple of `dim`.
+        recompute: Compute the wide maps again in the backward pass instead of keeping them.
     """
 
-    def __init__(self, dim: int, mlp_ratio: float = 4.0) -> None:
+    def __init__(self, dim: int, mlp_ratio: float = 4.0, recompute: bool = False) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
-        self.fc1 = Linear(dim, hidden)
+        self.recompute = recompute
+        self.fc1 = nn.Linear(dim, hidden)
         self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.fc2 = Linear(hidden, dim)
+        self.fc2 = nn.Linear(hidden, dim)
         self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        return checkpointed(self._filter_and_narrow, self.fc1(x))
+        return checkpointed(self._filter_and_narrow, self.fc1(x), when=self.recompute)
 
     def _filter_and_narrow(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(x + conv_channels_last(self.dwconv, x)))
@@ -48,8 +49,8 @@ class FFN(nn.Module):
     def __init__(self, dim: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
-        self.fc1 = Linear(dim, hidden)
-        self.fc2 = Linear(hidden, dim)
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
         self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from torch import Tensor, nn
 
 from mmsmt.layers.conv import conv_channels_last
 from mmsmt.layers.init import init_layer
-from mmsmt.layers.linear import Linear
 
 
 class LocalPosition(nn.Module):
@@ -16,7 +15,7 @@ class LocalPosition(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.linear = Linear(dim, dim)
+        self.linear = nn.Linear(dim, dim)
         self.dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         self.apply(init_layer)
 

@@ -46,6 +46,8 @@ def resample_table(table: Tensor, source: tuple[int, int], target: tuple[int, in
     Returns:
         (1, rows, columns, C) of the target.
     """
+    if source == target and not torch.compiler.is_compiling():
+        return table.unflatten(1, source)
     grid = table.unflatten(1, source).permute(0, 3, 1, 2)
     return F.interpolate(grid, target, mode='bicubic', align_corners=False).permute(0, 2, 3, 1)
 
@@ -95,4 +97,6 @@ class PositionMap(nn.Module):
 
 def stretch_map(table: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate (1, C, H, W) bilinearly to another size, corners staying corners."""
+    if table.shape[2:] == size and not torch.compiler.is_compiling():
+        return table
     return F.interpolate(table, size, mode='bilinear', align_corners=True)

@@ -3,16 +3,16 @@
 Paper: https://arxiv.org/abs/2211.05778, section 3.1; layouts as in the released code of the
 unified models (https://arxiv.org/abs/2211.05781).
 
-No operator of a host is needed: without gradients an embedding bag samples, in a quarter to half
-of the time of the next; with them `F.grid_sample`, fastest or nearly so, while the bag's backward
-pass takes up to twice as long (figures: `dev/operators/dcnv3_operators.py`).
+No operator of a host is needed: without gradients on a CPU an embedding bag samples, in a quarter
+to half of the time of the next; else `F.grid_sample`, fastest or nearly so, while the bag's
+backward pass takes up to twice as long (benchmarks/dcnv3_operators.py of commit 696d7b6).
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, cached_constant, conv_channels_last, init_truncated
+from mmsmt.layers import cached_constant, conv_channels_last, init_truncated
 
 POINTS = 9
 
@@ -109,12 +109,12 @@ class DeformableConvV3(nn.Module):
         if num_heads < 1 or dim % num_heads:
             raise ValueError(f'DCNv3: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
-        self.value_proj = Linear(dim, dim)
+        self.value_proj = nn.Linear(dim, dim)
         self.dw_conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         self.norm = nn.LayerNorm(dim, eps=1e-5)
-        self.sampling_offsets = Linear(dim, num_heads * POINTS * 2)
-        self.attention_weights = Linear(dim, num_heads * POINTS)
-        self.output_proj = Linear(dim, dim)
+        self.sampling_offsets = nn.Linear(dim, num_heads * POINTS * 2)
+        self.attention_weights = nn.Linear(dim, num_heads * POINTS)
+        self.output_proj = nn.Linear(dim, dim)
         self.apply(init_truncated)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,5 +128,7 @@ class DeformableConvV3(nn.Module):
         trains = torch.is_grad_enabled() and any(t.requires_grad for t in wide)
         # ONNX has no embedding bag that runtimes take.
         exported = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-        mixed = sample_by_grid(*wide) if trains or exported else sample_by_bags(*wide)
+        # The bag's choice is that of a CPU; on a GPU its indices take a gigabyte at 8 x 800 x 1216.
+        by_bags = v.device.type == 'cpu' and not trains and not exported
+        mixed = sample_by_bags(*wide) if by_bags else sample_by_grid(*wide)
         return self.output_proj(mixed.to(v.dtype))

@@ -5,7 +5,7 @@ Paper: https://arxiv.org/abs/2211.05781; layout as in the released code.
 
 from torch import Tensor, nn
 
-from mmsmt.layers import Linear, conv_channels_last, init_truncated
+from mmsmt.layers import conv_channels_last, init_truncated
 
 
 class DepthwiseConv(nn.Module):
@@ -23,9 +23,9 @@ class DepthwiseConv(nn.Module):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f'depth-wise convolution: kernel_size must be odd, got {kernel_size}')
-        self.input_proj = Linear(dim, dim)
+        self.input_proj = nn.Linear(dim, dim)
         self.dwconv = nn.Conv2d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
-        self.proj = Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         self.apply(init_truncated)
 
     def forward(self, x: Tensor) -> Tensor:

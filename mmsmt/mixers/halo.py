@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, cached_constant, init_truncated, pad_to_multiple
+from mmsmt.layers import cached_constant, init_truncated, pad_to_multiple
 
 
 @cached_constant
@@ -91,11 +91,11 @@ class HaloAttention(nn.Module):
         self.halo = halo
         self.mask_padding = mask_padding
         width, rows = dim // num_heads, 2 * (block + 2 * halo) - 1
-        self.q = Linear(dim, dim, bias=False)
-        self.kv = Linear(dim, 2 * dim, bias=False)
+        self.q = nn.Linear(dim, dim, bias=False)
+        self.kv = nn.Linear(dim, 2 * dim, bias=False)
         self.height_rel = nn.Parameter(torch.empty(rows, width))
         self.width_rel = nn.Parameter(torch.empty(rows, width))
-        self.proj = Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         for table in (self.height_rel, self.width_rel):
             nn.init.normal_(table, std=width**-0.5)
         self.apply(init_truncated)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.layers import (
-    Linear,
     LocalPosition,
     attend,
     conv_channels_last,
@@ -55,11 +54,11 @@ class HybridScaleAttention(nn.Module):
         self.window = window
         self.reduce = nn.Conv2d(dim, dim, reduction, stride=reduction)
         self.norm = nn.LayerNorm(dim, eps=1e-5)
-        self.q1 = Linear(dim, dim // 2)
-        self.kv1 = Linear(dim, dim)
-        self.q2 = Linear(dim, dim // 2)
-        self.kv2 = Linear(dim, dim)
-        self.proj = Linear(dim, dim)
+        self.q1 = nn.Linear(dim, dim // 2)
+        self.kv1 = nn.Linear(dim, dim)
+        self.q2 = nn.Linear(dim, dim // 2)
+        self.kv2 = nn.Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         self.apply(init_layer)
         self.lepe = LocalPosition(dim)
 

@@ -6,7 +6,7 @@ convolution (locally enhanced position information) as in the released codes.
 
 from torch import Tensor, nn
 
-from mmsmt.layers import Linear, LocalPosition, attend, conv_channels_last, init_layer
+from mmsmt.layers import LocalPosition, attend, conv_channels_last, init_layer
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -33,13 +33,13 @@ class MultiHeadSelfAttention(nn.Module):
             raise ValueError(f'MSA: local must be values or input, got {local!r}')
         self.num_heads = num_heads
         self.local = local
-        self.q = Linear(dim, dim, bias=qkv_bias)
-        self.kv = Linear(dim, 2 * dim, bias=qkv_bias)
+        self.q = nn.Linear(dim, dim, bias=qkv_bias)
+        self.kv = nn.Linear(dim, 2 * dim, bias=qkv_bias)
         if local == 'values':
             self.dwconv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         else:
             self.lepe = LocalPosition(dim)
-        self.proj = Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         self.apply(init_layer)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, checkpointed, conv_channels_last, init_layer
+from mmsmt.layers import checkpointed, conv_channels_last, init_layer
 
 
 class ScaleAwareModulation(nn.Module):
@@ -25,19 +25,23 @@ class ScaleAwareModulation(nn.Module):
         dim: Number of channels C.
         num_heads: Number n of heads; head h has kernel 3 + 2h.
         expansion: Width of the aggregation as a multiple of C.
+        recompute: Compute the wide maps again in the backward pass instead of keeping them.
 
     Raises:
         ValueError: If `dim` is not a multiple of `num_heads`.
     """
 
-    def __init__(self, dim: int, num_heads: int = 4, expansion: int = 2) -> None:
+    def __init__(
+        self, dim: int, num_heads: int = 4, expansion: int = 2, recompute: bool = False
+    ) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
             raise ValueError(f'SAM: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
+        self.recompute = recompute
         width = dim // num_heads
-        self.value = Linear(dim, dim)
-        self.context = Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.context = nn.Linear(dim, dim)
         self.head_convs = nn.ModuleList(
             nn.Conv2d(width, width, 3 + 2 * head, padding=1 + head, groups=width)
             for head in range(num_heads)
@@ -45,7 +49,7 @@ class ScaleAwareModulation(nn.Module):
         self.expand = nn.Conv2d(dim, expansion * dim, 1, groups=width)
         self.bn = nn.BatchNorm2d(expansion * dim)
         self.reduce = nn.Conv2d(expansion * dim, dim, 1)
-        self.proj = Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         self.apply(init_layer)
 
     def modulator(self, x: Tensor) -> Tensor:
@@ -58,7 +62,8 @@ class ScaleAwareModulation(nn.Module):
         return conv_channels_last(self._aggregate, torch.stack(filtered, dim=-1).flatten(-2))
 
     def _aggregate(self, groups: Tensor) -> Tensor:
-        return checkpointed(self._activate_and_reduce, self.bn(self.expand(groups)))
+        hidden = self.bn(self.expand(groups))
+        return checkpointed(self._activate_and_reduce, hidden, when=self.recompute)
 
     def _activate_and_reduce(self, hidden: Tensor) -> Tensor:
         return self.reduce(F.gelu(hidden))
@@ -68,4 +73,4 @@ class ScaleAwareModulation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        return checkpointed(self._modulate, self.modulator(x), self.value(x))
+        return checkpointed(self._modulate, self.modulator(x), self.value(x), when=self.recompute)

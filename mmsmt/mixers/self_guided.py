@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmsmt.layers import Linear, LocalPosition, attend, init_layer
+from mmsmt.layers import LocalPosition, attend, init_layer
 
 
 def split_sizes(tokens: int, parts: int) -> list[int]:
@@ -54,11 +54,11 @@ class SelfGuidedAttention(nn.Module):
             )
         self.num_heads = num_heads
         self.runs = tuple(runs)
-        self.q = Linear(dim, dim)
-        self.kv1 = Linear(dim, dim)
-        self.kv2 = Linear(dim, dim)
+        self.q = nn.Linear(dim, dim)
+        self.kv1 = nn.Linear(dim, dim)
+        self.kv2 = nn.Linear(dim, dim)
         self.merges = nn.ModuleList(nn.Linear(run, 1) for run in runs)
-        self.proj = Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         self.apply(init_layer)
         self.lepe = LocalPosition(dim)
 

@@ -7,7 +7,7 @@ Paper: https://arxiv.org/abs/2102.12122, section 3.3; its form in unified models
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, attend, conv_channels_last, init_truncated, pad_to_multiple
+from mmsmt.layers import attend, conv_channels_last, init_truncated, pad_to_multiple
 
 
 class SpatialReductionAttention(nn.Module):
@@ -36,12 +36,12 @@ class SpatialReductionAttention(nn.Module):
         self.num_heads = num_heads
         self.reduction = reduction
         self.whole_map = whole_map
-        self.q = Linear(dim, dim)
+        self.q = nn.Linear(dim, dim)
         if reduction > 1:
             self.reduce = nn.Conv2d(dim, dim, reduction, stride=reduction)
             self.norm = nn.LayerNorm(dim, eps=1e-5)
-        self.kv = Linear(dim, 2 * dim)
-        self.proj = Linear(dim, dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
         self.apply(init_truncated)
 
     def _reduced(self, x: Tensor) -> Tensor:

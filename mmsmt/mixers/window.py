@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.layers import Linear, cached_constant, init_truncated, pad_to_multiple, to_windows
+from mmsmt.layers import cached_constant, init_truncated, pad_to_multiple, to_windows
 
+MOST_HEADS = 2**16 - 1  # rows of a CUDA grid, of which PyTorch's kernels give each head one
 APART = -100.0  # the released mask between regions; exp(-100) is nothing beside float32's 1
 
 
@@ -67,6 +68,13 @@ def window_mask(
     return mask.masked_fill_(~real.transpose(1, 2), -torch.inf) if mask_padding else mask
 
 
+def attend_in_parts(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Fused attention of (B, heads, N, d), with as many heads at once as a CUDA grid has rows."""
+    parts = zip(*(t.split(MOST_HEADS, dim=1) for t in (q, k, v, bias)), strict=True)
+    mixed = [F.scaled_dot_product_attention(*part) for part in parts]
+    return mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
+
+
 class ShiftedWindowAttention(nn.Module):
     """Attention inside windows, each second time of a rolled map, with relative positions.
 
@@ -113,11 +121,11 @@ class ShiftedWindowAttention(nn.Module):
         self.shift = shift
         self.mask_padding = mask_padding
         self.small_map_rule = small_map_rule
-        self.qkv = Linear(dim, 3 * dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
         self.relative_position_bias_table = nn.Parameter(
             torch.empty((2 * window - 1) ** 2, num_heads)
         )
-        self.proj = Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         self.apply(init_truncated)
 
@@ -148,7 +156,7 @@ class ShiftedWindowAttention(nn.Module):
         # The bias of masked windows thus has as many heads as there are windows and heads.
         bias = bias.flatten(0, -3)[None]
         q, k, v = qkv.reshape(3, -1, bias.shape[1], window**2, qkv.shape[-1])
-        mixed = F.scaled_dot_product_attention(q, k, v, bias).reshape(qkv.shape[1:])
+        mixed = attend_in_parts(q, k, v, bias).reshape(qkv.shape[1:])
         x = mixed.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(1, 2)
         if shift:
             x = x.roll((shift, shift), (1, 2))

@@ -14,8 +14,8 @@ from mmsmt.layers import ConvFFN, checkpointed
 from mmsmt.mixers import ScaleAwareModulation
 
 MODULES: dict[str, Callable[[], nn.Module]] = {
-    'feed-forward': lambda: ConvFFN(8, 3.0),
-    'modulation': lambda: ScaleAwareModulation(8, num_heads=2),
+    'feed-forward': lambda: ConvFFN(8, 3.0, recompute=True),
+    'modulation': lambda: ScaleAwareModulation(8, num_heads=2, recompute=True),
 }
 NAMES = {
     'feed-forward': 'mmsmt.layers.ffn.checkpointed',
@@ -23,7 +23,7 @@ NAMES = {
 }
 
 
-def kept(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+def kept(function: Callable[..., Tensor], *inputs: Tensor, when: bool) -> Tensor:
     return function(*inputs)
 
 
@@ -98,3 +98,18 @@ def test_plain_call_without_gradients() -> None:
 
     with torch.no_grad():
         assert checkpointed(double, torch.ones(1)).item() == 2
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_hooks_fire_once_by_default(name: str) -> None:
+    kind = type(MODULES[name]())
+    module = kind(8, 2)
+    calls: list[str] = []
+    for layer_name, layer in module.named_modules():
+        layer.register_forward_hook(lambda *_, name=layer_name: calls.append(name))
+    x = torch.randn(2, 6, 5, 8, requires_grad=True)
+    module(x).sum().backward()
+    assert len(calls) == len(set(calls))
+    module.eval()  # a batch norm changes its statistics, which torch.func does not allow
+    gradient = torch.func.grad(lambda x: module(x).square().sum())(x.detach())
+    assert gradient.shape == x.shape

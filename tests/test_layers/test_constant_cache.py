@@ -1,5 +1,6 @@
 """Tensors made once: which are kept, for how long, and when not."""
 
+import pytest
 import torch
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
@@ -62,3 +63,19 @@ def test_compilers_see_it_made() -> None:
     kept = ramp(3, CPU)
     compiled = torch.compile(lambda x: x + ramp(3, x.device), fullgraph=True, backend='eager')
     assert torch.equal(compiled(torch.zeros(3)), kept.float())
+
+
+def test_a_graph_that_is_captured_owns_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache would free what a CUDA graph goes on reading."""
+    made: list[int] = []
+
+    @cached_constant
+    def ramp(length: int) -> torch.Tensor:
+        made.append(length)
+        return torch.arange(length)
+
+    ramp(3)
+    monkeypatch.setattr('mmsmt.layers.constant_cache._is_capturing', lambda: True)
+    assert ramp(3) is not ramp(3)
+    monkeypatch.undo()
+    assert ramp(3) is ramp(3) and made == [3, 3, 3]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from mmsmt.layers import PositionMap, PositionTable, resample_table, stretch_map
 
@@ -92,3 +93,14 @@ def test_autocast_does_not_go_on_in_float32() -> None:
 def test_channels_that_do_not_divide(dim: int) -> None:
     with pytest.raises(ValueError, match=f'needs a multiple of 4 channels, got {dim}'):
         PositionTable(dim, 4)
+
+
+@pytest.mark.parametrize('kind', ['table', 'map'])
+def test_own_size_is_not_interpolated(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    layer = PositionTable(8, 5) if kind == 'table' else PositionMap(8, (5, 5))
+    x = torch.randn(2, 5, 5, 8)
+    want = layer(x[:, :5])
+    monkeypatch.setattr(F, 'interpolate', lambda *_, **__: pytest.fail('interpolated'))
+    assert torch.equal(layer(x), want)
+    grid = layer.table.unflatten(1, (5, 5)) if kind == 'table' else layer.table.permute(0, 2, 3, 1)
+    assert torch.equal(layer(x), x + grid)

@@ -6,8 +6,9 @@ import itertools
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from mmsmt.mixers import ShiftedWindowAttention
+from mmsmt.mixers import ShiftedWindowAttention, window
 
 Size = tuple[int, int]
 SIZES = [(1, 1), (1, 9), (4, 4), (5, 4), (8, 12), (7, 11), (13, 2), (9, 10)]
@@ -124,3 +125,20 @@ def test_every_entry_of_the_bias_table_gets_a_gradient(shift: int) -> None:
 def test_impossible_windows(window: int, shift: int) -> None:
     with pytest.raises(ValueError, match=f'0 to window - 1, got {shift} and {window}'):
         ShiftedWindowAttention(8, 2, window, shift)
+
+
+def test_heads_beyond_the_rows_of_a_grid_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's CUDA kernels take 65,535 heads; windows of a masked map count with them."""
+    torch.manual_seed(0)
+    mixer, x = ShiftedWindowAttention(8, 2, window=3, shift=1), torch.randn(2, 11, 13, 8)
+    want = mixer(x)
+    calls: list[int] = []
+    attend = F.scaled_dot_product_attention
+    monkeypatch.setattr(
+        F,
+        'scaled_dot_product_attention',
+        lambda q, *rest: calls.append(q.shape[1]) or attend(q, *rest),
+    )
+    monkeypatch.setattr(window, 'MOST_HEADS', 7)
+    assert torch.equal(mixer(x), want)
+    assert len(calls) > 1 and max(calls) <= 7 and sum(calls) == 2 * 4 * 5
