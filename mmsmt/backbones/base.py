@@ -48,7 +48,7 @@ def _run(block: nn.Module, *inputs: Tensor, recompute: bool) -> Any:
 
 
 def _is_in(least: int, value: Any, most: int) -> bool:
-    return isinstance(value, int) and least <= value <= most
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 class FourStageBackbone(ReleasedWeightsModule):
@@ -66,7 +66,8 @@ class FourStageBackbone(ReleasedWeightsModule):
         chain_norms: Whether a stage's input is normalised. Else norms of stages that are not
             returned have no use and are frozen.
         in_channels: Channels of the image.
-        out_indices: Stages whose maps are returned, in this order, from 0.
+        out_indices: Stages whose maps are returned, in this order, from 0. Stages behind the last
+            of them do not run and are frozen; a state dict holds them all the same.
         frozen_stages: Freeze patch embedding, blocks and norm of stages 1 to this number;
             -1 or 0 for none. Frozen parts stay in evaluation mode.
         norm_eval: Keep batch norms in evaluation mode while training.
@@ -218,8 +219,9 @@ class FourStageBackbone(ReleasedWeightsModule):
             )
 
     def _frozen_parts(self) -> Iterator[nn.Module]:
-        for i in range(max(self.frozen_stages, 0)):
-            yield from (self.patch_embeds[i], self.stages[i], self.norms[i])
+        for i in range(len(self.strides)):
+            if i < self.frozen_stages or i > max(self.out_indices):
+                yield from (self.patch_embeds[i], self.stages[i], self.norms[i])
         if not self.chain_norms:
             yield from (n for i, n in enumerate(self.norms) if i not in self.out_indices)
 

@@ -7,6 +7,7 @@ released classification code, which knows no other size.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import isqrt
 from typing import Any
 
@@ -18,7 +19,7 @@ from mmsmt.backbones.stages import Mixers, build_stages
 from mmsmt.backbones.variants import Inferred, check_size
 from mmsmt.checkpoints import Parts
 from mmsmt.checkpoints.sg_former import SG_FORMER_RELEASED
-from mmsmt.layers import ConvNormStem, PositionTable, SeparablePatchEmbed, resample_table
+from mmsmt.layers import ConvFFN, ConvNormStem, PositionTable, SeparablePatchEmbed, resample_table
 from mmsmt.registry import MODELS
 
 _TABLE = 'patch_embeds.0.position.table'
@@ -35,6 +36,9 @@ class SGFormer(FourStageBackbone):
         arch: `pico`, `small`, `medium`, `base`, or a dict of the fields of `SGFormerArch`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
+        recompute_activations: Compute the wide maps of feed-forwards and of scale-aware modulation
+            again in the backward pass instead of keeping them: less memory than without, less time
+            than `with_cp`. Hooks on layers in there fire twice in training.
         embed_dims, depths, num_heads, mlp_ratios, reductions, runs, window, position_grid,
             layer_scale_init_value, drop_path_rate, mixers, stacking: Fields of `SGFormerArch`,
             which describes them; None keeps the variant's. An entry of `mixers` is a name, a
@@ -67,6 +71,7 @@ class SGFormer(FourStageBackbone):
         norm_eval: bool = False,
         with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
+        recompute_activations: bool = False,
         *,
         embed_dims: Sequence[int] | None = None,
         depths: Sequence[int] | None = None,
@@ -116,7 +121,7 @@ class SGFormer(FourStageBackbone):
         ]
         super().__init__(
             patch_embeds=[stem, *(SeparablePatchEmbed(dims[i - 1], dims[i]) for i in range(1, 4))],
-            stages=build_stages(spec, options),
+            stages=build_stages(spec, options, partial(ConvFFN, recompute=recompute_activations)),
             norms=[nn.LayerNorm(dim, eps=1e-6) for dim in dims],
             embed_dims=dims,
             in_channels=in_channels,

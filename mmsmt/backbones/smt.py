@@ -5,6 +5,7 @@ Behaviour and weights are those of the authors' released classification code (MI
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from mmsmt.backbones.smt_archs import infer, resolve_arch
 from mmsmt.backbones.stages import Mixers, build_stages
 from mmsmt.backbones.variants import Inferred, check_size
 from mmsmt.checkpoints.smt import SMT_RELEASED, SMT_RELEASED_DENSE
-from mmsmt.layers import ConvStem, PatchEmbed
+from mmsmt.layers import ConvFFN, ConvStem, PatchEmbed
 from mmsmt.registry import MODELS
 
 
@@ -26,6 +27,9 @@ class SMT(FourStageBackbone):
         arch: `pico`, `tiny`, `small`, `base`, `large`, or a dict of the fields of `SMTArch`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
+        recompute_activations: Compute the wide maps of feed-forwards and of scale-aware modulation
+            again in the backward pass instead of keeping them: less memory than without, less time
+            than `with_cp`. Hooks on layers in there fire twice in training.
         embed_dims, depths, mlp_ratios, stem_kernel, layer_scale_init_value, drop_path_rate,
             sam_heads, sam_expansion, msa_heads, mixers, stacking: Fields of `SMTArch`, which
             describes them; None keeps the variant's. An entry of `mixers` is a name, a module
@@ -53,6 +57,7 @@ class SMT(FourStageBackbone):
         norm_eval: bool = False,
         with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
+        recompute_activations: bool = False,
         *,
         embed_dims: Sequence[int] | None = None,
         depths: Sequence[int] | None = None,
@@ -84,7 +89,11 @@ class SMT(FourStageBackbone):
         dims = spec.embed_dims
         options: list[dict[str, dict[str, Any]]] = [
             {
-                'sam': dict(num_heads=spec.sam_heads[i], expansion=spec.sam_expansion),
+                'sam': dict(
+                    num_heads=spec.sam_heads[i],
+                    expansion=spec.sam_expansion,
+                    recompute=recompute_activations,
+                ),
                 'msa': dict(num_heads=spec.msa_heads[i]),
             }
             for i in range(4)
@@ -94,7 +103,7 @@ class SMT(FourStageBackbone):
                 ConvStem(in_channels, dims[0], spec.stem_kernel),
                 *(PatchEmbed(dims[i - 1], dims[i]) for i in range(1, 4)),
             ],
-            stages=build_stages(spec, options),
+            stages=build_stages(spec, options, partial(ConvFFN, recompute=recompute_activations)),
             norms=[nn.LayerNorm(dim, eps=1e-6) for dim in dims],
             embed_dims=dims,
             in_channels=in_channels,

@@ -50,6 +50,9 @@ class UnifiedBackbone(FourStageBackbone):
         behaviour: `classification` or `detection`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
+        recompute_activations: Compute the wide maps of scale-aware modulation again
+            in the backward pass instead of keeping them: less memory than without, less time
+            than `with_cp`. Hooks on layers in there fire twice in training.
         embed_dims, depths, num_heads, mlp_ratios, reductions, window, sam_heads, image_size,
             layer_scale_init_value, drop_path_rate, mixers, stacking: Fields of `UnifiedArch`,
             which describes them; None keeps the variant's. An entry of `mixers` is a name, a
@@ -81,6 +84,7 @@ class UnifiedBackbone(FourStageBackbone):
         norm_eval: bool = False,
         with_cp: bool | Sequence[bool] = False,
         init_cfg: dict | list[dict] | None = None,
+        recompute_activations: bool = False,
         *,
         embed_dims: Sequence[int] | None = None,
         depths: Sequence[int] | None = None,
@@ -123,7 +127,7 @@ class UnifiedBackbone(FourStageBackbone):
                 ),
                 'sra': dict(num_heads=heads, reduction=reduction, whole_map=not detects),
                 'dcnv3': dict(num_heads=heads),
-                'sam': dict(num_heads=sam_heads),
+                'sam': dict(num_heads=sam_heads, recompute=recompute_activations),
                 'msa': dict(num_heads=heads),
                 'hybrid_scale': dict(num_heads=heads, reduction=reduction, window=spec.window),
                 'self_guided': dict(num_heads=heads),

@@ -82,7 +82,7 @@ def check_fields(
             raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
     for name in counts:
         value = getattr(arch, name)
-        if any(not isinstance(n, int) or n < 1 for n in value):
+        if any(not is_count(n) for n in value):
             raise ValueError(f'{name} must be whole and at least 1, got {value}')
     for name in sizes:
         check_size(name, getattr(arch, name))
@@ -98,14 +98,19 @@ def check_fields(
         raise ValueError(f'drop_path_rate must be in [0, 1), got {rate!r}')
 
 
+def is_count(value: Any) -> bool:
+    """Whether a value is an int of at least 1; a bool is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 def check_size(name: str, value: Any) -> None:
-    """Refuse, by a ValueError, what is no whole number from 1."""
-    if not isinstance(value, int) or value < 1:
+    """Raise ValueError unless a value is an int of at least 1."""
+    if not is_count(value):
         raise ValueError(f'{name} must be whole and at least 1, got {value!r}')
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def infer_stages(state: Mapping[str, Tensor]) -> dict[str, list] | None:

@@ -166,3 +166,26 @@ def test_exponential_moving_average(
     assert type(average.module) is type(model)
     average.eval()
     assert average(images())[3].isfinite().all()
+
+
+@pytest.mark.parametrize('out_indices', SUBSETS, ids=str)
+def test_every_trainable_parameter_has_a_gradient(
+    any_pico: Callable, images: Callable, loss_of: Callable, out_indices: tuple
+) -> None:
+    """Stages behind the last output are frozen, but a state dict holds them."""
+    model = any_pico(out_indices=out_indices)
+    loss_of(model(images(2, 48, 64))).backward()
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert trainable and not [name for name, p in trainable.items() if p.grad is None]
+    assert model.state_dict().keys() == any_pico().state_dict().keys()
+    behind = [f'{part}.{i}.' for part in ('patch_embeds', 'stages', 'norms') for i in range(4)]
+    behind = [prefix for prefix in behind if int(prefix.split('.')[1]) > max(out_indices)]
+    assert not [name for name in trainable if name.startswith(tuple(behind))]
+
+
+@pytest.mark.parametrize(
+    'wrong', [{'depths': (True, 1, 1, 1)}, {'in_channels': True}, {'out_indices': (True,)}], ids=str
+)
+def test_a_flag_is_no_number(any_pico: Callable, wrong: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        any_pico(**wrong)
