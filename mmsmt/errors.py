@@ -14,6 +14,10 @@ class UsageError(UserError):
     """What the user asked for cannot be done."""
 
 
+class ConfigError(UserError, ValueError):
+    """A value in a config cannot be used."""
+
+
 class CheckpointError(UserError, RuntimeError):
     """A weight file cannot be read, or does not fit the model. The message is for users.
 

@@ -4,6 +4,7 @@ import argparse
 
 from mmengine.runner import Runner
 
+from mmsmt.checks.config import require_valid
 from mmsmt.checks.data import explain_loader
 from mmsmt.engine.arguments import add_common_arguments, apply_test_options
 from mmsmt.engine.runner import build_runner, load_config
@@ -19,6 +20,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--deploy', action='store_true', help='the faster form of the backbone')
     parser.add_argument('--out', help='write the predictions to this .pkl file')
     parser.add_argument('--show-dir', help='draw predictions into this folder')
+    parser.add_argument(
+        '--no-check', action='store_true', help='test although the config looks wrong'
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -29,6 +33,8 @@ def main() -> None:
 
     def prepare() -> Runner:
         cfg = load_config(args)
+        if not args.no_check:
+            require_valid(cfg, trains=False)
         apply_test_options(cfg, args)
         return build_runner(cfg, explain_loader)
 

@@ -2,9 +2,11 @@
 
 import argparse
 from copy import deepcopy
+from math import prod
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.logging import print_log
 
 from mmsmt.datasets.root import VARIABLE
 from mmsmt.engine.resume import find_last_good
@@ -60,7 +62,7 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
     cfg.load_from = args.checkpoint
     cfg.resume = False
     # The file to be evaluated holds the backbone; what it was trained from may be gone.
-    cfg.model.backbone.pop('init_cfg', None)
+    remove_pretrained(cfg.model)
     if args.tta:
         if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
             raise UsageError('--tta needs `tta_model` and `tta_pipeline` in the config')
@@ -68,6 +70,7 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         while 'dataset' in dataset:
             dataset = dataset.dataset
         dataset.pipeline = deepcopy(cfg.tta_pipeline)
+        print_log(f'--tta: {describe_views(cfg.tta_pipeline)}', logger='current')
         if 'data_preprocessor' in cfg.model:  # mmengine would replace it by the config's
             cfg.pop('data_preprocessor', None)
         cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
@@ -81,6 +84,29 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
+
+
+VIEW_KEYS = ('type', 'scale', 'scale_factor', 'prob')
+
+
+def describe_views(pipeline: list[dict]) -> str:
+    """Say which views of an image a pipeline of test-time augmentation makes."""
+    augmented = next((step for step in pipeline if 'TestTimeAug' in str(step.get('type'))), None)
+    choices = [
+        [[step[key] for key in VIEW_KEYS if key in step] for step in steps]
+        for steps in (augmented or {}).get('transforms', [])
+    ]
+    choices = [steps for steps in choices if len(steps) > 1]
+    number = prod(map(len, choices))
+    listed = [', '.join(' '.join(map(str, step)) for step in steps) for steps in choices]
+    return f'{number} views of an image, each of {" with each of ".join(listed)}'
+
+
+def remove_pretrained(model: ConfigDict) -> None:
+    """Remove the backbone's weights from a model's config, also of a wrapped model, in place."""
+    for part in (model, model.get('detector'), model.get('segmentor'), model.get('model')):
+        if isinstance(part, dict) and isinstance(part.get('backbone'), dict):
+            part['backbone'].pop('init_cfg', None)
 
 
 def _draw_predictions(cfg: Config, folder: str) -> None:

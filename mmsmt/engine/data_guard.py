@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from mmsmt.datasets.guarded_pipeline import CHOICES, GuardedPipeline
 from mmsmt.engine.hooks.skipped_samples import JOURNAL, SkippedSamplesHook
 from mmsmt.engine.patches import wrap_dataloaders
-from mmsmt.errors import BadSampleError
+from mmsmt.errors import BadSampleError, ConfigError
 
 ADVICE = 'mend or remove it (mmsmt check data finds all)'
 # What data sets raise over files that are not what they expect.
@@ -29,10 +29,10 @@ def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = N
         explain: From the config and a loader that cannot be built to what is wrong with its files.
 
     Raises:
-        ValueError: If `on_bad` is another word.
+        ConfigError: If `on_bad` is another word.
     """
     if on_bad not in CHOICES:
-        raise ValueError(f'on_bad must be one of {", ".join(CHOICES)}, got {on_bad!r}')
+        raise ConfigError(f'on_bad must be one of {", ".join(CHOICES)}, got {on_bad!r}')
     training = runner._train_dataloader
     journal = Path(runner.work_dir) / JOURNAL
     if on_bad == 'skip':

@@ -8,6 +8,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import distributed
 
+from mmsmt.errors import ConfigError
+
 
 def prepare_cpu_processes(cfg: Config) -> None:
     """Set a config up for distributed data parallelism over gloo, in place.
@@ -20,12 +22,12 @@ def prepare_cpu_processes(cfg: Config) -> None:
         cfg: The config of a run; `launcher` and `model` are read.
 
     Raises:
-        ValueError: If the launcher is not torchrun's.
+        ConfigError: If the launcher is not torchrun's.
     """
     if cfg.launcher == 'none' or torch.cuda.is_available():
         return
     if cfg.launcher != 'pytorch':
-        raise ValueError(f'launcher {cfg.launcher!r} needs GPUs; without them use dist_train.sh')
+        raise ConfigError(f'launcher {cfg.launcher!r} needs GPUs; without them use dist_train.sh')
     if not distributed.is_initialized():
         distributed.init_process_group('gloo')
     # One process per core group: without this every process takes all cores.

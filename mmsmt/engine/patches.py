@@ -26,6 +26,7 @@ from mmengine.runner import CheckpointLoader, Runner
 from torch.utils.data import DataLoader
 
 from mmsmt.checkpoints import read_container, write_atomically
+from mmsmt.errors import ConfigError
 
 
 def load_from_mmsmt(filename: str, map_location: Any = 'cpu', **_: Any) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def replace_types(cfg: Config) -> None:
     precision is bfloat16 on the CPU. Under FSDP gradients are clipped by the whole norm.
 
     Raises:
-        ValueError: If gradients cannot be clipped under FSDP as configured.
+        ConfigError: If gradients cannot be clipped under FSDP as configured.
     """
     _replace_checkpoint_hook(cfg)
     replace_amp_without_gpu(cfg)
@@ -122,11 +123,11 @@ def replace_sharded_clipping(cfg: Config) -> None:
     if not clipping or cfg.get('strategy', {}).get('type') != 'FSDPStrategy':
         return
     if clipping.get('type', 'norm') != 'norm' or clipping.get('norm_type', 2) != 2:
-        raise ValueError(f'under FSDP gradients can be clipped by their 2-norm, got {clipping}')
+        raise ConfigError(f'under FSDP gradients can be clipped by their 2-norm, got {clipping}')
     known = {'OptimWrapper': 'ShardedOptimWrapper', 'AmpOptimWrapper': 'ShardedAmpOptimWrapper'}
     kind = wrapper.get('type', 'OptimWrapper')
     if kind not in known:
-        raise ValueError(f'under FSDP clipping needs one of {sorted(known)}, got {kind}')
+        raise ConfigError(f'under FSDP clipping needs one of {sorted(known)}, got {kind}')
     wrapper['type'] = f'mmsmt.{known[kind]}'
     if kind == 'AmpOptimWrapper':
         wrapper['use_fsdp'] = True

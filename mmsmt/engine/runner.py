@@ -3,11 +3,15 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
+from mmsmt.backbones import FourStageBackbone
 from mmsmt.datasets.root import VARIABLE, data_root
 from mmsmt.engine.data_guard import Explain, guard_data
 from mmsmt.engine.data_root import move_data
@@ -15,6 +19,15 @@ from mmsmt.engine.distributed import prepare_cpu_processes
 from mmsmt.engine.patches import install_safe_loading, replace_types
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config_file
+from mmsmt.layers import use_onednn_linear
+
+REQUIRED_HOOKS = (
+    'mmsmt.StrictLoadHook',
+    'mmsmt.EpochSeedHook',
+    'mmsmt.MissedValidationHook',
+    'mmsmt.SharedStatisticsHook',
+    'mmsmt.AnomalyHook',
+)
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -47,6 +60,39 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+class ChannelsLastRunner(Runner):
+    """mmengine's `Runner`, which lays weights of convolutions out as the maps are, before DDP.
+
+    Maps of our backbones are channels-last, and so are gradients of convolutions. Weights of
+    another layout would be copied at every call and step, and DDP's buckets would not fit.
+    """
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> Any:
+        """Lay weights out, then wrap the model for several processes."""
+        for part in model.modules():
+            if isinstance(part, FourStageBackbone):
+                part.to(memory_format=torch.channels_last)
+        return super().wrap_model(model_wrapper_cfg, model)
+
+
+def add_required_hooks(cfg: Config) -> None:
+    """Add the hooks that promises depend on, where a config's own list lacks them, in place.
+
+    The entries and modules that `load_from` may lack or hold otherwise are those of the config's
+    `load_allow`.
+    """
+    given = [str(hook.get('type')) for hook in cfg.get('custom_hooks') or () if 'type' in hook]
+    missing = [dict(type=name) for name in REQUIRED_HOOKS if not _ends_with(given, name)]
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or ()), *missing]
+    for hook in cfg.custom_hooks if cfg.get('load_allow') else ():
+        if _ends_with([str(hook.get('type'))], 'mmsmt.StrictLoadHook'):
+            hook['allow'] = [*hook.get('allow', ()), *cfg.load_allow]
+
+
+def _ends_with(types: list[str], name: str) -> bool:
+    return name.rpartition('.')[2] in (kind.rpartition('.')[2].rstrip("'>") for kind in types)
+
+
 def build_runner(cfg: Config, explain: Explain | None = None) -> Runner:
     """Build the config's runner.
 
@@ -58,8 +104,10 @@ def build_runner(cfg: Config, explain: Explain | None = None) -> Runner:
         explain: See `guard_data`.
     """
     install_safe_loading()
+    use_onednn_linear(not torch.cuda.is_available())
     prepare_cpu_processes(cfg)
     replace_types(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    add_required_hooks(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else ChannelsLastRunner.from_cfg(cfg)
     guard_data(runner, cfg.get('on_bad', 'stop'), explain)
     return runner

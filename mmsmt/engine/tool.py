@@ -21,33 +21,29 @@ def quiet() -> None:
 
 
 @contextmanager
-def _one_line_errors(kinds: tuple[type[Exception], ...]) -> Iterator[None]:
+def _one_line_errors() -> Iterator[None]:
     try:
         yield
-    except kinds as error:
+    except (UserError, FileNotFoundError) as error:
         if os.environ.get('MMSMT_TRACEBACK'):
             raise
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f'error: {" ".join(str(text).split())}', file=sys.stderr)
+        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
         raise SystemExit(1) from None
 
 
 def run_tool(prepare: Callable[[], Any], run: Callable[[Any], Any]) -> None:
     """Run a tool; bad input ends in one line on stderr and exit status 1.
 
-    While the first part builds from the user's config, any wrong value, key or file is the
-    input's fault; after that only a `UserError` or a missing file is. Set the environment variable
-    MMSMT_TRACEBACK to see where such an error came from.
+    Such input is told by a `UserError` or a missing file. Every other error, of this package, a
+    host or the user's own code, keeps its traceback. Set the environment variable MMSMT_TRACEBACK
+    to see that of the former too.
 
     Args:
         prepare: Builds a runner, say.
         run: Works with what was built.
     """
-    user_errors = (UserError, FileNotFoundError)
-    config_errors = (ValueError, KeyError, TypeError, AttributeError, AssertionError)
-    with _one_line_errors((*user_errors, *config_errors)):
+    with _one_line_errors():
         built = prepare()
-    with _one_line_errors(user_errors):
         run(built)
     if distributed.is_initialized():
         # What is left of the group when Python exits takes its threads' abort with it.

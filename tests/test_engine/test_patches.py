@@ -17,8 +17,6 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner.checkpoint import load_from_local
 from torch import nn
 
-from mmsmt.engine.optim.sharded_clipping import ShardedOptimWrapper
-
 
 def test_own_checkpoints_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / 'epoch_1.pth'
@@ -45,7 +43,6 @@ def test_mixed_precision_refuses_a_cpu() -> None:
 def test_clipping_knows_no_other_process() -> None:
     assert '_clip_grad' in vars(OptimWrapper)
     assert 'all_reduce' not in OptimWrapper._clip_grad.__code__.co_names
-    assert 'all_reduce' in ShardedOptimWrapper._clip_grad.__code__.co_names
 
 
 def test_a_failing_sample_is_not_named() -> None:

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 
 from mmsmt.checkpoints import remove_unfinished, write_atomically
+from mmsmt.engine.history import ENTRIES, restore_history, to_plain
 from mmsmt.engine.patches import AtomicBackend
 from mmsmt.engine.resume import name_last_good
 from mmsmt.errors import CheckpointError
@@ -20,7 +21,8 @@ class AtomicCheckpointHook(CheckpointHook):
     """mmengine's `CheckpointHook`, for which a machine may stop at any instant.
 
     Checkpoints, the best ones and `last_checkpoint` are replaced atomically, and a former
-    checkpoint goes only after the next one is on the disk. Same arguments.
+    checkpoint goes only after the next one is on the disk. What it writes is plain, so that
+    `torch.load(weights_only=True)` and the hosts' inferencers read it. Same arguments.
     """
 
     def before_train(self, runner: Any) -> None:
@@ -30,6 +32,16 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             remove_unfinished(self.out_dir)
             remove_unfinished(runner.work_dir)
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Write history and meta data as plain types, which every safe reader takes."""
+        super().before_save_checkpoint(runner, checkpoint)
+        checkpoint.update({k: to_plain(checkpoint[k]) for k in ENTRIES if k in checkpoint})
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Give mmengine its history back; files that hold it as it is stay as they are."""
+        super().after_load_checkpoint(runner, checkpoint)
+        restore_history(checkpoint.get('message_hub') or {})
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
         self.last_ckpt = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))

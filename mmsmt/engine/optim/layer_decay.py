@@ -6,6 +6,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from mmsmt.backbones import FourStageBackbone
+from mmsmt.errors import ConfigError
 from mmsmt.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -22,19 +23,19 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Add a group per parameter, each with its rate.
 
         Raises:
-            ValueError: If the model has no backbone of this suite, or the rate is no factor.
+            ConfigError: If the model has no backbone of this suite, or the rate is no factor.
         """
         super().add_params(params, module, **kwargs)
         if kwargs.get('prefix'):  # a part of the model; the whole is scaled once, at the end
             return
         backbone = getattr(module, 'backbone', None)
         if not isinstance(backbone, FourStageBackbone):
-            raise ValueError(
+            raise ConfigError(
                 f'layer-wise decay needs a backbone of mmsmt, got {type(backbone).__name__}'
             )
         decay = self.paramwise_cfg.get('layer_decay_rate', 1.0)
         if not 0 < decay <= 1:
-            raise ValueError(f'layer_decay_rate must be above 0 and at most 1, got {decay}')
+            raise ConfigError(f'layer_decay_rate must be above 0 and at most 1, got {decay}')
         names = {id(parameter): name for name, parameter in module.named_parameters()}
         for group in params:
             depth, layers = backbone.get_layer_depth(names[id(group['params'][0])], 'backbone.')

@@ -1,34 +1,35 @@
 """Gradient clipping by the whole norm under FSDP."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import torch
 from mmengine.logging import MessageHub
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from torch import distributed
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmsmt.registry import OPTIM_WRAPPERS
 
 
 class _ShardedClipping:
-    """Clip by the norm over all processes."""
+    """Clip by the norm over all processes, as FSDP computes it for every sharding strategy.
 
-    optimizer: torch.optim.Optimizer
+    `FSDPStrategy` of mmengine 0.10.7 wraps by `FullyShardedDataParallel`; there is none for
+    `fully_shard` (FSDP2).
+    """
+
     clip_grad_kwargs: dict[str, Any]
 
+    @contextmanager
+    def optim_context(self, model: FullyShardedDataParallel) -> Iterator[None]:
+        """Run the forward pass; remembers whose gradients will be clipped."""
+        self._model = model
+        with super().optim_context(model):  # type: ignore[misc]
+            yield
+
     def _clip_grad(self) -> None:
-        groups = self.optimizer.param_groups
-        gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
-        device = next((g.device for g in gradients), torch.device('cpu'))
-        # A process may hold nothing of a parameter; it still takes part in the sum.
-        squares = [gradient.double().square().sum() for gradient in gradients]
-        total = torch.stack(squares).sum() if squares else torch.zeros((), device=device).double()
-        distributed.all_reduce(total)
-        norm = total.sqrt().item()
-        scale = min(1.0, self.clip_grad_kwargs['max_norm'] / (norm + 1e-6))  # as PyTorch
-        for gradient in gradients:
-            gradient.mul_(scale)
-        MessageHub.get_current_instance().update_scalar('train/grad_norm', norm)
+        norm = self._model.clip_grad_norm_(**self.clip_grad_kwargs)
+        MessageHub.get_current_instance().update_scalar('train/grad_norm', float(norm))
 
 
 @OPTIM_WRAPPERS.register_module()

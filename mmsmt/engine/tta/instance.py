@@ -10,6 +10,8 @@ from mmdet.structures.bbox import bbox2roi, bbox_flip, scale_boxes
 from mmengine.config import ConfigDict
 from torch import Tensor
 
+from mmsmt.errors import ConfigError
+
 # Dimensions of (n, classes, height, width) that a flip turns around.
 FLIPPED = {'horizontal': (3,), 'vertical': (2,), 'diagonal': (2, 3)}
 # Subclasses that find masks otherwise (HTC, PointRend, Mask Scoring) override it.
@@ -42,7 +44,7 @@ class InstanceTTAModel(DetTTAModel):
         **kwargs: As in mmengine's `BaseTTAModel`.
 
     Raises:
-        ValueError: If the detector finds masks in another way.
+        ConfigError: If the detector finds masks in another way.
     """
 
     def __init__(self, module: Any, tta_cfg: dict[str, Any], **kwargs: Any) -> None:
@@ -52,7 +54,7 @@ class InstanceTTAModel(DetTTAModel):
         roi_head = getattr(self.module, 'roi_head', None)
         known = getattr(type(roi_head), 'predict_mask', None) in PREDICTS_MASKS
         if not known or not self.module.with_rpn:
-            raise ValueError(
+            raise ConfigError(
                 'test-time augmentation of masks needs an RPN and a StandardRoIHead or '
                 f'CascadeRoIHead, got a {type(self.module).__name__} with {type(roi_head).__name__}'
             )
