@@ -16,6 +16,8 @@ CHOICES = ('stop', 'skip')
 # So many failures in a row are no accident of single files: data are misplaced, or the pipeline
 # cannot work. mmengine's own limit of a thousand tries takes minutes to say nothing.
 MOST_IN_A_ROW = 100
+# The same transform fails in the same way on sound files: the pipeline is wrong.
+MOST_ALIKE = 5
 
 
 @TRANSFORMS.register_module()
@@ -58,7 +60,8 @@ class GuardedPipeline(Compose):
         self.on_bad, self.advice = on_bad, advice
         self.journal = journal_of_rank(journal) if journal else None
         self.num_classes, self.ignored = num_classes, ignored
-        self.in_a_row = 0
+        self.in_a_row = self.alike = 0
+        self.failed: tuple[str, str] | None = None  # transform and error of the last sound sample
 
     def __call__(self, data: dict[str, Any]) -> Any:
         """Run the pipeline.
@@ -77,7 +80,7 @@ class GuardedPipeline(Compose):
         except BadSampleError as bad:
             self._stop_or_skip(bad)
             return None
-        self.in_a_row = 0
+        self.in_a_row = self.alike = 0
         return result
 
     def _run(self, data: Any) -> Any:
@@ -88,7 +91,7 @@ class GuardedPipeline(Compose):
             try:
                 data = transform(data)
             except Exception as error:  # decoders and transforms raise anything
-                raise BadSampleError(str(_blame(transform, before, error))) from error
+                raise self._blame(transform, before, error) from error
             if data is None:
                 return None  # a transform's own choice, such as a crop without objects
             if isinstance(data, dict):
@@ -97,8 +100,30 @@ class GuardedPipeline(Compose):
                     raise BadSampleError(str(fault))
         return data
 
+    def _blame(self, transform: Any, sample: dict[str, Any], error: Exception) -> BadSampleError:
+        """Name the file or field that a transform failed on, or the transform of a sound file."""
+        kind, path, field = type(transform).__name__, name_of(sample), 'img_path'
+        if 'img' in sample:
+            field = kind
+            if kind.startswith('Load'):
+                seg_map = sample.get('seg_map_path')
+                path, field = (str(seg_map), 'seg_map_path') if seg_map else (path, 'instances')
+        reason = f'{type(error).__name__}: {error}'
+        if field in ('img_path', 'seg_map_path') and sample.get(field):
+            damage = (
+                'no such file' if isinstance(error, FileNotFoundError) else look_at(path).damage
+            )
+            if damage:
+                return BadSampleError(str(Fault(path, field, damage)))
+            reason += f'; the file can be read, so the fault may be that of {kind} in the pipeline'
+        failed, self.failed = self.failed, (kind, type(error).__name__)
+        self.alike = self.alike + 1 if self.failed == failed else 1
+        return BadSampleError(str(Fault(path, field, reason)))
+
     def _stop_or_skip(self, bad: BadSampleError) -> None:
         self.in_a_row += 1
+        if self.alike == MOST_ALIKE and self.on_bad == 'skip':
+            raise BadSampleError(f'{bad}: {MOST_ALIKE} samples in a row fail alike')
         text = '; '.join(filter(None, (str(bad), self.advice)))
         if self.on_bad == 'stop':
             raise BadSampleError(text) from bad.__cause__
@@ -108,21 +133,6 @@ class GuardedPipeline(Compose):
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         with self.journal.open('ab', buffering=0) as file:  # workers of a rank write to one file
             file.write(f'{bad}\n'.encode(errors='replace'))
-
-
-def _blame(transform: Any, sample: dict[str, Any], error: Exception) -> Fault:
-    """Name the file or field that a transform failed on."""
-    kind, path, field = type(transform).__name__, name_of(sample), 'img_path'
-    if 'img' in sample:
-        field = kind
-        if kind.startswith('Load'):
-            seg_map = sample.get('seg_map_path')
-            path, field = (str(seg_map), 'seg_map_path') if seg_map else (path, 'instances')
-    reason = f'{type(error).__name__}: {error}'
-    if field in ('img_path', 'seg_map_path') and sample.get(field):
-        missing = isinstance(error, FileNotFoundError)
-        reason = 'no such file' if missing else look_at(path).damage or reason
-    return Fault(path, field, reason)
 
 
 def journal_of_rank(journal: str | Path, rank: int | None = None) -> Path:

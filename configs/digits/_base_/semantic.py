@@ -22,6 +22,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=6,
     num_workers=0,
+    drop_last=True,  # a batch norm after the pooling needs more than one image
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmseg.BaseSegDataset',

@@ -20,6 +20,7 @@ from mmsmt.checks.config.classes import check_classes
 from mmsmt.checks.config.findings import Finding
 from mmsmt.checks.config.inheritance import count_levels, read_config
 from mmsmt.checks.config.learning_rate import KEY, check_rate
+from mmsmt.checks.config.segmentation import check_segmentation
 from mmsmt.checks.config.weights import check_weights
 from mmsmt.errors import UsageError
 from mmsmt.paths import carried
@@ -82,12 +83,13 @@ def check_config(
         return findings + _check_parts(config, processes)
 
 
-def require_valid(cfg: Config) -> None:
-    """Stop a training whose config is wrong; warn where its rate is for another batch.
+def require_valid(cfg: Config, trains: bool = True) -> None:
+    """Stop a run whose config is wrong; warn if the rate of a training is for another batch.
 
     Args:
-        cfg: Config of a training, all options applied, `launcher` among them; is not changed.
-            Its weights are left alone.
+        cfg: With all options of a training applied, `launcher` among them; is not changed. Its
+            weights are left alone.
+        trains: Whether it will be trained with, not only tested.
 
     Raises:
         UsageError: If anything but the batch is wrong: names the key and what is right.
@@ -98,10 +100,11 @@ def require_valid(cfg: Config) -> None:
     faults = [str(f) for f in findings if f.key != KEY]
     if faults:
         more = f' (and {len(faults) - 1} more: mmsmt check config)' if len(faults) > 1 else ''
-        raise UsageError(f'{faults[0]}{more}; --no-check trains nevertheless')
+        raise UsageError(f'{faults[0]}{more}; --no-check runs it anyway')
     scaling = cfg.get('auto_scale_lr') or {}
     first = not any(int(os.environ.get(name, 0)) for name in _RANKS)  # it speaks for all
-    if scaling.get('base_batch_size') and not scaling.get('enable') and first:
+    unscaled = scaling.get('base_batch_size') and not scaling.get('enable')
+    if trains and unscaled and first:
         for finding in findings:
             print(f'warning: {finding}; --auto-scale-lr does that', file=sys.stderr)
 
@@ -126,6 +129,7 @@ def _check_parts(config: Any, processes: int | None, weights: bool = True) -> li
     findings += refused
     findings += check_classes(config, scope)
     findings += check_rate(config, processes)
+    findings += check_segmentation(config)
     if weights:
         findings += check_weights(config, model, backbone)
     # What the first check says of a key is more exact than what follows from it.

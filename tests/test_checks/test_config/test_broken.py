@@ -1,8 +1,14 @@
 """Broken configs: every fault is named with its key and what is right."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from mmsmt.checks.config import check_config
+from mmsmt.paths import carried
+
+CONFIGS = carried('configs')
 
 CLS, MASK, RETINA, SEG, DINO = (
     'digits/cls_smt_pico.py',
@@ -213,6 +219,35 @@ visualizer = dict(vis_backend=[])""",
         'auto_scale_lr = dict(_delete_=True, enable=False)',
         [('auto_scale_lr.base_batch_size', 'is absent', 'lr 0.001 is for: 64')],
     ),
+    'the label 0 of the data and of the pipelines': (
+        SEG,
+        'train_dataloader = dict(dataset=dict(reduce_zero_label=False))\n'
+        'test_dataloader = dict(dataset=dict(reduce_zero_label=False))',
+        [
+            (f'{place}.reduce_zero_label', 'is True', f'must be False, as that of {data}')
+            for place, data in (
+                ('train_dataloader.dataset.pipeline[1]', 'train_dataloader.dataset'),
+                ('test_dataloader.dataset.pipeline[1]', 'test_dataloader.dataset'),
+                ('tta_pipeline[1].transforms[1][0]', 'test_dataloader.dataset'),
+            )
+        ],
+    ),
+    'pixels without a label, and padding': (
+        SEG,
+        'model = dict(decode_head=dict(ignore_index=10))',
+        [
+            (
+                'model.data_preprocessor.seg_pad_val',
+                'is 255',
+                'must be 10, the ignore_index of model.dec',
+            )
+        ],
+    ),
+    'weights of a host for a backbone of ours': (
+        SEG,
+        "model = dict(pretrained='open-mmlab://resnet50_v1c')",
+        [('model.pretrained', 'resnet50_v1c', 'set it to None: mmsmt.SMT takes weights by')],
+    ),
     'another batch than that of the rate': (
         CLS,
         'train_dataloader = dict(batch_size=48)',
@@ -234,6 +269,18 @@ def test_names_key_and_what_is_right(lint: Callable, name: str) -> None:
 @pytest.mark.parametrize('base', [CLS, MASK])
 def test_nothing_changed_is_clean(lint: Callable, base: str) -> None:
     assert lint(base, '') == []
+
+
+def test_a_last_batch_of_one_image_is_a_note(tmp_path: Path) -> None:
+    def notes(text: str) -> list[str]:
+        path = tmp_path / 'seg.py'
+        path.write_text(f"_base_ = '{CONFIGS / SEG}'\n{text}")
+        return [f.key for f in check_config(path) if f.note]
+
+    key = 'train_dataloader.drop_last'
+    assert key not in notes('')
+    assert key in notes('train_dataloader = dict(drop_last=False)')
+    assert key not in notes('train_dataloader = dict(drop_last=False, batch_size=1)')
 
 
 @pytest.mark.parametrize(('processes', 'clean'), [(1, True), (2, False)])

@@ -13,6 +13,7 @@ from mmengine.registry import TRANSFORMS
 from mmpretrain.datasets import CustomDataset
 from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations as LoadLabelImage
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmsmt.datasets.guarded_pipeline import MOST_IN_A_ROW, GuardedPipeline, journal_of_rank
@@ -145,6 +146,25 @@ def test_nothing_but_failures_stops_even_a_run_that_skips(tmp_path: Path) -> Non
         for tries in range(1, 2 * MOST_IN_A_ROW):
             assert pipeline({'img_path': f'{tries}.jpg'}) is None
     assert tries == MOST_IN_A_ROW == 100
+
+
+def test_a_fault_of_the_pipeline_blames_no_picture(tmp_path: Path) -> None:
+    """The same failure on sound files, one after the other, is no matter of the files."""
+
+    def broken(sample: dict) -> dict:
+        raise AssertionError('reduce_zero_label')
+
+    for number in range(9):
+        Image.new('RGB', (9, 9)).save(tmp_path / f'{number}.png')
+    options = dict(on_bad='skip', journal=tmp_path / 'skipped.txt')
+    pipeline = GuardedPipeline([broken], **options)
+    with pytest.raises(BadSampleError, match=r'can be read.*function.*: 5 samples in a row'):
+        for number in range(9):
+            assert pipeline({'img_path': str(tmp_path / f'{number}.png')}) is None
+    assert number == 4
+    stops = GuardedPipeline([broken])
+    with pytest.raises(BadSampleError, match='can be read, so the fault may be that of func'):
+        stops({'img_path': str(tmp_path / '0.png')})
 
 
 def test_a_registered_pipeline_goes_to_workers_that_are_spawned(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Faults that end a segmenter's training late: labels of padding, and a last batch of one image."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmsmt.checks.config.findings import Finding, entries
+
+_IGNORED = 255  # default of mmseg's heads and of its preprocessor
+
+
+def check_segmentation(config: Any) -> Iterator[Finding]:
+    """Check what only models of mmseg have.
+
+    Args:
+        config: A config.
+
+    Yields:
+        The findings. A last batch of one image is a note, since the size of the data is not known.
+    """
+    if config.get('default_scope') != 'mmseg':
+        return
+    kind = str((config.model.get('backbone') or {}).get('type'))
+    if config.model.get('pretrained') and kind.startswith('mmsmt.'):
+        right = f'set it to None: {kind} takes weights by `init_cfg`'
+        yield Finding('model.pretrained', f'is {config.model.pretrained!r}', right)
+    yield from _check_padding(config)
+    yield from _check_zero_label(config)
+    loader = config.get('train_dataloader') or {}
+    infinite = 'Infinite' in str((loader.get('sampler') or {}).get('type'))
+    if loader and not infinite and not loader.get('drop_last') and loader.get('batch_size', 0) > 1:
+        right = 'set drop_last=True: a last batch of one image ends a training with batch norms'
+        yield Finding('train_dataloader.drop_last', 'is not set', right, note=True)
+
+
+def _check_zero_label(config: Any) -> Iterator[Finding]:
+    """A data set and what loads its labels have to agree on the label 0."""
+    for split in ('train', 'val', 'test'):
+        dataset = (config.get(f'{split}_dataloader') or {}).get('dataset') or {}
+        key = f'{split}_dataloader.dataset'
+        while isinstance(dataset.get('dataset'), dict):
+            key, dataset = f'{key}.dataset', dataset['dataset']
+        wanted = dataset.get('reduce_zero_label')
+        pipelines = {f'{key}.pipeline': dataset.get('pipeline') or []}
+        if split == 'test' and wanted is not None:
+            pipelines['tta_pipeline'] = config.get('tta_pipeline') or []
+        for where, pipeline in pipelines.items():
+            for name, given in entries(pipeline, where):
+                said = name.endswith('.reduce_zero_label') and None not in (given, wanted)
+                if said and given != wanted:
+                    yield Finding(name, f'is {given}', f'must be {wanted}, as that of {key}')
+
+
+def _check_padding(config: Any) -> Iterator[Finding]:
+    """Padded pixels have to be among those without a label."""
+    inside = config.model.get('data_preprocessor')
+    key = 'model.data_preprocessor' if inside else 'data_preprocessor'
+    pixels = inside or config.get('data_preprocessor') or {}
+    padding = pixels.get('seg_pad_val', _IGNORED)
+    for name in ('decode_head', 'auxiliary_head'):
+        heads = config.model.get(name) or []
+        for head in heads if isinstance(heads, list | tuple) else [heads]:
+            ignored = head.get('ignore_index', _IGNORED)
+            if ignored != padding:
+                right = f'must be {ignored}, the ignore_index of model.{name}'
+                yield Finding(f'{key}.seg_pad_val', f'is {padding}', right)
