@@ -151,7 +151,7 @@ def examine(python: str, names: list[str]) -> dict[str, Result]:
     first = ask(python, 'python')
     if first.status == 'FAIL' and 'does not start' in first.found:
         return {'python': first}
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return dict(zip(names, pool.map(lambda name: ask(python, name), names)))
 
 

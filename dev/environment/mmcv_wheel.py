@@ -157,4 +157,4 @@ def unpack(python: str, build: Path, log: Path) -> Path:
 
 def jobs() -> int:
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    return max(1, min(len(os.sched_getaffinity(0)), memory // BYTES_PER_JOB))
+    return max(1, min(os.cpu_count() or 1, memory // BYTES_PER_JOB))

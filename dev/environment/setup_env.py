@@ -33,7 +33,8 @@ from setup_run import Problem, cache_folder, locked, run
 
 NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
 GIVEN = ['torch', 'torchvision', 'mmcv']
-INSTALLED = ('build', 'torch', 'core', 'cls', 'det', 'seg', 'digits', 'dev')  # requirement files
+# Requirement files.
+INSTALLED = ('build', 'torch', 'core', 'cls', 'det', 'seg', 'digits', 'analysis', 'dev')
 
 
 class Environment:

@@ -19,13 +19,20 @@ MEASURED = ('layers', 'mixers', 'backbones', 'deploy', 'benchmark')  # and what 
 LIBRARIES = ('torch', 'timm', 'mmpretrain', 'mmengine', 'mmsmt', 'onnxruntime')
 
 
+def available_cores() -> int:
+    """Cores that this process may use; macOS tells those of the machine alone."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def collect_facts(settings: Settings) -> dict[str, Any]:
     """Hardware, versions and settings, as they are now."""
     on_gpu = settings.device == 'cuda'
     gpu = {'gpu': torch.cuda.get_device_name(), 'cuda': torch.version.cuda} if on_gpu else {}
     return {
         'cpu': _cpu(),
-        'cores': len(os.sched_getaffinity(0)),
+        'cores': available_cores(),
         **settings._asdict(),
         **gpu,
         'tf32': torch.backends.cuda.matmul.allow_tf32 if on_gpu else None,
