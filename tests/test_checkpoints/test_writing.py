@@ -132,7 +132,7 @@ def test_names_of_the_hosts(parts: Parts) -> None:
     assert set(to_host(parts, 'segmenter')) == {'backbone.norms.0.weight', *parts.other}
     assert set(to_host(parts, 'detector', backbone_only=True)) == {'backbone.norms.0.weight'}
     with pytest.raises(
-        CheckpointError, match='holds a whole segmenter: --target segmenter keeps it'
+        CheckpointError, match='a whole segmenter: --target segmenter keeps it'
     ):
         to_host(parts, 'detector')
     with pytest.raises(ValueError, match="'tracker'; known: classifier, detector, segmenter"):
