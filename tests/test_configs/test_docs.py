@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
+from mmsmt.backbones import SMT
+from mmsmt.checkpoints.download import cached_file
 from mmsmt.checks.trial import try_config
 
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
@@ -42,6 +46,39 @@ def test_config_of_a_page_runs(
     assert cfg.model.backbone.type.startswith('mmsmt.')
     trial = try_config(cfg, divisor=4)
     assert trial.loss > 0 and not trial.without_gradient and len(trial.results) == 2
+
+
+WITH_WEIGHTS = [(page, number, block) for page, number, block in CONFIGS if 'pretrained' in block]
+
+
+def test_a_page_shows_weights() -> None:
+    assert {page for page, *_ in WITH_WEIGHTS} == {'your_own'} and len(WITH_WEIGHTS) == 2
+
+
+@pytest.mark.parametrize(
+    ('page', 'number', 'block'), WITH_WEIGHTS, ids=[f'{p}-{n}' for p, n, _ in WITH_WEIGHTS]
+)
+def test_config_of_a_page_loads_its_weights(
+    page: str, number: int, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another folder, without a connection: the file lies where downloads are kept."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr(torch.hub, '_hub_dir', None)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / f'{page}_{number}.py'
+    file.write_text(block)
+    cfg = Config.fromfile(file)
+    init_default_scope(cfg.default_scope)
+    if 'data_preprocessor' in cfg:
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    weights = SMT(cfg.model.backbone.arch)
+    path = cached_file(cfg.model.backbone.init_cfg.checkpoint)
+    path.parent.mkdir(parents=True)
+    torch.save({'model': weights.state_dict()}, path)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    loaded = model.backbone.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in weights.state_dict().items())
 
 
 STRANGERS = """
