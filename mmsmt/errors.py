@@ -15,7 +15,7 @@ class UsageError(UserError):
 
 
 class ConfigError(UserError, ValueError):
-    """A value in a config cannot be used."""
+    """A value in a config, or an argument of a tool, cannot be used."""
 
 
 class CheckpointError(UserError, RuntimeError):

@@ -82,6 +82,7 @@ def test_requirements(wheel: zipfile.ZipFile) -> None:
     always = [line for line in metadata.requires if 'extra ==' not in line]
     assert not [line for line in always if '==' in line], 'pins belong to extras'
     assert {re.split(r'[^\w-]', line)[0] for line in always} == {
+        'filelock',
         'mmengine',
         'safetensors',
         'torch',

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from mmsmt.backbones.weights import ReleasedWeightsModule
+from mmsmt.errors import ConfigError
 from mmsmt.layers import gives_significance, takes_significance
 
 
@@ -100,12 +101,14 @@ class FourStageBackbone(ReleasedWeightsModule):
         out_indices = tuple(out_indices) if isinstance(out_indices, Sequence) else (out_indices,)
         last = len(self.strides) - 1
         if not out_indices or any(not _is_in(0, i, last) for i in out_indices):
-            raise ValueError(f'out_indices must be in 0 to {last}, at least one, got {out_indices}')
+            raise ConfigError(
+                f'out_indices must be in 0 to {last}, at least one, got {out_indices}'
+            )
         if not _is_in(-1, frozen_stages, last + 1):
-            raise ValueError(f'frozen_stages must be in -1 to {last + 1}, got {frozen_stages}')
+            raise ConfigError(f'frozen_stages must be in -1 to {last + 1}, got {frozen_stages}')
         recomputed = tuple(with_cp) if isinstance(with_cp, Sequence) else (with_cp,) * (last + 1)
         if len(recomputed) != last + 1 or not all(isinstance(flag, bool) for flag in recomputed):
-            raise ValueError(f'with_cp must be a flag or {last + 1} of them, got {with_cp}')
+            raise ConfigError(f'with_cp must be a flag or {last + 1} of them, got {with_cp}')
         self.patch_embeds = nn.ModuleList(patch_embeds)
         self.stages = nn.ModuleList([nn.ModuleList(blocks) for blocks in stages])
         self.norms = nn.ModuleList(norms)
@@ -208,12 +211,14 @@ class FourStageBackbone(ReleasedWeightsModule):
 
     def _check_input(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(f'expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}')
+            raise ConfigError(
+                f'expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}'
+            )
         if not x.is_floating_point():
             raise ValueError(f'expected images of floating-point numbers, got {x.dtype}')
         least = getattr(self.patch_embeds[0], 'min_size', 1)
         if min(x.shape[2:]) < least:
-            raise ValueError(
+            raise ConfigError(
                 f'image of {x.shape[2]} x {x.shape[3]} is too small, the stem needs at least '
                 f'{least} x {least} pixels'
             )

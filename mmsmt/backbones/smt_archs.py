@@ -17,6 +17,7 @@ from mmsmt.backbones.variants import (
     name_nearest,
     resolve_fields,
 )
+from mmsmt.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
     counts = ('embed_dims', 'depths', 'sam_heads', 'msa_heads')
     check_fields(resolved, counts, ('sam_expansion', 'stem_kernel'))
     if resolved.stem_kernel % 2 == 0:
-        raise ValueError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
+        raise ConfigError(f'stem_kernel must be odd, got {resolved.stem_kernel}')
     check_stacking(resolved.stacking)
     return resolved
 

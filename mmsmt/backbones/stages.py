@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import (
     ConvFFN,
     ResidualBlock,
@@ -44,7 +45,7 @@ STACKINGS = ('alternate', 'halves')
 def check_stacking(stacking: str) -> None:
     """Refuse a stacking that `stack_mixers` does not know, by a ValueError."""
     if stacking not in STACKINGS:
-        raise ValueError(f'unknown stacking {stacking!r}; known: {", ".join(STACKINGS)}')
+        raise ConfigError(f'unknown stacking {stacking!r}; known: {", ".join(STACKINGS)}')
 
 
 def stack_mixers(
@@ -57,7 +58,7 @@ def stack_mixers(
     """
     choices: list[Any] = list(mixers) if isinstance(mixers, list | tuple) else [mixers]
     if not 1 <= len(choices) <= max(depth, 2):
-        raise ValueError(f'mixers: {len(choices)} given for a stage of {depth} blocks')
+        raise ConfigError(f'mixers: {len(choices)} given for a stage of {depth} blocks')
     if stacking == 'halves':
         return [choices[block * len(choices) // depth] for block in range(depth)]
     return [choices[block % len(choices)] for block in range(depth)]
@@ -67,7 +68,7 @@ def check_guidance(stage: int, blocks: Sequence[ResidualBlock]) -> None:
     """Raise ValueError if a block takes significance and none before it gives any."""
     for block in blocks:
         if takes_significance(block.mixer):
-            raise ValueError(
+            raise ConfigError(
                 f'mixers: {type(block.mixer).__name__} takes significance, so a block before it in '
                 f'stage {stage} has to give it, as one with HybridScaleAttention does'
             )

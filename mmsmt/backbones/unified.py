@@ -20,6 +20,7 @@ from mmsmt.backbones.unified_weights import fit_tables, infer
 from mmsmt.backbones.variants import Inferred, check_size
 from mmsmt.checkpoints import Parts
 from mmsmt.checkpoints.unified import UNIFIED_RELEASED
+from mmsmt.errors import ConfigError
 from mmsmt.layers import FFN, PatchEmbed, PositionMap, TwoStepStem, init_truncated
 from mmsmt.mixers import MIXERS, SpatialReductionAttention
 from mmsmt.registry import MODELS
@@ -100,7 +101,7 @@ class UnifiedBackbone(FourStageBackbone):
         stacking: str | None = None,
     ) -> None:
         if behaviour not in BEHAVIOURS:
-            raise ValueError(f'unknown behaviour {behaviour!r}; known: {", ".join(BEHAVIOURS)}')
+            raise ConfigError(f'unknown behaviour {behaviour!r}; known: {", ".join(BEHAVIOURS)}')
         check_size('in_channels', in_channels)
         overrides = dict(
             embed_dims=embed_dims,

@@ -16,6 +16,7 @@ from typing import Any
 
 from mmsmt.backbones.stages import Mixers, check_stacking
 from mmsmt.backbones.variants import check_fields, check_size, resolve_fields
+from mmsmt.errors import ConfigError
 
 BEHAVIOURS = ('classification', 'detection')
 
@@ -143,7 +144,7 @@ def resolve_arch(mixer: str, arch: str | dict[str, Any], overrides: dict[str, An
         ValueError: If a name, a field or a length is wrong; it lists what is right.
     """
     if not isinstance(mixer, str) or mixer not in ARCHS:
-        raise ValueError(f'unknown mixer {mixer!r}; known: {", ".join(ARCHS)}')
+        raise ConfigError(f'unknown mixer {mixer!r}; known: {", ".join(ARCHS)}')
     resolved = resolve_fields(ARCHS[mixer], arch, overrides)
     check_size('window', resolved.window)
     if not resolved.mixers:
@@ -169,5 +170,5 @@ def map_sizes(image_size: int | Sequence[int]) -> list[tuple[int, int]]:
     """
     size = tuple(image_size) if isinstance(image_size, Sequence) else (image_size,) * 2
     if len(size) != 2 or any(not isinstance(side, int) or side < 1 for side in size):
-        raise ValueError(f'image_size must be a number of pixels or two of them, got {image_size}')
+        raise ConfigError(f'image_size must be a number of pixels or two of them, got {image_size}')
     return [(-(-size[0] // stride), -(-size[1] // stride)) for stride in (4, 8, 16, 32)]

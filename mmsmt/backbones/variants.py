@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
+from mmsmt.errors import ConfigError
+
 Arch = TypeVar('Arch')
 
 
@@ -48,12 +50,12 @@ def resolve_fields(
     required = {f.name for f in fields(kind) if f.default is MISSING}
     if isinstance(arch, str):
         if arch not in archs:
-            raise ValueError(f'unknown arch {arch!r}; known: {", ".join(archs)}')
+            raise ConfigError(f'unknown arch {arch!r}; known: {", ".join(archs)}')
         resolved: Any = archs[arch]
     elif not isinstance(arch, dict):
-        raise ValueError(f'arch must be a name or a dict of fields, got {arch!r}')
+        raise ConfigError(f'arch must be a name or a dict of fields, got {arch!r}')
     elif (given := set(arch)) - known or required - given:
-        raise ValueError(
+        raise ConfigError(
             f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
             f'got {sorted(given)}'
         )
@@ -79,23 +81,23 @@ def check_fields(
     for name in (*counts, 'mlp_ratios', 'mixers', *per_stage):
         value = getattr(arch, name)
         if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4:
-            raise ValueError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
+            raise ConfigError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
     for name in counts:
         value = getattr(arch, name)
         if any(not is_count(n) for n in value):
-            raise ValueError(f'{name} must be whole and at least 1, got {value}')
+            raise ConfigError(f'{name} must be whole and at least 1, got {value}')
     for name in sizes:
         check_size(name, getattr(arch, name))
     for dim, ratio in zip(arch.embed_dims, arch.mlp_ratios, strict=True):
         if not _is_finite(ratio) or dim * ratio < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'mlp_ratios must be positive and leave channels, got {arch.mlp_ratios}'
             )
     scale, rate = arch.layer_scale_init_value, arch.drop_path_rate
     if not _is_finite(scale) or scale < 0:
-        raise ValueError(f'layer_scale_init_value must be 0 or positive, got {scale!r}')
+        raise ConfigError(f'layer_scale_init_value must be 0 or positive, got {scale!r}')
     if not _is_finite(rate) or not 0 <= rate < 1:
-        raise ValueError(f'drop_path_rate must be in [0, 1), got {rate!r}')
+        raise ConfigError(f'drop_path_rate must be in [0, 1), got {rate!r}')
 
 
 def is_count(value: Any) -> bool:
@@ -106,7 +108,7 @@ def is_count(value: Any) -> bool:
 def check_size(name: str, value: Any) -> None:
     """Raise ValueError unless a value is an int of at least 1."""
     if not is_count(value):
-        raise ValueError(f'{name} must be whole and at least 1, got {value!r}')
+        raise ConfigError(f'{name} must be whole and at least 1, got {value!r}')
 
 
 def _is_finite(value: Any) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmsmt.checkpoints import read_container
-from mmsmt.errors import UsageError
+from mmsmt.errors import ConfigError, UsageError
 from mmsmt.hosts.config import read_config
 from mmsmt.hosts.images import MEAN, STD, to_batch
 from mmsmt.hosts.meta_device import build_model, build_on_meta
@@ -126,7 +126,7 @@ def maps_of(model: nn.Module, images: Tensor) -> list[Tensor]:
     maps = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     if not maps or any(not isinstance(x, Tensor) or x.ndim != 4 for x in maps):
         shapes = [tuple(getattr(x, 'shape', ())) for x in maps]
-        raise ValueError(f'the backbone gives no maps (B, C, H, W), but {shapes}')
+        raise ConfigError(f'the backbone gives no maps (B, C, H, W), but {shapes}')
     return maps
 
 
@@ -137,8 +137,8 @@ def logits_of(model: Any, images: Tensor) -> Tensor:
         ValueError: If what it gives are no logits.
     """
     if hasattr(model, 'backbone') and getattr(model, 'head', None) is None:
-        raise ValueError('the model has no `head`, so it is no classifier')
+        raise ConfigError('the model has no `head`, so it is no classifier')
     logits = model(images, mode='tensor') if hasattr(model, 'data_preprocessor') else model(images)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
-        raise ValueError('the model gives no logits (B, classes), so it is no classifier')
+        raise ConfigError('the model gives no logits (B, classes), so it is no classifier')
     return logits

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from mmsmt.errors import ConfigError
 from mmsmt.mixers.dcnv3 import DeformableConvV3
 from mmsmt.mixers.dwconv import DepthwiseConv
 from mmsmt.mixers.halo import HaloAttention
@@ -55,10 +56,10 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
     if isinstance(kind, type):
         return kind(dim, **options)
     if not isinstance(kind, str) or kind not in MIXERS:
-        raise ValueError(f'unknown mixer {kind!r}; known: {", ".join(sorted(MIXERS))}')
+        raise ConfigError(f'unknown mixer {kind!r}; known: {", ".join(sorted(MIXERS))}')
     _, *known = inspect.signature(MIXERS[kind]).parameters
     if unknown := options.keys() - known:
-        raise ValueError(f'mixer {kind} has no {sorted(unknown)}; its arguments: {known}')
+        raise ConfigError(f'mixer {kind} has no {sorted(unknown)}; its arguments: {known}')
     return MIXERS[kind](dim, **{**defaults.get(kind, {}), **options})
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import cached_constant, conv_channels_last, init_truncated
 
 POINTS = 9
@@ -107,7 +108,7 @@ class DeformableConvV3(nn.Module):
     def __init__(self, dim: int, num_heads: int = 4) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(f'DCNv3: dim {dim} is not a multiple of num_heads {num_heads}')
+            raise ConfigError(f'DCNv3: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
         self.value_proj = nn.Linear(dim, dim)
         self.dw_conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)

@@ -5,6 +5,7 @@ Paper: https://arxiv.org/abs/2211.05781; layout as in the released code.
 
 from torch import Tensor, nn
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import conv_channels_last, init_truncated
 
 
@@ -22,7 +23,7 @@ class DepthwiseConv(nn.Module):
     def __init__(self, dim: int, kernel_size: int = 7) -> None:
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f'depth-wise convolution: kernel_size must be odd, got {kernel_size}')
+            raise ConfigError(f'depth-wise convolution: kernel_size must be odd, got {kernel_size}')
         self.input_proj = nn.Linear(dim, dim)
         self.dwconv = nn.Conv2d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
         self.proj = nn.Linear(dim, dim)

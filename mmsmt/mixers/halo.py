@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import cached_constant, init_truncated, pad_to_multiple
 
 
@@ -79,11 +80,11 @@ class HaloAttention(nn.Module):
     ) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(
+            raise ConfigError(
                 f'halo attention: dim {dim} is not a multiple of num_heads {num_heads}'
             )
         if block < 1 or halo < 0:
-            raise ValueError(
+            raise ConfigError(
                 f'halo attention: block must be at least 1 and halo 0, got {block} and {halo}'
             )
         self.num_heads = num_heads

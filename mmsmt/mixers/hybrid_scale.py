@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import (
     LocalPosition,
     attend,
@@ -40,12 +41,12 @@ class HybridScaleAttention(nn.Module):
     def __init__(self, dim: int, num_heads: int = 2, reduction: int = 8, window: int = 7) -> None:
         super().__init__()
         if num_heads < 2 or num_heads % 2 or dim % num_heads:
-            raise ValueError(
+            raise ConfigError(
                 f'hybrid-scale attention: num_heads must be even and divide dim {dim}, '
                 f'got {num_heads}'
             )
         if reduction < 1 or window < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'hybrid-scale attention: reduction and window must be at least 1, '
                 f'got {reduction} and {window}'
             )

@@ -6,6 +6,7 @@ convolution (locally enhanced position information) as in the released codes.
 
 from torch import Tensor, nn
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import LocalPosition, attend, conv_channels_last, init_layer
 
 
@@ -28,9 +29,9 @@ class MultiHeadSelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(f'MSA: dim {dim} is not a multiple of num_heads {num_heads}')
+            raise ConfigError(f'MSA: dim {dim} is not a multiple of num_heads {num_heads}')
         if local not in ('values', 'input'):
-            raise ValueError(f'MSA: local must be values or input, got {local!r}')
+            raise ConfigError(f'MSA: local must be values or input, got {local!r}')
         self.num_heads = num_heads
         self.local = local
         self.q = nn.Linear(dim, dim, bias=qkv_bias)

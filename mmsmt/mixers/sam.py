@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import checkpointed, conv_channels_last, init_layer
 
 
@@ -36,7 +37,7 @@ class ScaleAwareModulation(nn.Module):
     ) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(f'SAM: dim {dim} is not a multiple of num_heads {num_heads}')
+            raise ConfigError(f'SAM: dim {dim} is not a multiple of num_heads {num_heads}')
         self.num_heads = num_heads
         self.recompute = recompute
         width = dim // num_heads

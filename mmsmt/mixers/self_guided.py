@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import LocalPosition, attend, init_layer
 
 
@@ -43,13 +44,13 @@ class SelfGuidedAttention(nn.Module):
     def __init__(self, dim: int, num_heads: int = 2, runs: Sequence[int] = (196, 56, 28)) -> None:
         super().__init__()
         if num_heads < 2 or num_heads % 2 or dim % num_heads:
-            raise ValueError(
+            raise ConfigError(
                 f'self-guided attention: num_heads must be even and divide dim {dim}, '
                 f'got {num_heads}'
             )
         numbers = isinstance(runs, Sequence) and all(isinstance(run, int) for run in runs)
         if not numbers or len(runs) not in (2, 3) or min(runs) < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'self-guided attention: runs must be two or three numbers from 1, got {runs}'
             )
         self.num_heads = num_heads

@@ -7,6 +7,7 @@ Paper: https://arxiv.org/abs/2102.12122, section 3.3; its form in unified models
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import attend, conv_channels_last, init_truncated, pad_to_multiple
 
 
@@ -30,9 +31,9 @@ class SpatialReductionAttention(nn.Module):
     ) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(f'SRA: dim {dim} is not a multiple of num_heads {num_heads}')
+            raise ConfigError(f'SRA: dim {dim} is not a multiple of num_heads {num_heads}')
         if reduction < 1:
-            raise ValueError(f'SRA: reduction must be at least 1, got {reduction}')
+            raise ConfigError(f'SRA: reduction must be at least 1, got {reduction}')
         self.num_heads = num_heads
         self.reduction = reduction
         self.whole_map = whole_map

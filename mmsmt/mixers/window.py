@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsmt.errors import ConfigError
 from mmsmt.layers import cached_constant, init_truncated, pad_to_multiple, to_windows
 
 MOST_HEADS = 2**16 - 1  # rows of a CUDA grid, of which PyTorch's kernels give each head one
@@ -109,11 +110,11 @@ class ShiftedWindowAttention(nn.Module):
     ) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(
+            raise ConfigError(
                 f'window attention: dim {dim} is not a multiple of num_heads {num_heads}'
             )
         if not 0 <= shift < window:
-            raise ValueError(
+            raise ConfigError(
                 f'window attention: shift must be from 0 to window - 1, got {shift} and {window}'
             )
         self.num_heads = num_heads

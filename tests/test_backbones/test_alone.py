@@ -22,13 +22,14 @@ class Block:
 sys.meta_path.insert(0, Block())
 """
 
-# Nothing but our own core comes on top of PyTorch and of what mmengine itself imports.
+# Nothing but our own core comes on top of PyTorch, which needs filelock, and of what mmengine
+# itself imports.
 LOADED = """
 ROOMS = {'registry', 'errors', 'text', 'paths', 'layers', 'mixers', 'backbones', 'checkpoints'}
 def packages():
     return {name.split('.')[0] for name in sys.modules}
 def check_loaded(before):
-    others = packages() - before - {'mmsmt', 'torch', 'torchvision', 'numpy'}
+    others = packages() - before - {'mmsmt', 'torch', 'torchvision', 'numpy', 'filelock'}
     assert not others & {'PIL', 'cv2', 'rich', 'matplotlib'}, others
     assert others <= sys.stdlib_module_names, others
     modules = {name for name in sys.modules if name.startswith('mmsmt.')}

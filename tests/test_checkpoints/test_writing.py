@@ -131,9 +131,7 @@ def test_names_of_the_hosts(parts: Parts) -> None:
     parts.other['decode_head.conv_seg.weight'] = torch.ones(1)
     assert set(to_host(parts, 'segmenter')) == {'backbone.norms.0.weight', *parts.other}
     assert set(to_host(parts, 'detector', backbone_only=True)) == {'backbone.norms.0.weight'}
-    with pytest.raises(
-        CheckpointError, match='a whole segmenter: --target segmenter keeps it'
-    ):
+    with pytest.raises(CheckpointError, match='a whole segmenter: --target segmenter keeps it'):
         to_host(parts, 'detector')
     with pytest.raises(ValueError, match="'tracker'; known: classifier, detector, segmenter"):
         to_host(parts, 'tracker')

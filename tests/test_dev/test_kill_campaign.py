@@ -31,7 +31,7 @@ def test_nothing_is_lost(job: Job) -> None:
     state = torch.load(job.final('unbroken'), weights_only=False)
     assert {'ema_state_dict', 'optimizer', 'param_schedulers'} <= set(state)
     scores = state['message_hub']['log_scalars']['val/accuracy/top1']
-    assert len(scores.data[0]) in (job.epochs - 1, job.epochs)
+    assert len(scores['history']) in (job.epochs - 1, job.epochs)
     assert list(job.folder('unbroken').glob('best_*'))
     # Control: one bit, somewhere in the optimizer.
     state['optimizer']['state'][0]['exp_avg'].view(torch.int32)[0] ^= 1

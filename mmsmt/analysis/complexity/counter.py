@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import flop_registry
 
+from mmsmt.errors import ConfigError
 from mmsmt.hosts.raw_outputs import run_network
 
 aten: Any = torch.ops.aten
@@ -81,7 +82,7 @@ def count_complexity(model: nn.Module, input_shape: tuple[int, int, int]) -> Com
             it without values: it is too small, or an operator has no form for the meta device.
     """
     if len(input_shape) != 3 or min(input_shape) < 1:
-        raise ValueError(f'input_shape must be (channels, height, width), got {input_shape}')
+        raise ConfigError(f'input_shape must be (channels, height, width), got {input_shape}')
     # Where weights need no gradient, PyTorch may turn a linear layer into a batched product.
     clone = copy.deepcopy(model).to('meta').requires_grad_(True)
     clone.eval()  # of several backbones of mmpretrain it returns nothing
@@ -90,7 +91,7 @@ def count_complexity(model: nn.Module, input_shape: tuple[int, int, int]) -> Com
         try:
             run_network(clone, images)
         except RuntimeError as error:
-            raise ValueError(f'does not run on the shape {input_shape} alone: {error}') from error
+            raise ConfigError(f'does not run on the shape {input_shape} alone: {error}') from error
     return Complexity(
         params=sum(parameter.numel() for parameter in model.parameters()),
         macs=counter.flops.total() // 2,

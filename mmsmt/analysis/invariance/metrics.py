@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.analysis.invariance.variants import Protocol, Variant
+from mmsmt.errors import ConfigError
 from mmsmt.hosts.images import to_batch
 from mmsmt.hosts.model import evaluation_mode, logits_of
 
@@ -78,7 +79,7 @@ def measure_invariance(
         ValueError: If there is no image, if labels do not fit, or if the model gives no logits.
     """
     if not images:
-        raise ValueError('invariance needs at least one image')
+        raise ConfigError('invariance needs at least one image')
     protocol = protocol or Protocol()
     views = [protocol.reference(image) for image in images]
     reference = predict(model, views, normalise, batch_size)
@@ -86,7 +87,7 @@ def measure_invariance(
     if truth is not None and (
         len(truth) != len(images) or not 0 <= truth.min() <= truth.max() < reference.shape[1]
     ):
-        raise ValueError(
+        raise ConfigError(
             f'labels must be {len(images)} numbers in 0 to {reference.shape[1] - 1}, got '
             f'{len(truth)} in {truth.min()} to {truth.max()}'
         )

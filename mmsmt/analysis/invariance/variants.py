@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image
 from torchvision.transforms import functional as TF
 
+from mmsmt.errors import ConfigError
 from mmsmt.hosts.images import central_view
 
 FORMS = ('released', 'mended')
@@ -138,9 +139,9 @@ def make_variants(
     for what, names, known in (('kind', kinds, KINDS), ('form', [protocol.form], FORMS)):
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise ValueError(f'unknown {what} {unknown[0]!r}; known: {", ".join(known)}')
+            raise ConfigError(f'unknown {what} {unknown[0]!r}; known: {", ".join(known)}')
     if not 1 <= protocol.crop <= protocol.resize:
-        raise ValueError(f'crop must be in 1 to resize, got {protocol.crop} of {protocol.resize}')
+        raise ConfigError(f'crop must be in 1 to resize, got {protocol.crop} of {protocol.resize}')
     variants = []
     for kind in kinds:
         change, strengths = KINDS[kind]

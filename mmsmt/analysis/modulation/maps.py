@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from mmsmt.errors import ConfigError
 from mmsmt.hosts.model import evaluation_mode
 from mmsmt.mixers import ScaleAwareModulation
 
@@ -58,7 +59,7 @@ def sam_blocks(backbone: nn.Module) -> list[tuple[int, int, ScaleAwareModulation
             if isinstance(mixer, ScaleAwareModulation):
                 found.append((i, j, mixer))
     if not found:
-        raise ValueError(f'{type(backbone).__name__} has no block of scale-aware modulation')
+        raise ConfigError(f'{type(backbone).__name__} has no block of scale-aware modulation')
     return found
 
 
@@ -69,7 +70,7 @@ def modulation_maps(backbone: nn.Module, image: Tensor) -> list[ModulationMap]:
         ValueError: If there is no block of scale-aware modulation, or more than one image.
     """
     if image.ndim != 4 or len(image) != 1:
-        raise ValueError(f'expected one image (1, 3, H, W), got {tuple(image.shape)}')
+        raise ConfigError(f'expected one image (1, 3, H, W), got {tuple(image.shape)}')
     maps: list[ModulationMap] = []
 
     def keep(stage: int, block: int, mixer: Any, inputs: Any, _: Any) -> None:

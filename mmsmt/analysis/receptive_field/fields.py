@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mmsmt.errors import ConfigError
 from mmsmt.hosts.model import evaluation_mode, maps_of
 
 # Thresholds of RepLKNet's table 10.
@@ -38,7 +39,7 @@ def receptive_fields(
         ValueError: If there is no image, or if the backbone gives no maps.
     """
     if images.ndim != 4 or not len(images):
-        raise ValueError(f'images must be (N, 3, H, W), at least one, got {tuple(images.shape)}')
+        raise ConfigError(f'images must be (N, 3, H, W), at least one, got {tuple(images.shape)}')
     sums: list[Tensor] = []
     with evaluation_mode(model):
         for batch in images.split(batch_size):
@@ -90,7 +91,7 @@ def held_shares(field: Tensor) -> Tensor:
     """
     total = field.sum()
     if not total > 0:
-        raise ValueError('the receptive field is empty: no gradient reaches the image')
+        raise ConfigError('the receptive field is empty: no gradient reaches the image')
     y, x = (side // 2 for side in field.shape)
     squares = [
         field[max(y - r, 0) : y + r + 1, max(x - r, 0) : x + r + 1] for r in range(max(y, x) + 1)
@@ -118,7 +119,7 @@ def area_ratios(field: Tensor, shares: Sequence[float] = SHARES) -> dict[float, 
     """
     wrong = [share for share in shares if not 0 < share <= 1]
     if wrong:
-        raise ValueError(f'shares must be above 0 and at most 1, got {wrong}')
+        raise ConfigError(f'shares must be above 0 and at most 1, got {wrong}')
     held = held_shares(field)
     size = (field.shape[0], field.shape[1])
     # Sums in another order may fall short of an exact share by rounding.

@@ -9,6 +9,7 @@ import numpy as np
 from mmsmt.analysis.common.figures import save_figure, subplots
 from mmsmt.analysis.common.reports import markdown_table
 from mmsmt.analysis.runs.curves import VAL_METRICS, read_scalars
+from mmsmt.errors import ConfigError
 
 Groups = Mapping[str, Sequence[str | Path]]
 
@@ -55,7 +56,7 @@ def read_series(work_dirs: Sequence[str | Path], key: str) -> Series | None:
         return None
     common = sorted(set.intersection(*map(set, runs)))
     if not common:
-        raise ValueError(f'{", ".join(map(str, work_dirs))}: no step of {key!r} in common')
+        raise ConfigError(f'{", ".join(map(str, work_dirs))}: no step of {key!r} in common')
     return Series(np.array(common), np.array([[run[s] for s in common] for run in runs]))
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from mmsmt.errors import ConfigError
+
 MARGIN = 8
 CAPTION = 18
 
@@ -25,7 +27,7 @@ def contact_sheet(
     sheet = Image.new('RGB', (width, 0))
     for caption, files in rows:
         if not files:
-            raise ValueError(f'no pictures for {caption!r}')
+            raise ConfigError(f'no pictures for {caption!r}')
         cell = (width - MARGIN * (len(files) + 1)) // len(files)
         pictures = []
         for file in files:
