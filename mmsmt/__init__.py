@@ -4,7 +4,12 @@ Kept trivial on purpose: mmengine swallows an import error of a child registry's
 and then only says that the type is not registered.
 """
 
-from mmengine.config.utils import MODULE2PACKAGE
+import warnings
+
+# Of mmengine's import of setuptools, which whoever trains can do nothing about.
+warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
+
+from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
 
 __version__ = '0.1.0'
 

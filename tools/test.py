@@ -1,14 +1,16 @@
 """Evaluate a checkpoint of a classifier, detector or segmenter."""
 
 import argparse
-
-from mmengine.runner import Runner
+from typing import TYPE_CHECKING
 
 from mmsmt.checks.config import require_valid
 from mmsmt.checks.data import explain_loader
 from mmsmt.engine.arguments import add_common_arguments, apply_test_options
 from mmsmt.engine.runner import build_runner, load_config
 from mmsmt.engine.tool import run_tool
+
+if TYPE_CHECKING:  # what mmsmt silences has to be silent before mmengine is imported
+    from mmengine.runner import Runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,7 +33,7 @@ def main() -> None:
     """Test."""
     args = parse_args()
 
-    def prepare() -> Runner:
+    def prepare() -> 'Runner':
         cfg = load_config(args)
         if not args.no_check:
             require_valid(cfg, trains=False)

@@ -1,8 +1,7 @@
 """Train a classifier, detector or segmenter from a config."""
 
 import argparse
-
-from mmengine.runner import Runner
+from typing import TYPE_CHECKING
 
 from mmsmt.checks.config import require_valid
 from mmsmt.checks.data import explain_loader
@@ -10,6 +9,9 @@ from mmsmt.datasets.guarded_pipeline import CHOICES
 from mmsmt.engine.arguments import add_common_arguments, apply_train_options
 from mmsmt.engine.runner import build_runner, load_config
 from mmsmt.engine.tool import run_tool
+
+if TYPE_CHECKING:  # what mmsmt silences has to be silent before mmengine is imported
+    from mmengine.runner import Runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,7 +45,7 @@ def main() -> None:
     """Train."""
     args = parse_args()
 
-    def prepare() -> Runner:
+    def prepare() -> 'Runner':
         cfg = load_config(args)
         apply_train_options(cfg, args)
         if not args.no_check:

@@ -2,11 +2,13 @@
 
 import argparse
 import os
+from logging import FileHandler
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -16,6 +18,7 @@ from mmsmt.datasets.root import VARIABLE, data_root
 from mmsmt.engine.data_guard import Explain, guard_data
 from mmsmt.engine.data_root import move_data
 from mmsmt.engine.distributed import prepare_cpu_processes
+from mmsmt.engine.hooks.start_summary import is_warning
 from mmsmt.engine.patches import install_safe_loading, replace_types
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config_file
@@ -27,6 +30,7 @@ REQUIRED_HOOKS = (
     'mmsmt.MissedValidationHook',
     'mmsmt.SharedStatisticsHook',
     'mmsmt.AnomalyHook',
+    'mmsmt.StartSummaryHook',
 )
 
 
@@ -60,15 +64,23 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-class ChannelsLastRunner(Runner):
-    """mmengine's `Runner`, which lays weights of convolutions out as the maps are, before DDP.
+class ToolRunner(Runner):
+    """mmengine's `Runner` as the tools use it: channels-last weights, and a quiet start."""
 
-    Maps of our backbones are channels-last, and so are gradients of convolutions. Weights of
-    another layout would be copied at every call and step, and DDP's buckets would not fit.
-    """
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Keep what a run is made of from the console, until `StartSummaryHook` sums it up."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, FileHandler):
+                handler.addFilter(is_warning)
+        return logger
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> Any:
-        """Lay weights out, then wrap the model for several processes."""
+        """Lay weights of convolutions out as the maps are, then wrap the model for DDP.
+
+        Maps of our backbones are channels-last, and so are gradients of convolutions. Weights of
+        another layout would be copied at every call and step, and DDP's buckets would not fit.
+        """
         for part in model.modules():
             if isinstance(part, FourStageBackbone):
                 part.to(memory_format=torch.channels_last)
@@ -108,6 +120,6 @@ def build_runner(cfg: Config, explain: Explain | None = None) -> Runner:
     prepare_cpu_processes(cfg)
     replace_types(cfg)
     add_required_hooks(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else ChannelsLastRunner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else ToolRunner.from_cfg(cfg)
     guard_data(runner, cfg.get('on_bad', 'stop'), explain)
     return runner

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Any
 from torch import distributed
 
 from mmsmt.errors import UserError
+
+SECONDS_BEHIND_FIRST_RANK = 5
 
 
 def quiet() -> None:
@@ -27,6 +30,10 @@ def _one_line_errors() -> Iterator[None]:
     except (UserError, FileNotFoundError) as error:
         if os.environ.get('MMSMT_TRACEBACK'):
             raise
+        if 'TORCHELASTIC_RUN_ID' in os.environ and os.environ.get('LOCAL_RANK', '0') != '0':
+            # Bad input is the same in all processes of a machine. The first one says so, and
+            # torchrun then ends those that wait here.
+            time.sleep(SECONDS_BEHIND_FIRST_RANK)
         print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
         raise SystemExit(1) from None
 

@@ -38,7 +38,7 @@ def _elsewhere(path: str) -> str:
     nearest = next((folder for folder in wanted.parents if folder.is_dir()), None)
     # The current folder or the root of the disk is no part of a data set.
     if nearest is None or nearest.resolve() in (Path.cwd(), Path(wanted.anchor or '/')):
-        return 'see the layout below, or say with --data-root where `data` is'
+        return 'say with --data-root where `data` is; mmsmt check data CONFIG shows the layout'
     candidates = [*subfolders(nearest), nearest.parent]
     found = [folder / wanted.name for folder in candidates if (folder / wanted.name).exists()]
     if found:

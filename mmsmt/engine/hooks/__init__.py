@@ -8,6 +8,7 @@ from mmsmt.engine.hooks.missed_validation import MissedValidationHook
 from mmsmt.engine.hooks.progress_bar import ProgressBarHook
 from mmsmt.engine.hooks.shared_statistics import SharedStatisticsHook
 from mmsmt.engine.hooks.skipped_samples import SkippedSamplesHook
+from mmsmt.engine.hooks.start_summary import StartSummaryHook
 from mmsmt.engine.hooks.strict_load import StrictLoadHook
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     'ProgressBarHook',
     'SharedStatisticsHook',
     'SkippedSamplesHook',
+    'StartSummaryHook',
     'StrictLoadHook',
 ]

@@ -1,0 +1,101 @@
+"""Hook that says on one screen what a run is about to do."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from torch import nn
+
+from mmsmt.registry import HOOKS
+
+
+def is_warning(record: logging.LogRecord) -> bool:
+    """Filter of a console before the start: what a run is made of is for its log file."""
+    return record.levelno >= logging.WARNING
+
+
+@HOOKS.register_module()
+class StartSummaryHook(Hook):
+    """Say what is trained or evaluated, on what, from which weights, and where the log is.
+
+    From here on the console shows what the log file gets: see `ToolRunner`.
+    """
+
+    priority = 'VERY_HIGH'  # before hooks that already work at the start
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def before_train(self, runner: Any) -> None:
+        """Say what is trained."""
+        self._start(runner, 'train', runner.train_dataloader)
+
+    def before_val(self, runner: Any) -> None:
+        """Say what is validated, where nothing is trained."""
+        self._start(runner, 'validate', runner.val_dataloader)
+
+    def before_test(self, runner: Any) -> None:
+        """Say what is tested."""
+        self._start(runner, 'test', runner.test_dataloader)
+
+    def _start(self, runner: Any, verb: str, loader: Any) -> None:
+        if self._said:
+            return
+        self._said = True
+        for handler in runner.logger.handlers:
+            handler.removeFilter(is_warning)
+        facts = {
+            verb: _describe_model(runner.model),
+            'data': _describe_data(loader),
+            'weights': ', '.join(_weights(runner)) or 'random',
+            'device': _describe_device(runner.model),
+            'config': runner.cfg.filename or 'built in Python',
+            'log': f'{Path(runner.log_dir, runner.timestamp)}.log',
+        }
+        lines = [f'{name:9}{fact}' for name, fact in facts.items()]
+        runner.logger.info('\n'.join(['about to start', *lines]))
+
+
+def _describe_model(model: nn.Module) -> str:
+    inner = getattr(model, 'module', model)  # of several processes
+    said = f'{type(inner).__name__}, {_millions(inner)} parameters'
+    backbone = getattr(inner, 'backbone', None)
+    return (
+        said if backbone is None else f'{said}; {type(backbone).__name__} has {_millions(backbone)}'
+    )
+
+
+def _millions(module: nn.Module) -> str:
+    return f'{sum(parameter.numel() for parameter in module.parameters()) / 1e6:.1f} M'
+
+
+def _describe_data(loader: Any) -> str:
+    dataset = loader.dataset
+    batch = loader.batch_size or loader.batch_sampler.batch_size
+    while (inner := getattr(dataset, 'dataset', None)) is not None:  # repeated or mixed
+        dataset = inner
+    folders = [path for path in getattr(dataset, 'data_prefix', {}).values() if path]
+    where = getattr(dataset, 'ann_file', '') or next(iter(folders), '')
+    size = f'{get_world_size()} x {batch} a batch'
+    return f'{len(loader.dataset):,} samples, {size}; {type(dataset).__name__} {where}'.rstrip()
+
+
+def _weights(runner: Any) -> Iterator[str]:
+    """Where the weights come from: a checkpoint, or what parts of the model start with."""
+    if runner._load_from:
+        yield f'{runner._load_from}{" (resumed)" * bool(runner._resume)}'
+        return
+    for part in runner.model.modules():
+        given = getattr(part, 'init_cfg', None)
+        for one in given if isinstance(given, list) else [given]:
+            if isinstance(one, dict) and one.get('type') == 'Pretrained':
+                yield f'{one["checkpoint"]} ({type(part).__name__})'
+
+
+def _describe_device(model: nn.Module) -> str:
+    device = next(model.parameters()).device
+    return torch.cuda.get_device_name(device) if device.type == 'cuda' else str(device)
