@@ -54,7 +54,7 @@ def asked() -> list[str]:
 @pytest.fixture
 def server(asked: list[str]) -> Iterator[str]:
     with ThreadingHTTPServer(('127.0.0.1', 0), partial(Files, asked)) as running:
-        Thread(target=running.serve_forever, daemon=True).start()
+        Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
         yield f'http://127.0.0.1:{running.server_port}'
         running.shutdown()
 
@@ -73,6 +73,7 @@ def kept(cache: Path) -> list[str]:
 LOAD = 'import sys; from mmsmt.checkpoints import load_checkpoint; load_checkpoint(sys.argv[1])'
 
 
+@pytest.mark.slow
 def test_two_processes_and_three_starts_fetch_once(
     server: str, asked: list[str], cache: Path
 ) -> None:

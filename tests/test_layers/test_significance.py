@@ -71,6 +71,7 @@ def test_empty_batch() -> None:
     assert key_significance(torch.zeros(0, 4, 8), torch.zeros(0, 3, 8), 2).shape == (0, 3)
 
 
+@pytest.mark.slow
 def test_one_compiled_graph_serves_sizes_of_as_many_chunks() -> None:
     """A loop that counts queries would be compiled again for every size of an image."""
     torch._dynamo.reset()
