@@ -1,11 +1,13 @@
 """Random numbers of epochs, iterations and workers: new at every start, equal when repeated."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import worker_init_fn
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,7 +26,9 @@ class Noise(Dataset):
 
 def drawn(position: int, workers: int, by_epoch: bool = True, seed: int = 0) -> torch.Tensor:
     """The samples of a training that starts at an epoch or iteration."""
-    loader = DataLoader(Noise(), batch_size=2, num_workers=workers)
+    # As mmengine builds it: a worker draws the same numbers at every start.
+    same = partial(worker_init_fn, num_workers=workers, rank=0, seed=seed)
+    loader = DataLoader(Noise(), batch_size=2, num_workers=workers, worker_init_fn=same)
     loop: Any = SimpleNamespace(dataloader=loader)
     if by_epoch:
         loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
