@@ -74,14 +74,16 @@ def _millions(module: nn.Module) -> str:
 
 
 def _describe_data(loader: Any) -> str:
+    """What is known of a loader; data sets and samplers of users may lack any of it."""
     dataset = loader.dataset
-    batch = loader.batch_size or loader.batch_sampler.batch_size
+    samples = f'{len(dataset):,} samples' if hasattr(dataset, '__len__') else 'a stream of samples'
+    batch = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 'any number')
     while (inner := getattr(dataset, 'dataset', None)) is not None:  # repeated or mixed
         dataset = inner
-    folders = [path for path in getattr(dataset, 'data_prefix', {}).values() if path]
+    folders = [path for path in (getattr(dataset, 'data_prefix', None) or {}).values() if path]
     where = getattr(dataset, 'ann_file', '') or next(iter(folders), '')
     size = f'{get_world_size()} x {batch} a batch'
-    return f'{len(loader.dataset):,} samples, {size}; {type(dataset).__name__} {where}'.rstrip()
+    return f'{samples}, {size}; {type(dataset).__name__} {where}'.rstrip()
 
 
 def _weights(runner: Any) -> Iterator[str]:
