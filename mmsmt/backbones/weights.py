@@ -76,9 +76,7 @@ class ReleasedWeightsModule(BaseModule):
         parts, report = self.match(state)
         hint = self.fit_hint(parts.backbone)
         report.require_fit(f'{checkpoint}: weights for {type(self).__name__}', allow, hint)
-        differing = report.mismatched.keys() | report.other_kind.keys()
-        fitting = {name: v for name, v in parts.backbone.items() if name not in differing}
-        super().load_state_dict(fitting, strict=False)
+        super().load_state_dict(report.keep_fitting(parts.backbone), strict=False)
         print_log(f'{checkpoint}: loaded into {type(self).__name__}: {report}', logger='current')
 
     def load_state_dict(

@@ -55,6 +55,11 @@ class LoadReport:
         """Whether every entry of the model is there, in its shape, and none besides."""
         return not (self.missing or self.unexpected or self.mismatched or self.other_kind)
 
+    def keep_fitting(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The entries of a state dict but for those of another shape or kind."""
+        differing = self.mismatched.keys() | self.other_kind.keys()
+        return {name: value for name, value in state.items() if name not in differing}
+
     def __str__(self) -> str:
         lines = [f'{self.fitting} of {self.total} entries fit']
         if self.dialect:

@@ -39,5 +39,4 @@ def fit_weights(
         state = to_host(parts, 'classifier', backbone_only=True) | parts.other
     report = compare(model.state_dict(), state, dropped, dialect)
     report.require_fit(source, allow, hint)
-    differing = report.mismatched.keys() | report.other_kind.keys()
-    return {name: value for name, value in state.items() if name not in differing}, report
+    return report.keep_fitting(state), report

@@ -10,6 +10,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from torch import nn
 
+from mmsmt.engine.hooks.strict_load import unwrap
 from mmsmt.registry import HOOKS
 
 
@@ -61,7 +62,7 @@ class StartSummaryHook(Hook):
 
 
 def _describe_model(model: nn.Module) -> str:
-    inner = getattr(model, 'module', model)  # of several processes
+    inner = unwrap(model)
     said = f'{type(inner).__name__}, {_millions(inner)} parameters'
     backbone = getattr(inner, 'backbone', None)
     return (

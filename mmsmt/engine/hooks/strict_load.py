@@ -12,7 +12,8 @@ from mmsmt.hosts.weights import fit_weights
 from mmsmt.registry import HOOKS
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model that is trained, inside what spreads it over processes or merges its views."""
     inner: Any = model
     while is_model_wrapper(inner) or isinstance(inner, BaseTTAModel):
         inner = inner.module
@@ -44,7 +45,7 @@ class StrictLoadHook(Hook):
         Raises:
             CheckpointError: If anything outside `allow` does not fit, or nothing fits.
         """
-        model = _unwrap(runner.model)
+        model = unwrap(runner.model)
         source = str(getattr(runner, '_load_from', None) or 'checkpoint')
         checkpoint['state_dict'], report = fit_weights(model, checkpoint, source, self.allow)
         runner.logger.info(f'{source}: {report}')
