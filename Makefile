@@ -22,7 +22,7 @@ setup: ## create the environment; the first time on a machine compiles mmcv (abo
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mmsmt needs Python 3.10 or newer: try make setup PYTHON=python3.11")'
 	@$(PYTHON) dev/environment/setup_env.py --venv $(VENV)
 
-doctor: ## say what is wrong with the environment and which command mends it
+doctor: ## say what is wrong with the environment and which command fixes it
 	@$(PYTHON) dev/environment/doctor.py --python $(BIN)/python
 
 demo: setup ## make data, train and evaluate all three tasks, show the results
