@@ -13,24 +13,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.errors import ConfigError
-from mmsmt.layers import cached_constant, conv_channels_last, init_truncated
+from mmsmt.layers import conv_channels_last, init_truncated
 
 POINTS = 9
 
 
-@cached_constant
-def neighbours(device: torch.device) -> Tensor:
-    """A 3x3 neighbourhood in the released order, column by column: (9, 2), x before y."""
-    steps = torch.arange(-1.0, 2.0, device=device)
-    return torch.cartesian_prod(steps, steps)
-
-
 def moved_points(offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Columns and rows (B, H, W, heads, 9), in pixels, that offsets (B, H, W, heads, 9, 2) mean."""
+    """Columns and rows (B, H, W, heads, 9), in pixels, that offsets (B, H, W, heads, 9, 2) mean.
+
+    The nine points of a 3x3 neighbourhood come in the released order, column by column.
+    """
     _, height, width = offsets.shape[:3]
-    points = neighbours(offsets.device).to(offsets.dtype)
-    column = torch.arange(width, device=offsets.device)[:, None, None] + points[:, 0]
-    row = torch.arange(height, device=offsets.device)[:, None, None, None] + points[:, 1]
+    steps = torch.arange(-1, 2, device=offsets.device)
+    column = torch.arange(width, device=offsets.device)[:, None, None] + steps.repeat_interleave(3)
+    row = torch.arange(height, device=offsets.device)[:, None, None, None] + steps.repeat(3)
     return offsets[..., 0] + column, offsets[..., 1] + row
 
 

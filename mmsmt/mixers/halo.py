@@ -12,8 +12,7 @@ from mmsmt.errors import ConfigError
 from mmsmt.layers import cached_constant, init_truncated, pad_to_multiple
 
 
-@cached_constant
-def relative_rows(block: int, halo: int, device: torch.device) -> Tensor:
+def relative_rows(block: int, halo: int) -> Tensor:
     """Rows of a relative table for query r of a block and key R of its window: last + R - r.
 
     The released index is not centred by the halo; the first 2 * `halo` rows stay unread.
@@ -21,13 +20,12 @@ def relative_rows(block: int, halo: int, device: torch.device) -> Tensor:
     Args:
         block: Side of a block of queries.
         halo: Rows of keys beyond the block, on either side.
-        device: Of the result.
 
     Returns:
         (block, block + 2 * halo).
     """
-    keys = torch.arange(block + 2 * halo, device=device)
-    return keys + len(keys) - 1 - torch.arange(block, device=device)[:, None]
+    keys = torch.arange(block + 2 * halo)
+    return keys + len(keys) - 1 - torch.arange(block)[:, None]
 
 
 @cached_constant
@@ -70,6 +68,8 @@ class HaloAttention(nn.Module):
         ValueError: If `dim` is not a multiple of `num_heads`, `block` below 1 or `halo` below 0.
     """
 
+    relative_rows: Tensor
+
     def __init__(
         self,
         dim: int,
@@ -97,6 +97,7 @@ class HaloAttention(nn.Module):
         self.height_rel = nn.Parameter(torch.empty(rows, width))
         self.width_rel = nn.Parameter(torch.empty(rows, width))
         self.proj = nn.Linear(dim, dim)
+        self.register_buffer('relative_rows', relative_rows(block, halo), persistent=False)
         for table in (self.height_rel, self.width_rel):
             nn.init.normal_(table, std=width**-0.5)
         self.apply(init_truncated)
@@ -104,7 +105,7 @@ class HaloAttention(nn.Module):
     def _position_logits(self, q: Tensor, height: int, width: int) -> Tensor:
         """Positions and masks (B, rows, columns, heads, queries, keys) of a map's blocks."""
         block, halo, device = self.block, self.halo, q.device
-        index = relative_rows(block, halo, device)
+        index = self.relative_rows
         rows = torch.einsum('byxhrcd,rkd->byxhrck', q, self.height_rel[index])
         columns = torch.einsum('byxhrcd,ckd->byxhrck', q, self.width_rel[index])
         sides = [blocks * block for blocks in q.shape[1:3]]

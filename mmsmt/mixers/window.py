@@ -15,58 +15,66 @@ MOST_HEADS = 2**16 - 1  # rows of a CUDA grid, of which PyTorch's kernels give e
 APART = -100.0  # the released mask between regions; exp(-100) is nothing beside float32's 1
 
 
-@cached_constant
-def relative_index(window: int, table: int, device: torch.device) -> Tensor:
+def relative_index(window: int) -> Tensor:
     """Rows of a bias table for the pairs of pixels of a window.
 
     Args:
         window: Side of the window.
-        table: Side of the window that the table is for, at least `window`; smaller windows use
-            the inner part, so that an offset keeps its row.
-        device: Of the result.
 
     Returns:
-        (window^2, window^2), queries first: offset in rows, then in columns, counted from
-        -(table - 1) on.
+        (window, window, window, window), rows and columns of queries, then of keys: offset in
+        rows, then in columns, counted from -(window - 1) on. An inner part of it serves a
+        smaller window, where an offset keeps its row.
     """
-    place = torch.arange(window, device=device)
-    offset = place[:, None] - place + table - 1
-    rows = offset[:, None, :, None] * (2 * table - 1)
-    return (rows + offset[None, :, None, :]).reshape(window**2, window**2)
+    place = torch.arange(window)
+    offset = place[:, None] - place + window - 1
+    return offset[:, None, :, None] * (2 * window - 1) + offset[None, :, None, :]
 
 
 @cached_constant
-def window_mask(
-    height: int, width: int, window: int, shift: int, mask_padding: bool, device: torch.device
+def window_regions(
+    height: int, width: int, window: int, shift: int, device: torch.device
 ) -> Tensor:
-    """What is added to the logits of the windows of a padded, then rolled map.
+    """Number the parts of a padded, then rolled map that lay together before.
 
     Args:
         height: Rows of the map before padding.
         width: Its columns.
         window: Side of a window.
         shift: By how much the map is rolled up and left.
-        mask_padding: Whether no pixel sees the padding.
         device: Of the result.
 
     Returns:
-        (windows, window^2, window^2) in float16, which has its three values: `APART` between
-        pixels that only rolling brought together, -inf where a key is padding, else 0.
+        (windows, window^2) in int8: a number from 0 for each region, -1 - number in the padding.
     """
 
     def along(length: int) -> tuple[Tensor, Tensor]:
         padded = length + -length % window
         place = torch.arange(padded, device=device)
-        region = (place >= padded - window).int() + (place >= padded - shift).int()
+        region = (place >= padded - window).char() + (place >= padded - shift).char()
         return region * bool(shift), (place + shift) % padded < length
 
     (rows, real_rows), (columns, real_columns) = along(height), along(width)
-    region = to_windows((3 * rows[:, None] + columns)[None, ..., None], window)
-    real = to_windows((real_rows[:, None] & real_columns)[None, ..., None], window)
-    mask = torch.zeros(len(region), window**2, window**2, dtype=torch.float16, device=device)
-    mask.masked_fill_(region != region.transpose(1, 2), APART)
+    region = 3 * rows[:, None] + columns
+    region = torch.where(real_rows[:, None] & real_columns, region, -1 - region)
+    return to_windows(region[None, ..., None], window)[..., 0]
+
+
+def window_mask(regions: Tensor, mask_padding: bool) -> Tensor:
+    """What is added to the logits of windows.
+
+    Args:
+        regions: Of their pixels (windows, window^2), as `window_regions` numbers them.
+        mask_padding: Whether no pixel sees the padding.
+
+    Returns:
+        (windows, window^2, window^2) in float16, which has its three values: `APART` between
+        pixels that only rolling brought together, -inf where a key is padding, else 0.
+    """
+    keys, region = regions[:, None], regions.maximum(-1 - regions)
+    mask = torch.where(region[:, :, None] != region[:, None], APART, 0.0).half()
     # Each window holds a pixel of the map, so that no row is -inf throughout.
-    return mask.masked_fill_(~real.transpose(1, 2), -torch.inf) if mask_padding else mask
+    return mask.masked_fill_(keys < 0, -torch.inf) if mask_padding else mask
 
 
 def attend_in_parts(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -99,6 +107,8 @@ class ShiftedWindowAttention(nn.Module):
             from 0 to `window` - 1.
     """
 
+    relative_index: Tensor
+
     def __init__(
         self,
         dim: int,
@@ -127,17 +137,19 @@ class ShiftedWindowAttention(nn.Module):
             torch.empty((2 * window - 1) ** 2, num_heads)
         )
         self.proj = nn.Linear(dim, dim)
+        self.register_buffer('relative_index', relative_index(window), persistent=False)
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         self.apply(init_truncated)
 
     def _logit_bias(self, size: tuple[int, int], window: int, shift: int) -> Tensor:
         """Positions (heads, w^2, w^2), or with the masks of windows (windows, heads, w^2, w^2)."""
         table = self.relative_position_bias_table
-        index = relative_index(window, self.window, table.device)
+        inner = (slice(window),) * 4
+        index = self.relative_index[inner].reshape(window**2, window**2)
         bias = table[index.flatten()].T.unflatten(1, index.shape)
         if shift or (self.mask_padding and (size[0] % window or size[1] % window)):
-            mask = window_mask(*size, window, shift, self.mask_padding, table.device)
-            return bias + mask[:, None]
+            regions = window_regions(*size, window, shift, table.device)
+            return bias + window_mask(regions, self.mask_padding)[:, None]
         return bias
 
     def forward(self, x: Tensor) -> Tensor:
