@@ -21,6 +21,7 @@ from mmsmt.checks.config.findings import Finding
 from mmsmt.checks.config.inheritance import count_levels, read_config
 from mmsmt.checks.config.learning_rate import KEY, check_rate
 from mmsmt.checks.config.segmentation import check_segmentation
+from mmsmt.checks.config.views import check_views
 from mmsmt.checks.config.weights import check_weights
 from mmsmt.errors import UsageError
 from mmsmt.paths import carried
@@ -130,6 +131,7 @@ def _check_parts(config: Any, processes: int | None, weights: bool = True) -> li
     findings += check_classes(config, scope)
     findings += check_rate(config, processes)
     findings += check_segmentation(config)
+    findings += check_views(config)
     if weights:
         findings += check_weights(config, model, backbone)
     # What the first check says of a key is more exact than what follows from it.
