@@ -35,6 +35,26 @@ def _untouched_statistics(module: nn.Module) -> Iterator[None]:
             norm._buffers.update(buffers)
 
 
+@torch.fx.wrap
+def check_images(x: Tensor, channels: int, least: int) -> Tensor:
+    """Return images (B, channels, H, W) as they are.
+
+    Raises:
+        ConfigError: If they have another shape, or a side below `least` pixels.
+        ValueError: If they hold integers.
+    """
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise ConfigError(f'expected images (B, {channels}, H, W), got {tuple(x.shape)}')
+    if not x.is_floating_point():
+        raise ValueError(f'expected images of floating-point numbers, got {x.dtype}')
+    if min(x.shape[2:]) < least:
+        raise ConfigError(
+            f'image of {x.shape[2]} x {x.shape[3]} is too small, the stem needs at least '
+            f'{least} x {least} pixels'
+        )
+    return x
+
+
 def _run(block: nn.Module, *inputs: Tensor, recompute: bool) -> Any:
     if not (recompute and torch.is_grad_enabled()):
         return block(*inputs)
@@ -185,9 +205,8 @@ class FourStageBackbone(ReleasedWeightsModule):
 
     def _run_stages(self, x: Tensor, last: int) -> tuple[list[Tensor], list[tuple[Tensor, ...]]]:
         """Normalised maps (B, H, W, C) and significance maps of the stages up to `last`."""
-        self._check_input(x)
-        # A stem of one channel makes both formats look alike, hence the explicit permute.
-        x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        least = getattr(self.patch_embeds[0], 'min_size', 1)
+        x = check_images(x, self.in_channels, least).permute(0, 2, 3, 1).contiguous()
         features, significances = [], []
         for i in range(last + 1):
             x, maps = self._run_blocks(i, self.patch_embeds[i](x))
@@ -208,20 +227,6 @@ class FourStageBackbone(ReleasedWeightsModule):
                 x, significance = x
                 maps.append(significance)
         return x, tuple(maps)
-
-    def _check_input(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ConfigError(
-                f'expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}'
-            )
-        if not x.is_floating_point():
-            raise ValueError(f'expected images of floating-point numbers, got {x.dtype}')
-        least = getattr(self.patch_embeds[0], 'min_size', 1)
-        if min(x.shape[2:]) < least:
-            raise ConfigError(
-                f'image of {x.shape[2]} x {x.shape[3]} is too small, the stem needs at least '
-                f'{least} x {least} pixels'
-            )
 
     def _frozen_parts(self) -> Iterator[nn.Module]:
         for i in range(len(self.strides)):

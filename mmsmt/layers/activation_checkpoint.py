@@ -24,8 +24,9 @@ def checkpointed(function: Callable[..., Tensor], *inputs: Tensor, when: bool = 
     Returns:
         The result of the function.
     """
-    needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
-    if not (when and needs_gradient) or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if not when or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return function(*inputs)
+    if not (torch.is_grad_enabled() and any(x.requires_grad for x in inputs)):
         return function(*inputs)
     result: Any = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
     return result

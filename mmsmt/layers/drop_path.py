@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -18,6 +19,14 @@ def linear_drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[floa
     total = sum(depths)
     rates = (rate * block / max(total - 1, 1) for block in range(total))
     return [[next(rates) for _ in range(depth)] for depth in depths]
+
+
+@torch.fx.wrap
+def drop_path(x: Tensor, drop_prob: float) -> Tensor:
+    """Set each sample of (B, ...) to zero by a probability below 1, and rescale the others."""
+    keep = 1.0 - drop_prob
+    mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+    return x * (mask / keep)
 
 
 class DropPath(nn.Module):
@@ -37,11 +46,7 @@ class DropPath(nn.Module):
         self.drop_prob = drop_prob
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.drop_prob == 0.0:
-            return x
-        keep = 1.0 - self.drop_prob
-        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
-        return x * (mask / keep)
+        return drop_path(x, self.drop_prob) if self.training and self.drop_prob else x
 
     def extra_repr(self) -> str:
         return f'drop_prob={self.drop_prob:.3f}'

@@ -35,6 +35,7 @@ def sine_cosine_table(dim: int, height: int, width: int) -> Tensor:
     return torch.cat([columns, rows], dim=2).flatten(0, 1)[None].to(torch.get_default_dtype())
 
 
+@torch.fx.wrap
 def resample_table(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
     """Interpolate a position table bicubically to another grid; the same grid stays exactly.
 
@@ -95,6 +96,7 @@ class PositionMap(nn.Module):
         return x + table.permute(0, 2, 3, 1).to(x.dtype)  # autocast would go on in float32
 
 
+@torch.fx.wrap
 def stretch_map(table: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate (1, C, H, W) bilinearly to another size, corners staying corners."""
     if table.shape[2:] == size and not torch.compiler.is_compiling():

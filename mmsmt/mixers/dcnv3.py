@@ -85,6 +85,29 @@ def sample_by_grid(v: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     return mixed.permute(0, 3, 4, 1, 2).flatten(3)
 
 
+@torch.fx.wrap
+def sample(v: Tensor, offsets: Tensor, logits: Tensor) -> Tensor:
+    """Sample a map around moved points with softmax weights, in float32 at least.
+
+    Args:
+        v: Map (B, H, W, C).
+        offsets: By which the points move, (B, H, W, heads, 9, 2), in pixels, x before y.
+        logits: Of the points' weights, (B, H, W, heads, 9).
+
+    Returns:
+        Map (B, H, W, C), of the dtype of `v`.
+    """
+    exact = torch.promote_types(v.dtype, torch.float32)
+    wide = v.to(exact), offsets.to(exact), logits.to(exact).softmax(-1)
+    trains = torch.is_grad_enabled() and any(t.requires_grad for t in wide)
+    # ONNX has no embedding bag that runtimes take.
+    exported = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+    # The bag's choice is that of a CPU; on a GPU its indices take a gigabyte at 8 x 800 x 1216.
+    by_bags = v.device.type == 'cpu' and not trains and not exported
+    mixed = sample_by_bags(*wide) if by_bags else sample_by_grid(*wide)
+    return mixed.to(v.dtype)
+
+
 class DeformableConvV3(nn.Module):
     """Each head sums nine moved points of its values, with softmax weights.
 
@@ -115,17 +138,9 @@ class DeformableConvV3(nn.Module):
         self.apply(init_truncated)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, H, W, C) to (B, H, W, C); sampling is in float32 at least."""
+        """Map (B, H, W, C) to (B, H, W, C)."""
         v = self.value_proj(x)
         hidden = F.gelu(self.norm(conv_channels_last(self.dw_conv, x)))
         offsets = self.sampling_offsets(hidden).unflatten(-1, (self.num_heads, POINTS, 2))
         weights = self.attention_weights(hidden).unflatten(-1, (self.num_heads, POINTS))
-        exact = torch.promote_types(v.dtype, torch.float32)
-        wide = v.to(exact), offsets.to(exact), weights.to(exact).softmax(-1)
-        trains = torch.is_grad_enabled() and any(t.requires_grad for t in wide)
-        # ONNX has no embedding bag that runtimes take.
-        exported = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-        # The bag's choice is that of a CPU; on a GPU its indices take a gigabyte at 8 x 800 x 1216.
-        by_bags = v.device.type == 'cpu' and not trains and not exported
-        mixed = sample_by_bags(*wide) if by_bags else sample_by_grid(*wide)
-        return self.output_proj(mixed.to(v.dtype))
+        return self.output_proj(sample(v, offsets, weights))

@@ -49,6 +49,9 @@ def outside(length: int, limit: int, block: int, halo: int, device: torch.device
     return mask.masked_fill_((place < 0) | (place >= limit), -torch.inf)
 
 
+torch.fx.wrap('outside')
+
+
 class HaloAttention(nn.Module):
     """Attention of the pixels of a block to those of a larger window around it.
 
@@ -108,7 +111,7 @@ class HaloAttention(nn.Module):
         index = self.relative_rows
         rows = torch.einsum('byxhrcd,rkd->byxhrck', q, self.height_rel[index])
         columns = torch.einsum('byxhrcd,ckd->byxhrck', q, self.width_rel[index])
-        sides = [blocks * block for blocks in q.shape[1:3]]
+        sides = q.shape[1] * block, q.shape[2] * block
         seen = (height, width) if self.mask_padding else sides
         top, left = (outside(n, m, block, halo, device) for n, m in zip(sides, seen, strict=True))
         rows = rows + top[:, None, None, None, None]

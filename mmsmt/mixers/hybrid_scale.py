@@ -22,6 +22,23 @@ from mmsmt.layers import (
     to_windows,
 )
 
+torch.fx.wrap('key_significance')
+
+
+@torch.fx.wrap
+def mask_windows(x: Tensor, window: int) -> tuple[Tensor | None, Tensor | None]:
+    """Which pixels of the windows of a map (B, H, W, C) are its own; None where all are.
+
+    Returns:
+        (B * windows, window^2), and the same as a mask of keys for `attend`.
+    """
+    batch, height, width, _ = x.shape
+    if not (height % window or width % window):
+        return None, None
+    ones = torch.ones(1, height, width, 1, dtype=torch.bool, device=x.device)
+    valid = to_windows(ones, window).squeeze(-1).repeat(batch, 1)
+    return valid, valid[:, None, None]
+
 
 class HybridScaleAttention(nn.Module):
     """Global heads on a reduced map, local heads in windows, and the significance of pixels.
@@ -81,14 +98,11 @@ class HybridScaleAttention(nn.Module):
 
     def _look_locally(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The local heads' result (B, H, W, C / 2) and significance (B, H, W)."""
-        batch, height, width, _ = x.shape
+        _, height, width, _ = x.shape
         q = to_windows(self.q2(x), self.window)
         k, v = to_windows(self.kv2(x), self.window).chunk(2, dim=-1)
-        heads, valid, mask = self.num_heads // 2, None, None
-        if height % self.window or width % self.window:
-            ones = torch.ones(1, height, width, 1, dtype=torch.bool, device=x.device)
-            valid = to_windows(ones, self.window).squeeze(-1).repeat(batch, 1)
-            mask = valid[:, None, None]
+        heads = self.num_heads // 2
+        valid, mask = mask_windows(x, self.window)
         # Not the mean over a window's own queries: in a small window all would be significant.
         significance = key_significance(q, k, heads, valid) / self.window**2
         significance = from_windows(significance[..., None], self.window, height, width)

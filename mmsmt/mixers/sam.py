@@ -56,10 +56,7 @@ class ScaleAwareModulation(nn.Module):
     def modulator(self, x: Tensor) -> Tensor:
         """The modulation map M of a normalised map, both (B, H, W, C)."""
         heads = self.context(x).chunk(self.num_heads, dim=-1)
-        filtered = [
-            conv_channels_last(conv, head)
-            for conv, head in zip(self.head_convs, heads, strict=True)
-        ]
+        filtered = [conv_channels_last(conv, heads[i]) for i, conv in enumerate(self.head_convs)]
         return conv_channels_last(self._aggregate, torch.stack(filtered, dim=-1).flatten(-2))
 
     def _aggregate(self, groups: Tensor) -> Tensor:

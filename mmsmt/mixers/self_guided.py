@@ -25,6 +25,32 @@ def split_sizes(tokens: int, parts: int) -> list[int]:
     return [outer, tokens - outer] if parts == 2 else [outer, tokens - 2 * outer, outer]
 
 
+@torch.fx.wrap
+def gather_runs(x: Tensor, significance: Tensor, runs: Sequence[int]) -> list[Tensor]:
+    """Sort the tokens of a map by significance, and cut them into parts of runs.
+
+    Args:
+        x: Map (B, H, W, C).
+        significance: (B, H, W).
+        runs: Tokens of a run, for each part.
+
+    Returns:
+        For each part (B, runs in it, run, C), the least significant first; its last run is
+        filled up with its last token.
+    """
+    tokens = x.flatten(1, 2)
+    order = significance.flatten(1).argsort(dim=1, stable=True)
+    slots, sizes, start = [], [], 0
+    for run, part in zip(runs, split_sizes(tokens.shape[1], len(runs)), strict=True):
+        sizes.append(-(-part // run) * run)
+        places = torch.arange(sizes[-1], device=x.device).clamp(max=part - 1)
+        slots.append(start + places)
+        start = start + part
+    chosen = order[:, torch.cat(slots)][..., None].expand(-1, -1, tokens.shape[2])
+    parts = tokens.gather(1, chosen).split(sizes, dim=1)
+    return [part.unflatten(1, (-1, run)) for part, run in zip(parts, runs, strict=True)]
+
+
 class SelfGuidedAttention(nn.Module):
     """Attention on tokens that are merged by significance.
 
@@ -76,19 +102,9 @@ class SelfGuidedAttention(nn.Module):
         Returns:
             (B, tokens, C), the least significant first.
         """
-        tokens = x.flatten(1, 2)
-        order = significance.flatten(1).argsort(dim=1, stable=True)
-        slots, sizes, start = [], [], 0
-        for run, part in zip(self.runs, split_sizes(tokens.shape[1], len(self.runs)), strict=True):
-            sizes.append(-(-part // run) * run)
-            places = torch.arange(sizes[-1], device=x.device).clamp(max=part - 1)
-            slots.append(start + places)
-            start = start + part
-        chosen = order[:, torch.cat(slots)][..., None].expand(-1, -1, tokens.shape[2])
-        parts = tokens.gather(1, chosen).split(sizes, dim=1)
+        parts = gather_runs(x, significance, self.runs)
         merged = [
-            merge(part.unflatten(1, (-1, run)).transpose(-2, -1)).squeeze(-1)
-            for merge, part, run in zip(self.merges, parts, self.runs, strict=True)
+            merge(parts[i].transpose(-2, -1)).squeeze(-1) for i, merge in enumerate(self.merges)
         ]
         return torch.cat(merged, dim=1)
 

@@ -4,11 +4,19 @@ Paper: https://arxiv.org/abs/2102.12122, section 3.3; its form in unified models
 (https://arxiv.org/abs/2211.05781) as in the released code.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsmt.errors import ConfigError
 from mmsmt.layers import attend, conv_channels_last, init_truncated, pad_to_multiple
+
+
+@torch.fx.wrap
+def pad_to_least(x: Tensor, size: int) -> Tensor:
+    """Append zero rows and columns to a map (B, H, W, C) until it has `size` of each."""
+    bottom, right = (max(size - side, 0) for side in x.shape[1:3])
+    return F.pad(x, (0, 0, 0, right, 0, bottom))
 
 
 class SpatialReductionAttention(nn.Module):
@@ -49,11 +57,8 @@ class SpatialReductionAttention(nn.Module):
         """The map (B, H', W', C) that keys and values are made of."""
         if self.reduction == 1:
             return x
-        if self.whole_map:
-            x = pad_to_multiple(x, self.reduction)
-        else:
-            bottom, right = (max(self.reduction - side, 0) for side in x.shape[1:3])
-            x = F.pad(x, (0, 0, 0, right, 0, bottom))
+        pad = pad_to_multiple if self.whole_map else pad_to_least
+        x = pad(x, self.reduction)
         return self.norm(conv_channels_last(self.reduce, x))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -84,6 +84,67 @@ def attend_in_parts(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     return mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
 
 
+@torch.fx.wrap
+def fit_window(size: tuple[int, int], window: int, shift: int, small: bool) -> tuple[int, int]:
+    """Window and shift of a map; with `small` no window is larger than the map, nor shifted then.
+
+    Args:
+        size: Height and width of the map.
+        window: Side of a window.
+        shift: Rows and columns that the map is rolled by.
+        small: The rule of small maps, see `ShiftedWindowAttention`.
+
+    Returns:
+        Window and shift to be used.
+    """
+    return (min(size), 0) if small and min(size) <= window else (window, shift)
+
+
+@torch.fx.wrap
+def roll_map(x: Tensor, shift: int) -> Tensor:
+    """Roll a map (B, H, W, C) down and to the right; by 0 it stays as it is, without a copy."""
+    return x.roll((shift, shift), (1, 2)) if shift else x
+
+
+@torch.fx.wrap
+def add_mask(
+    bias: Tensor, size: tuple[int, int], window: int, shift: int, mask_padding: bool
+) -> Tensor:
+    """Add masks of windows to a bias (heads, window^2, window^2), where the map needs any.
+
+    Returns:
+        (heads, window^2, window^2), or (windows, heads, window^2, window^2).
+    """
+    if shift or (mask_padding and (size[0] % window or size[1] % window)):
+        regions = window_regions(*size, window, shift, bias.device)
+        return bias + window_mask(regions, mask_padding)[:, None]
+    return bias
+
+
+@torch.fx.wrap
+def attend_windows(qkv: Tensor, bias: Tensor, window: int, num_heads: int) -> Tensor:
+    """Attention inside windows.
+
+    Args:
+        qkv: Map (B, H, W, 3 C) that windows fill.
+        bias: Of the logits, as `add_mask` returns it.
+        window: Side of a window.
+        num_heads: Number of heads.
+
+    Returns:
+        Map (B, H, W, C).
+    """
+    cells = qkv.unflatten(2, (-1, window)).unflatten(1, (-1, window))
+    # (3, B, rows, columns, heads, w, w, C / heads)
+    qkv = cells.unflatten(-1, (3, num_heads, -1)).permute(5, 0, 1, 3, 6, 2, 4, 7)
+    # One mask serves the whole batch: windows join the heads, which attention broadcasts.
+    # The bias of masked windows thus has as many heads as there are windows and heads.
+    bias = bias.to(qkv.dtype).flatten(0, -3)[None]
+    q, k, v = qkv.reshape(3, -1, bias.shape[1], window**2, qkv.shape[-1])
+    mixed = attend_in_parts(q, k, v, bias).reshape(qkv.shape[1:])
+    return mixed.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(1, 2)
+
+
 class ShiftedWindowAttention(nn.Module):
     """Attention inside windows, each second time of a rolled map, with relative positions.
 
@@ -141,36 +202,15 @@ class ShiftedWindowAttention(nn.Module):
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         self.apply(init_truncated)
 
-    def _logit_bias(self, size: tuple[int, int], window: int, shift: int) -> Tensor:
-        """Positions (heads, w^2, w^2), or with the masks of windows (windows, heads, w^2, w^2)."""
-        table = self.relative_position_bias_table
-        inner = (slice(window),) * 4
-        index = self.relative_index[inner].reshape(window**2, window**2)
-        bias = table[index.flatten()].T.unflatten(1, index.shape)
-        if shift or (self.mask_padding and (size[0] % window or size[1] % window)):
-            regions = window_regions(*size, window, shift, table.device)
-            return bias + window_mask(regions, self.mask_padding)[:, None]
-        return bias
-
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
         _, height, width, _ = x.shape
-        window, shift = self.window, self.shift
-        if self.small_map_rule and min(height, width) <= window:
-            window, shift = min(height, width), 0
-        x = pad_to_multiple(x, window)
-        if shift:
-            x = x.roll((-shift, -shift), (1, 2))
-        cells = self.qkv(x).unflatten(2, (-1, window)).unflatten(1, (-1, window))
-        # (3, B, rows, columns, heads, w, w, C / heads)
-        qkv = cells.unflatten(-1, (3, self.num_heads, -1)).permute(5, 0, 1, 3, 6, 2, 4, 7)
-        bias = self._logit_bias((height, width), window, shift).to(qkv.dtype)
-        # One mask serves the whole batch: windows join the heads, which attention broadcasts.
-        # The bias of masked windows thus has as many heads as there are windows and heads.
-        bias = bias.flatten(0, -3)[None]
-        q, k, v = qkv.reshape(3, -1, bias.shape[1], window**2, qkv.shape[-1])
-        mixed = attend_in_parts(q, k, v, bias).reshape(qkv.shape[1:])
-        x = mixed.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(1, 2)
-        if shift:
-            x = x.roll((shift, shift), (1, 2))
-        return self.proj(x[:, :height, :width])
+        size = height, width
+        window, shift = fit_window(size, self.window, self.shift, self.small_map_rule)
+        x = roll_map(pad_to_multiple(x, window), -shift)
+        index = self.relative_index
+        bias = self.relative_position_bias_table[index.flatten()].unflatten(0, index.shape)
+        bias = bias[:window, :window, :window, :window].flatten(2, 3).flatten(0, 1)
+        bias = add_mask(bias.permute(2, 0, 1), size, window, shift, self.mask_padding)
+        x = attend_windows(self.qkv(x), bias, window, self.num_heads)
+        return self.proj(roll_map(x, shift)[:, :height, :width])
