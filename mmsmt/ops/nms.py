@@ -1,0 +1,206 @@
+"""Suppression of boxes that overlap a better one: hard, soft, and with the groups it forms."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchvision.ops import nms as torchvision_nms
+
+from mmsmt.ops.bbox import areas, intersections
+from mmsmt.ops.bilinear import full_precision
+
+NAIVE, LINEAR, GAUSSIAN = 0, 1, 2
+BLOCK = 256  # boxes that are compared with all others at a time
+
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
+    """Indices of the boxes that no better kept box overlaps by more than the threshold.
+
+    Args:
+        boxes: (N, 4) in (x1, y1, x2, y2); further columns are ignored.
+        scores: (N,).
+        iou_threshold: A pair of exactly this overlap keeps both boxes.
+        offset: Added to width and height, 1 where coordinates are of pixels.
+
+    Returns:
+        (K,) int64 indices, best score first. Boxes of one score come as `Tensor.sort` orders them,
+        as in the compiled operator, whose sort is not stable either.
+
+    Raises:
+        RuntimeError: Shapes do not fit.
+    """
+    if not boxes.numel():
+        return boxes.new_empty(0, dtype=torch.long)
+    if boxes.dim() != 2 or scores.shape != boxes.shape[:1]:
+        raise RuntimeError(f'boxes {tuple(boxes.shape)} and scores {tuple(scores.shape)} of nms')
+    order = scores.sort(0, descending=True)[1]
+    ordered = full_precision(boxes[:, :4])[order]
+    if not ordered.is_floating_point():
+        ordered = ordered.double()
+    if offset:
+        ordered = torch.cat((ordered[:, :2], ordered[:, 2:] + offset), 1)
+    # torchvision sorts too: ranks keep the order found above, where scores are equal.
+    ranks = torch.arange(len(order), 0, -1, dtype=ordered.dtype, device=ordered.device)
+    return order[torchvision_nms(ordered, ranks, float(iou_threshold))]
+
+
+def _fill_gaps(kept: Tensor, first: int) -> Tensor:
+    """Order of entries `first`... after one by one each dropped entry was replaced by the last.
+
+    Args:
+        kept: (n,) bool, which entries stay.
+        first: Added to every index.
+
+    Returns:
+        (k,) indices of those that stay.
+    """
+    places = kept.nonzero().squeeze(1)
+    order = torch.arange(len(places), device=kept.device)
+    gaps = (~kept[: len(places)]).nonzero().squeeze(1)
+    order[gaps] = places[len(places) - len(gaps) :].flip(0)
+    return order + first
+
+
+def _first_best(scores: Tensor) -> int:
+    """Where the first highest score is; NaN is never higher, and nothing is higher than it."""
+    best = int(scores.argmax())
+    if not bool(scores[best].isnan()):
+        return best
+    return 0 if bool(scores[0].isnan()) else int(scores.nan_to_num(nan=-torch.inf).argmax())
+
+
+def softnms(
+    boxes: Tensor,
+    scores: Tensor,
+    dets: Tensor,
+    iou_threshold: float,
+    sigma: float,
+    min_score: float,
+    method: int,
+    offset: int,
+) -> Tensor:
+    """Lower the scores of boxes that overlap better ones; drop those that fall below a limit.
+
+    One box depends on all before it, so a loop runs over the boxes that stay.
+
+    Args:
+        boxes: (N, 4) in (x1, y1, x2, y2).
+        scores: (N,).
+        dets: The result, (N, 5): box and new score of box i that stays in row i; the rest is left.
+        iou_threshold: From this overlap on, methods 0 and 1 act.
+        sigma: Width of the Gaussian of method 2.
+        min_score: A score that is lowered below this drops the box.
+        method: 0 sets the score to 0, 1 scales it by 1 - IoU, 2 by exp(-IoU^2 / sigma).
+        offset: Added to width and height, 1 where coordinates are of pixels.
+
+    Returns:
+        (K,) int64 indices of the boxes that stay, best new score first.
+
+    Raises:
+        RuntimeError: Shapes do not fit.
+    """
+    if not boxes.numel():
+        return boxes.new_empty(0, dtype=torch.long)
+    if boxes.dim() != 2 or scores.shape != boxes.shape[:1] or len(dets) < len(boxes):
+        raise RuntimeError(f'boxes {tuple(boxes.shape)}, scores {tuple(scores.shape)} of softnms')
+    corners = full_precision(boxes[:, :4])
+    # One row per quantity, so that each is one piece of memory: x1, y1, x2, y2, area, score.
+    table = torch.cat((corners.T, areas(corners, offset)[None], full_precision(scores)[None]))
+    index = torch.arange(len(boxes), device=boxes.device)
+    i = 0
+    while i < table.shape[1]:
+        best = i + _first_best(table[5, i:])
+        if best != i:
+            table[:, [i, best]] = table[:, [best, i]]
+            index[[i, best]] = index[[best, i]]
+        rest = table[:, i + 1 :]
+        low, high = table[0:2, i, None], table[2:4, i, None]
+        sides = (torch.minimum(rest[2:4], high) - torch.maximum(rest[0:2], low)).add_(offset)
+        common = sides.clamp_(min=0).prod(0)
+        iou = common / (rest[4] + table[4, i] - common)
+        if method == NAIVE:
+            rest[5].masked_fill_(iou >= iou_threshold, 0)
+        elif method == LINEAR:
+            rest[5].mul_(torch.where(iou >= iou_threshold, 1 - iou, 1))
+        elif method == GAUSSIAN:
+            rest[5].mul_(torch.exp(-(iou * iou) / sigma))
+        kept = ~(rest[5] < min_score)  # a score may be NaN: pairs without any area
+        i += 1
+        if not bool(kept.all()):
+            order = _fill_gaps(kept, i)
+            table = torch.cat((table[:, :i], table[:, order]), 1)
+            index = torch.cat((index[:i], index[order]))
+    count = len(index)
+    dets[:count, :4] = table[:4].T.to(dets.dtype)
+    dets[:count, 4] = table[5].to(dets.dtype)
+    return index
+
+
+def suppressors(
+    count: int, overlap: Callable[[Tensor, Tensor], Tensor], device: torch.device
+) -> Tensor:
+    """For each of `count` boxes in order of score, the first kept box that suppresses it.
+
+    Blocks of boxes are settled in turn. Inside a block, 'kept are those that no kept one
+    suppresses' is applied until it changes nothing; the first i are settled after i rounds.
+
+    Args:
+        count: Number of boxes.
+        overlap: Given indices (A,) and (B,), the (A, B) truth of 'a suppresses b if a is kept'.
+        device: Where the boxes are.
+
+    Returns:
+        (count,) int64; a kept box has its own index.
+    """
+    owner = torch.arange(count, device=device)
+    waiting = owner.clone()
+    while len(waiting):
+        head, tail = waiting[:BLOCK], waiting[BLOCK:]
+        hit = overlap(head, head).triu(1)
+        kept = torch.ones_like(head, dtype=torch.bool)
+        while True:
+            settled = ~(hit & kept[:, None]).any(0)
+            if torch.equal(settled, kept):
+                break
+            kept = settled
+        winners = head[kept]
+        owner[head[~kept]] = winners[hit[kept][:, ~kept].byte().argmax(0)]
+        if len(tail):
+            hit = overlap(winners, tail)
+            lost = hit.any(0)
+            owner[tail[lost]] = winners[hit[:, lost].byte().argmax(0)]
+            tail = tail[~lost]
+        waiting = tail
+    return owner
+
+
+def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
+    """Groups of boxes: each kept box followed by those that it suppresses.
+
+    Args:
+        dets: (N, 5) in (x1, y1, x2, y2, score).
+        iou_threshold: From this overlap on, a box is suppressed.
+
+    Returns:
+        Indices, groups and members in order of score.
+
+    Raises:
+        RuntimeError: `dets` has another shape.
+    """
+    if not dets.numel():
+        return []
+    if dets.dim() != 2 or dets.shape[1] < 5:
+        raise RuntimeError(f'dets of nms_match must be (N, 5), not {tuple(dets.shape)}')
+    order = dets[:, 4].sort(0, descending=True)[1]
+    boxes = full_precision(dets[:, :4])[order]
+    area = areas(boxes)
+
+    def overlap(first: Tensor, second: Tensor) -> Tensor:
+        common = intersections(boxes[first, None], boxes[second])
+        return common / (area[first, None] + area[second] - common) >= iou_threshold
+
+    owner = suppressors(len(boxes), overlap, boxes.device)
+    groups: dict[int, list[int]] = {}
+    for first, box in zip(owner.tolist(), order.tolist()):
+        groups.setdefault(first, []).append(box)
+    return list(groups.values())

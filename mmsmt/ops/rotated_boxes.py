@@ -1,0 +1,169 @@
+"""Overlap and suppression of rotated boxes.
+
+A box is (x centre, y centre, width, height, angle in radians).
+"""
+
+import torch
+from torch import Tensor
+
+from mmsmt.ops.bilinear import full_precision
+from mmsmt.ops.nms import suppressors
+
+PAIRS = 1 << 20  # pairs of boxes looked at together
+SMALLEST_AREA = 1e-14  # of a box that can overlap, as in the compiled operator
+
+
+def _under_edge(
+    start: tuple[Tensor, Tensor], end: tuple[Tensor, Tensor], half_w: Tensor, half_h: Tensor
+) -> Tensor:
+    """Integral over x of an edge's y, with x and y held inside a box about the origin.
+
+    The edge is linear, so the held y is linear on three parts: below, inside and above the box.
+    """
+    (x0, y0), (x1, y1) = start, end
+    left, right = x0.clamp(-half_w, half_w), x1.clamp(-half_w, half_w)
+    dx, dy = x1 - x0, y1 - y0
+    dx = torch.where(dx == 0, 1, dx)  # such an edge has no width to integrate over
+    y_left = y0 + ((left - x0) / dx).clamp(0, 1) * dy
+    y_right = y0 + ((right - x0) / dx).clamp(0, 1) * dy
+    rise = y_right - y_left
+    slope = torch.where(rise == 0, 1, rise)
+    bottom = ((-half_h - y_left) / slope).clamp(0, 1)
+    top = ((half_h - y_left) / slope).clamp(0, 1)
+    enter, leave = torch.minimum(bottom, top), torch.maximum(bottom, top)
+    a, d = y_left.clamp(-half_h, half_h), y_right.clamp(-half_h, half_h)
+    b = (y_left + enter * rise).clamp(-half_h, half_h)
+    c = (y_left + leave * rise).clamp(-half_h, half_h)
+    twice_mean = enter * (a + b) + (leave - enter) * (b + c) + (1 - leave) * (c + d)
+    return (right - left) * twice_mean / 2
+
+
+def intersections(first: Tensor, second: Tensor) -> Tensor:
+    """Common area of rotated boxes in pairs.
+
+    In the frame of the second box, Green's theorem gives the area of the first box's part inside
+    as a sum over its edges. It needs no order of corners, and is continuous in the boxes: equal
+    boxes and common edges are no special cases.
+
+    Args:
+        first: (K, 5).
+        second: (K, 5).
+
+    Returns:
+        (K,).
+    """
+    x, y, w, h, angle = first.unbind(1)
+    x2, y2, w2, h2, angle2 = second.unbind(1)
+    cos2, sin2 = angle2.cos(), angle2.sin()
+    cos, sin = (angle - angle2).cos(), (angle - angle2).sin()
+    x, y = (x - x2) * cos2 + (y - y2) * sin2, (y - y2) * cos2 - (x - x2) * sin2
+    ux, uy = cos * w / 2, sin * w / 2
+    vx, vy = -sin * h / 2, cos * h / 2
+    corners = [
+        (x + ux + vx, y + uy + vy),
+        (x - ux + vx, y - uy + vy),
+        (x - ux - vx, y - uy - vy),
+        (x + ux - vx, y + uy - vy),
+    ]
+    area = torch.zeros_like(x)
+    for start, end in zip(corners, corners[1:] + corners[:1]):
+        area -= _under_edge(start, end, w2 / 2, h2 / 2)
+    return area.clamp(min=0)
+
+
+def _ious(first: Tensor, second: Tensor, over_union: bool) -> Tensor:
+    """Overlap of rotated boxes (K, 5) in pairs, (K,)."""
+    area1, area2 = first[:, 2] * first[:, 3], second[:, 2] * second[:, 3]
+    common = intersections(first, second)
+    iou = common / (area1 + area2 - common if over_union else area1)
+    return iou.masked_fill((area1 < SMALLEST_AREA) | (area2 < SMALLEST_AREA), 0)
+
+
+def _all_ious(first: Tensor, second: Tensor, over_union: bool) -> Tensor:
+    """Overlap of all with all, (M, 5) and (N, 5) to (M, N); only near pairs are computed."""
+    ious = first.new_zeros((len(first), len(second)))
+    radius1, radius2 = first[:, 2:4].norm(dim=1) / 2, second[:, 2:4].norm(dim=1) / 2
+    step = max(1, PAIRS // max(1, len(second)))
+    for start in range(0, len(first), step):
+        part = first[start : start + step]
+        distance = (part[:, None, :2] - second[:, :2]).square().sum(2)
+        reach = (radius1[start : start + step, None] + radius2).square()
+        rows, columns = (distance <= reach).nonzero(as_tuple=True)
+        ious[start + rows, columns] = _ious(part[rows], second[columns], over_union)
+    return ious
+
+
+def box_iou_rotated(
+    boxes1: Tensor, boxes2: Tensor, ious: Tensor, mode_flag: int, aligned: bool
+) -> None:
+    """Fill `ious` with intersection over union, or over the first box's area.
+
+    Args:
+        boxes1: (M, 5) boxes.
+        boxes2: (N, 5) boxes, with M <= N where `aligned`.
+        ious: The result, M * N numbers, or M where `aligned`.
+        mode_flag: 0 is over the union, 1 over the area of the first box.
+        aligned: Compare boxes in pairs, not all with all.
+
+    Raises:
+        RuntimeError: Types or shapes do not fit.
+    """
+    if not boxes1.numel() or not boxes2.numel():
+        return
+    if boxes1.dtype != boxes2.dtype:
+        raise RuntimeError(f'expected boxes of {boxes1.dtype} but found {boxes2.dtype}')
+    if boxes1.dim() != 2 or boxes2.dim() != 2 or boxes1.shape[1] < 5 or boxes2.shape[1] < 5:
+        shapes = f'{tuple(boxes1.shape)} and {tuple(boxes2.shape)}'
+        raise RuntimeError(f'rotated boxes must be (N, 5), not {shapes}')
+    first, second = full_precision(boxes1[:, :5]), full_precision(boxes2[:, :5])
+    if aligned:
+        result = _ious(first, second[: len(first)], mode_flag == 0)
+    else:
+        result = _all_ious(first, second, mode_flag == 0)
+    ious.copy_(result.view_as(ious))
+
+
+def nms_rotated(
+    dets: Tensor,
+    scores: Tensor,
+    order: Tensor,
+    dets_sorted: Tensor,
+    labels: Tensor,
+    iou_threshold: float,
+    multi_label: int,
+) -> Tensor:
+    """Indices of the rotated boxes that no better kept box of their label overlaps too much.
+
+    A pair of exactly the threshold's overlap keeps both boxes, but not on a CPU: so the compiled
+    operators. The compiled one for CPUs ignores labels, against its documentation; this does not.
+
+    Args:
+        dets: (N, 5) boxes, or (N, 6) with the label last; not used.
+        scores: (N,); not used.
+        order: (N,) int64, indices of boxes by falling score.
+        dets_sorted: `dets` in that order.
+        labels: Not used; labels are in `dets_sorted`.
+        iou_threshold: Overlap, see above.
+        multi_label: Whether there is a sixth column.
+
+    Returns:
+        (K,) int64 indices, best score first.
+
+    Raises:
+        RuntimeError: Shapes do not fit.
+    """
+    if not dets_sorted.numel():
+        return order.new_empty(0)
+    columns = 6 if multi_label else 5
+    if dets_sorted.dim() != 2 or dets_sorted.shape[1] < columns or len(order) != len(dets_sorted):
+        raise RuntimeError(f'sorted boxes of nms_rotated: {tuple(dets_sorted.shape)}')
+    boxes = full_precision(dets_sorted)
+    on_cpu = boxes.device.type == 'cpu'
+
+    def overlap(first: Tensor, second: Tensor) -> Tensor:
+        ious = _all_ious(boxes[first, :5], boxes[second, :5], over_union=True)
+        hit = ious >= iou_threshold if on_cpu else ious > iou_threshold
+        return hit & (boxes[first, None, 5] == boxes[second, 5]) if multi_label else hit
+
+    owner = suppressors(len(boxes), overlap, boxes.device)
+    return order[owner == torch.arange(len(owner), device=owner.device)]
