@@ -67,9 +67,9 @@ def rotated(count: int, spread: float = 50) -> Tensor:
 
 
 def nms(a: Archive) -> None:
-    many = a.tensor('boxes', boxes(36))
-    scores = a.tensor('scores', torch.rand(36))
-    ties = a.tensor('ties', (torch.rand(36) * 8).floor() / 8)
+    many = a.tensor('boxes', boxes(30))
+    scores = a.tensor('scores', torch.rand(30))
+    ties = a.tensor('ties', (torch.rand(30) * 8).floor() / 8)
     half = a.tensor('halves', torch.tensor([[0, 0, 2, 1.0], [0, 0, 1, 1], [0, 0, 2, 1]]))
     flat = a.tensor(
         'flat', torch.tensor([[5, 5, 5, 5.0], [5, 5, 5, 5], [4, 4, 9, 9], [9, 9, 3, 3]])
@@ -90,7 +90,7 @@ def nms(a: Archive) -> None:
         for offset in (0, 1):
             name = f'{method}-{offset}'
             a.add(name, 'soft_nms', many, scores, 0.3, 0.5, 0.2, method, offset)
-            a.add(f'{name}-ties', 'soft_nms', many, ties, 0.3, 0.5, 0.2, method, offset)
+        a.add(f'{method}-ties', 'soft_nms', many, ties, 0.3, 0.5, 0.2, method)
         a.add(f'{method}-keeps-all', 'soft_nms', many, scores, 0.5, 0.3, 0.0, method)
         a.add(f'{method}-drops-most', 'soft_nms', many, scores, 0.1, 0.1, 0.7, method)
         a.add(f'{method}-at-threshold', 'soft_nms', half, three, 0.5, 0.5, 0.0, method)

@@ -4,56 +4,16 @@ A feature map becomes a table with one row of channels per pixel. A bin of a RoI
 of its rows, which `embedding_bag` takes without writing the samples to memory.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SAMPLES = 1 << 20  # points looked at together; each has four corners of 12 bytes
 HALF_TYPES = (torch.float16, torch.bfloat16)
 
 
 def full_precision(x: Tensor) -> Tensor:
     """`x`, in float32 if it has a half type."""
     return x.float() if x.dtype in HALF_TYPES else x
-
-
-def check_rois(x: Tensor, rois: Tensor, columns: int, output: Tensor) -> None:
-    """Refuse what would be read or written out of bounds.
-
-    Args:
-        x: Feature maps or their gradient, (N, C, H, W).
-        rois: (R, columns), first the index of the image.
-        columns: Of a RoI.
-        output: Pooled features or their gradient, (R, C, h, w).
-
-    Raises:
-        RuntimeError: Types or shapes do not fit. On a CPU, where it costs no synchronisation, also
-            when a RoI is of an image that is not there.
-    """
-    if x.dtype != rois.dtype or x.dtype != output.dtype:
-        raise RuntimeError(f'expected RoIs and features of {x.dtype} but found {rois.dtype}')
-    if x.dim() != 4 or rois.dim() != 2 or rois.shape[1] != columns:
-        shapes = f'{tuple(x.shape)} and {tuple(rois.shape)}'
-        raise RuntimeError(f'features must be (N, C, H, W) and RoIs (R, {columns}), not {shapes}')
-    if output.dim() != 4 or output.shape[:2] != (len(rois), x.shape[1]):
-        raise RuntimeError(f'pooled features of {len(rois)} RoIs have shape {tuple(output.shape)}')
-    if rois.device.type == 'cpu' and len(rois):
-        first, last = rois[:, 0].aminmax()
-        if not (first > -1 and last < len(x)):
-            raise RuntimeError(f'RoIs of images {first:g} to {last:g} in a batch of {len(x)}')
-
-
-def check_sizes(width: Tensor, height: Tensor) -> None:
-    """Refuse RoIs that end before they start, on a CPU as the compiled operators do.
-
-    Raises:
-        RuntimeError: A width or a height is negative, or NaN.
-    """
-    if width.device.type == 'cpu' and not bool(((width >= 0) & (height >= 0)).all()):
-        raise RuntimeError('roi_width >= 0 && roi_height >= 0: RoIs do not have non-negative size')
 
 
 def pixel_table(x: Tensor) -> Tensor:
@@ -138,69 +98,3 @@ def spread_rows(grad: Tensor, index: Tensor, weight: Tensor, bins: Tensor, rows:
     index, order = index.sort(stable=True)
     starts = torch.searchsorted(index, torch.arange(rows, device=index.device))
     return weighted_rows(grad, bins[order], weight[order], starts)
-
-
-@dataclass
-class Samples:
-    """Points at which some RoIs' bins are sampled, bin by bin; `grid` of each RoI by grid."""
-
-    first: int  # these RoIs
-    last: int
-    roi: Tensor  # (S,) int64
-    bin: Tensor  # (S,) int64, counted from the first of these RoIs
-    starts: Tensor  # (B,) int64, each bin's first point
-    counts: Tensor  # (B,) int64, each bin's number of points
-    y: Tensor  # (S,) position inside the RoI, 0 at its upper side
-    x: Tensor
-
-
-def grid_size(extent: Tensor, bins: int, sampling_ratio: int) -> Tensor:
-    """(R,) int64 points along a bin: the sampling ratio, or about one per pixel where that is 0."""
-    if sampling_ratio > 0:
-        return torch.full_like(extent, sampling_ratio, dtype=torch.long)
-    return (extent / bins).ceil().long().clamp(min=0)
-
-
-def sample_rois(
-    height: Tensor, width: Tensor, pooled: tuple[int, int], sampling_ratio: int
-) -> Iterator[Samples]:
-    """Points of all RoIs, in parts of about `SAMPLES` points and whole RoIs.
-
-    Args:
-        height: (R,) of each RoI, in pixels.
-        width: (R,) likewise.
-        pooled: Bins down and across.
-        sampling_ratio: Points per bin and axis; 0 chooses it by the RoI's size.
-
-    Yields:
-        The points of consecutive RoIs.
-    """
-    rows, columns = pooled
-    per_row, per_column = (
-        grid_size(height, rows, sampling_ratio),
-        grid_size(width, columns, sampling_ratio),
-    )
-    total = per_row * per_column * rows * columns
-    if sampling_ratio > 0:  # known without waiting for the device
-        step = max(1, SAMPLES // max(1, sampling_ratio**2 * rows * columns))
-        ends = [*range(step, len(height), step), len(height)]
-    else:
-        part = (total.cumsum(0) - total) // SAMPLES
-        ends = part.unique_consecutive(return_counts=True)[1].cumsum(0).tolist()
-    first = 0
-    for last in ends:
-        local = slice(first, last)
-        counts = (per_row * per_column)[local].repeat_interleave(rows * columns)
-        starts = counts.cumsum(0) - counts
-        known = sampling_ratio**2 * len(counts) if sampling_ratio > 0 else None
-        bins = torch.arange(len(counts), device=counts.device)
-        bins = bins.repeat_interleave(counts, output_size=known)
-        roi = bins // (rows * columns) + first
-        rank = torch.arange(len(bins), device=bins.device) - starts[bins]
-        cell = bins % (rows * columns)
-        down, across = per_row[roi], per_column[roi]
-        bin_height, bin_width = height[roi] / rows, width[roi] / columns
-        y = (cell // columns) * bin_height + (rank // across + 0.5) * bin_height / down
-        x = (cell % columns) * bin_width + (rank % across + 0.5) * bin_width / across
-        yield Samples(first, last, roi, bins, starts, counts, y, x)
-        first = last

@@ -1,41 +1,34 @@
 """RoI pooling with a learned shift of each bin, forward and backward."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from mmsmt.ops.bilinear import (
-    Samples,
+from mmsmt.ops.bilinear import full_precision, pixel_table, weighted_rows
+from mmsmt.ops.roi_bins import (
+    Entries,
+    average_bins,
+    average_entries,
     check_rois,
-    corners,
-    from_table,
-    full_precision,
-    pixel_table,
     sample_rois,
-    spread_rows,
-    weighted_rows,
+    spread_bins,
 )
 
 
 def _entries(
     rois: Tensor, offset: Tensor, shape: torch.Size, pooled: tuple[int, int],
     scale: float, sampling_ratio: int, gamma: float,
-) -> Iterator[tuple[Samples, Tensor, Tensor]]:  # fmt: skip
+) -> Entries:  # fmt: skip
     """Rows of the pixel table and their weights, differentiable in `offset`, in parts."""
     left, top, right, bottom = (rois[:, 1:] * scale - 0.5).unbind(1)
     width, height = right - left, bottom - top
     cells = pooled[0] * pooled[1]
-    for points in sample_rois(height, width, pooled, sampling_ratio):
-        roi = points.roi
-        y, x = top[roi] + points.y, left[roi] + points.x
+    for points in sample_rois(top, left, height, width, pooled, sampling_ratio):
+        roi, y, x = points.roi, points.y, points.x
         if offset.numel():
             shift = offset.view(len(rois), 2, cells)[roi, :, points.bin % cells]
             x = x + gamma * width[roi] * shift[:, 0]
             y = y + gamma * height[roi] * shift[:, 1]
-        pixel, weight = corners(y, x, shape[2], shape[3])
-        pixel += (rois[roi, 0].long() * (shape[2] * shape[3]))[:, None]
-        yield points, pixel.view(-1), (weight / points.counts[points.bin, None]).view(-1)
+        yield average_entries(points, y, x, rois, shape)
 
 
 def _check(x: Tensor, rois: Tensor, offset: Tensor, output: Tensor) -> None:
@@ -75,15 +68,12 @@ def deform_roi_pool_forward(
     _check(input, rois, offset, output)
     if not output.numel():
         return
-    table = pixel_table(full_precision(input))
     pooled = (int(pooled_height), int(pooled_width))
-    for points, pixel, weight in _entries(
+    entries = _entries(
         full_precision(rois), full_precision(offset), input.shape, pooled,
         float(spatial_scale), int(sampling_ratio), float(gamma),
-    ):  # fmt: skip
-        sums = weighted_rows(table, pixel, weight, points.starts * 4)
-        part = sums.view(-1, *pooled, input.shape[1]).permute(0, 3, 1, 2)
-        output[points.first : points.last] = part.to(output.dtype)
+    )  # fmt: skip
+    average_bins(input, entries, output)
 
 
 def deform_roi_pool_backward(
@@ -120,22 +110,16 @@ def deform_roi_pool_backward(
     _check(input, rois, offset, grad_output)
     if not grad_output.numel():
         return
-    grad = full_precision(grad_output)
-    table = pixel_table(full_precision(input.detach()))
-    total: Tensor | None = None
-    shape, pooled = input.shape, (int(pooled_height), int(pooled_width))
+    exact, shifts = full_precision(rois), full_precision(offset.detach())
+    pooled = (int(pooled_height), int(pooled_width))
+    options = (pooled, float(spatial_scale), int(sampling_ratio), float(gamma))
+    spread_bins(grad_output, _entries(exact, shifts, input.shape, *options), grad_input)
+    if not offset.numel():
+        return
+    table, grad = pixel_table(full_precision(input.detach())), full_precision(grad_output)
     with torch.enable_grad():
-        shifts = full_precision(offset).detach().requires_grad_(bool(offset.numel()))
-        for points, pixel, weight in _entries(
-            full_precision(rois), shifts, shape, pooled,
-            float(spatial_scale), int(sampling_ratio), float(gamma),
-        ):  # fmt: skip
+        shifts = shifts.detach().requires_grad_()
+        for points, pixel, weight in _entries(exact, shifts, input.shape, *options):
+            sums = weighted_rows(table, pixel, weight, points.starts * 4)
             part = pixel_table(grad[points.first : points.last])
-            bins = points.bin.repeat_interleave(4, output_size=len(pixel))
-            spread = spread_rows(part, pixel, weight.detach(), bins, len(table))
-            total = spread if total is None else total.add_(spread)
-            if weight.requires_grad:
-                sums = weighted_rows(table, pixel, weight, points.starts * 4)
-                grad_offset += torch.autograd.grad(sums, shifts, part)[0].to(grad_offset.dtype)
-    if total is not None:
-        grad_input += from_table(total, shape).to(grad_input.dtype)
+            grad_offset += torch.autograd.grad(sums, shifts, part)[0].to(grad_offset.dtype)

@@ -1,6 +1,7 @@
 """Suppression of boxes that overlap a better one: hard, soft, and with the groups it forms."""
 
 from collections.abc import Callable
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -63,9 +64,9 @@ def _fill_gaps(kept: Tensor, first: int) -> Tensor:
 
 def _first_best(scores: Tensor) -> int:
     """Where the first highest score is; NaN is never higher, and nothing is higher than it."""
-    best = int(scores.argmax())
-    if not bool(scores[best].isnan()):
-        return best
+    value, best = scores.max(0)
+    if not isnan(value):
+        return int(best)
     return 0 if bool(scores[0].isnan()) else int(scores.nan_to_num(nan=-torch.inf).argmax())
 
 
@@ -104,36 +105,41 @@ def softnms(
     if boxes.dim() != 2 or scores.shape != boxes.shape[:1] or len(dets) < len(boxes):
         raise RuntimeError(f'boxes {tuple(boxes.shape)}, scores {tuple(scores.shape)} of softnms')
     corners = full_precision(boxes[:, :4])
-    # One row per quantity, so that each is one piece of memory: x1, y1, x2, y2, area, score.
-    table = torch.cat((corners.T, areas(corners, offset)[None], full_precision(scores)[None]))
+    # One row per quantity, so that each is one piece of memory: x1, y1, x2, y2, area, score, index.
     index = torch.arange(len(boxes), device=boxes.device)
+    rows = (corners.T, areas(corners, offset)[None], full_precision(scores)[None], index[None])
+    table = torch.cat([row.to(torch.promote_types(corners.dtype, torch.float32)) for row in rows])
     i = 0
     while i < table.shape[1]:
         best = i + _first_best(table[5, i:])
         if best != i:
-            table[:, [i, best]] = table[:, [best, i]]
-            index[[i, best]] = index[[best, i]]
+            swapped = table[:, i].clone()
+            table[:, i] = table[:, best]
+            table[:, best] = swapped
         rest = table[:, i + 1 :]
-        low, high = table[0:2, i, None], table[2:4, i, None]
-        sides = (torch.minimum(rest[2:4], high) - torch.maximum(rest[0:2], low)).add_(offset)
-        common = sides.clamp_(min=0).prod(0)
-        iou = common / (rest[4] + table[4, i] - common)
+        score = rest[5]
+        sides = torch.minimum(rest[2:4], table[2:4, i, None])
+        sides -= torch.maximum(rest[0:2], table[0:2, i, None])
+        if offset:
+            sides += offset
+        sides.clamp_(min=0)
+        common = sides[0] * sides[1]
+        iou = common / (rest[4] + table[4, i]).sub_(common)
         if method == NAIVE:
-            rest[5].masked_fill_(iou >= iou_threshold, 0)
+            score.masked_fill_(iou >= iou_threshold, 0)
         elif method == LINEAR:
-            rest[5].mul_(torch.where(iou >= iou_threshold, 1 - iou, 1))
+            score.mul_(torch.where(iou >= iou_threshold, 1 - iou, 1))
         elif method == GAUSSIAN:
-            rest[5].mul_(torch.exp(-(iou * iou) / sigma))
-        kept = ~(rest[5] < min_score)  # a score may be NaN: pairs without any area
+            score.mul_(iou.square_().div_(-sigma).exp_())
         i += 1
-        if not bool(kept.all()):
-            order = _fill_gaps(kept, i)
+        if score.numel() and not float(score.min()) >= min_score:
+            # A score is NaN where a pair has no area, and stays.
+            order = _fill_gaps(~(score < min_score), i)
             table = torch.cat((table[:, :i], table[:, order]), 1)
-            index = torch.cat((index[:i], index[order]))
-    count = len(index)
+    count = table.shape[1]
     dets[:count, :4] = table[:4].T.to(dets.dtype)
     dets[:count, 4] = table[5].to(dets.dtype)
-    return index
+    return table[6].long()
 
 
 def suppressors(

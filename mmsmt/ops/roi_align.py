@@ -5,15 +5,16 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from mmsmt.ops.bilinear import (
+from mmsmt.ops.bilinear import corners, full_precision, pixel_table, weighted_rows
+from mmsmt.ops.roi_bins import (
+    Entries,
     Samples,
+    average_bins,
+    average_entries,
     check_rois,
     check_sizes,
-    corners,
-    full_precision,
-    pixel_table,
     sample_rois,
-    weighted_rows,
+    spread_bins,
 )
 
 MAX = 0  # pool_mode; anything else is the average
@@ -31,11 +32,24 @@ def _boxes(rois: Tensor, scale: float, aligned: bool) -> tuple[Tensor, Tensor, T
 
 def _sample_points(
     rois: Tensor, pooled: tuple[int, int], scale: float, sampling_ratio: int, aligned: bool
-) -> Iterator[tuple[Samples, Tensor, Tensor]]:
-    """Points of the RoIs in parts, with their positions down and across the feature map."""
+) -> Iterator[Samples]:
+    """Points of the RoIs in parts."""
     left, top, width, height = _boxes(rois, scale, aligned)
-    for points in sample_rois(height, width, pooled, sampling_ratio):
-        yield points, top[points.roi] + points.y, left[points.roi] + points.x
+    return sample_rois(top, left, height, width, pooled, sampling_ratio)
+
+
+def _entries(
+    rois: Tensor, shape: torch.Size, pooled: tuple[int, int],
+    scale: float, sampling_ratio: int, aligned: bool,
+) -> Entries:  # fmt: skip
+    """Rows of the pixel table and their weights in each bin's average, in parts."""
+    for points in _sample_points(rois, pooled, scale, sampling_ratio, aligned):
+        yield average_entries(points, points.y, points.x, rois, shape)
+
+
+def _by_rows(x: Tensor) -> bool:
+    """Whether sums of rows are faster than torchvision: on a CPU by a factor of 3 to 7."""
+    return x.device.type == 'cpu' and x.dtype == torch.float32
 
 
 def _lowest(device: torch.device) -> float:
@@ -52,26 +66,26 @@ def _max_forward(
     The k-th samples of all bins are compared with the best so far, k by k.
     """
     _, channels, height, width = x.shape
-    table = pixel_table(full_precision(x))
-    exact = full_precision(rois)
+    table = pixel_table(x)
     pooled = (output.shape[2], output.shape[3])
-    for points, y, x_ in _sample_points(exact, pooled, scale, sampling_ratio, aligned):
-        pixel, weight = corners(y, x_, height, width)
-        pixel += (exact[points.roi, 0].long() * (height * width))[:, None]
-        bins = len(points.counts)
-        best = table.new_full((bins, channels), _lowest(table.device))
-        where = [torch.full_like(best, -1.0) for _ in range(2)]
+    for points in _sample_points(rois, pooled, scale, sampling_ratio, aligned):
+        pixel, weight = corners(points.y, points.x, height, width)
+        pixel += (rois[points.roi, 0].long() * (height * width))[:, None]
+        best = table.new_full((len(points.counts), channels), _lowest(table.device))
+        best_y, best_x = torch.full_like(best, -1.0), torch.full_like(best, -1.0)
         for k in range(sampling_ratio**2 if sampling_ratio > 0 else int(points.counts.max())):
-            active = (points.counts > k).nonzero().squeeze(1)
+            active: Tensor | slice = slice(None)
+            if sampling_ratio <= 0:
+                active = (points.counts > k).nonzero().squeeze(1)
             point = points.starts[active] + k
             starts = torch.arange(0, 4 * len(point), 4, device=point.device)
             value = weighted_rows(table, pixel[point].view(-1), weight[point].view(-1), starts)
             higher = value > best[active]
             best[active] = torch.where(higher, value, best[active])
-            for place, position in zip(where, (y, x_)):
-                place[active] = torch.where(higher, position[point, None], place[active])
+            best_y[active] = torch.where(higher, points.y[point, None], best_y[active])
+            best_x[active] = torch.where(higher, points.x[point, None], best_x[active])
         part = slice(points.first, points.last)
-        for target, result in zip((output, argmax_y, argmax_x), (best, *where)):
+        for target, result in ((output, best), (argmax_y, best_y), (argmax_x, best_x)):
             target[part] = result.view(-1, *pooled, channels).permute(0, 3, 1, 2).to(target.dtype)
 
 
@@ -112,21 +126,18 @@ def roi_align_forward(
     check_rois(input, rois, 5, output)
     if not output.numel():
         return
-    scale = float(spatial_scale)
-    _, _, width, height = _boxes(full_precision(rois), scale, aligned)
+    x, exact = full_precision(input), full_precision(rois)
+    size = (int(aligned_height), int(aligned_width))
+    scale, ratio = float(spatial_scale), int(sampling_ratio)
+    _, _, width, height = _boxes(exact, scale, aligned)
     check_sizes(width, height)
     if pool_mode == MAX:
-        _max_forward(
-            input, rois, output, argmax_y, argmax_x, scale, int(sampling_ratio), bool(aligned)
-        )
-        return
-    size = (int(aligned_height), int(aligned_width))
-    output.copy_(
-        torch.ops.torchvision.roi_align(
-            full_precision(input), full_precision(rois), scale, *size,
-            int(sampling_ratio), bool(aligned),
-        )
-    )  # fmt: skip
+        _max_forward(x, exact, output, argmax_y, argmax_x, scale, ratio, aligned)
+    elif _by_rows(x):
+        average_bins(x, _entries(exact, x.shape, size, scale, ratio, aligned), output)
+    else:
+        pooled = torch.ops.torchvision.roi_align(x, exact, scale, *size, ratio, bool(aligned))
+        output.copy_(pooled)
 
 
 def roi_align_backward(
@@ -164,13 +175,17 @@ def roi_align_backward(
     if not grad_output.numel():
         return
     grad, exact = full_precision(grad_output), full_precision(rois)
-    count, channels, height, width = grad_input.shape
+    _, channels, height, width = grad_input.shape
+    size = (int(aligned_height), int(aligned_width))
+    scale, ratio = float(spatial_scale), int(sampling_ratio)
     if pool_mode != MAX:
-        size = (int(aligned_height), int(aligned_width), count, channels, height, width)
+        if _by_rows(grad):
+            entries = _entries(exact, grad_input.shape, size, scale, ratio, aligned)
+            spread_bins(grad, entries, grad_input)
+            return
         grad_input += torch.ops.torchvision._roi_align_backward(
-            grad.contiguous(), exact, float(spatial_scale), *size,
-            int(sampling_ratio), bool(aligned),
-        ).to(grad_input.dtype)  # fmt: skip
+            grad.contiguous(), exact, scale, *size, *grad_input.shape, ratio, bool(aligned)
+        ).to(grad_input.dtype)
         return
     pixel, weight = corners(full_precision(argmax_y), full_precision(argmax_x), height, width)
     grad = grad * (argmax_y != -1)  # bins without a maximum

@@ -1,28 +1,24 @@
 """RoIAlign of rotated RoIs, forward and backward."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from mmsmt.ops.bilinear import (
-    Samples,
+from mmsmt.ops.bilinear import full_precision
+from mmsmt.ops.roi_bins import (
+    Entries,
+    average_bins,
+    average_entries,
     check_rois,
     check_sizes,
-    corners,
-    from_table,
-    full_precision,
-    pixel_table,
     sample_rois,
-    spread_rows,
-    weighted_rows,
+    spread_bins,
 )
 
 
 def _entries(
     rois: Tensor, shape: torch.Size, pooled: tuple[int, int],
     scale: float, sampling_ratio: int, aligned: bool, clockwise: bool,
-) -> Iterator[tuple[Samples, Tensor, Tensor]]:  # fmt: skip
+) -> Entries:  # fmt: skip
     """Rows of the pixel table and their weights in each bin's average, in parts."""
     shift = 0.5 if aligned else 0.0
     centre_x, centre_y = rois[:, 1] * scale - shift, rois[:, 2] * scale - shift
@@ -31,15 +27,11 @@ def _entries(
         width, height = width.clamp(min=1), height.clamp(min=1)
     angle = -rois[:, 5] if clockwise else rois[:, 5]
     cos, sin = angle.cos(), angle.sin()
-    for points in sample_rois(height, width, pooled, sampling_ratio):
-        roi = points.roi
-        y, x = points.y - height[roi] / 2, points.x - width[roi] / 2
+    for points in sample_rois(-height / 2, -width / 2, height, width, pooled, sampling_ratio):
+        roi, y, x = points.roi, points.y, points.x
         c, s = cos[roi], sin[roi]
-        pixel, weight = corners(
-            y * c - x * s + centre_y[roi], y * s + x * c + centre_x[roi], shape[2], shape[3]
-        )
-        pixel += (rois[roi, 0].long() * (shape[2] * shape[3]))[:, None]
-        yield points, pixel.view(-1), (weight / points.counts[points.bin, None]).view(-1)
+        down, across = y * c - x * s + centre_y[roi], y * s + x * c + centre_x[roi]
+        yield average_entries(points, down, across, rois, shape)
 
 
 def roi_align_rotated_forward(
@@ -76,14 +68,11 @@ def roi_align_rotated_forward(
     exact = full_precision(rois)
     if aligned:
         check_sizes(exact[:, 3], exact[:, 4])
-    table = pixel_table(full_precision(input))
     pooled = (int(pooled_height), int(pooled_width))
-    for points, pixel, weight in _entries(
+    entries = _entries(
         exact, input.shape, pooled, float(spatial_scale), int(sampling_ratio), aligned, clockwise
-    ):
-        sums = weighted_rows(table, pixel, weight, points.starts * 4)
-        part = sums.view(-1, *pooled, input.shape[1]).permute(0, 3, 1, 2)
-        output[points.first : points.last] = part.to(output.dtype)
+    )
+    average_bins(input, entries, output)
 
 
 def roi_align_rotated_backward(
@@ -118,16 +107,9 @@ def roi_align_rotated_backward(
     check_rois(grad_input, rois, 6, grad_output)
     if not grad_output.numel():
         return
-    grad = full_precision(grad_output)
-    shape, pooled = grad_input.shape, (int(pooled_height), int(pooled_width))
-    total: Tensor | None = None
-    for points, pixel, weight in _entries(
-        full_precision(rois), shape, pooled,
+    exact, pooled = full_precision(rois), (int(pooled_height), int(pooled_width))
+    entries = _entries(
+        exact, grad_input.shape, pooled,
         float(spatial_scale), int(sampling_ratio), aligned, clockwise,
-    ):  # fmt: skip
-        part = pixel_table(grad[points.first : points.last])
-        bins = points.bin.repeat_interleave(4, output_size=len(pixel))
-        table = spread_rows(part, pixel, weight, bins, shape[0] * shape[2] * shape[3])
-        total = table if total is None else total.add_(table)
-    if total is not None:
-        grad_input += from_table(total, shape).to(grad_input.dtype)
+    )  # fmt: skip
+    spread_bins(grad_output, entries, grad_input)

@@ -6,7 +6,8 @@ torchvision's operator of this name rounds RoIs to whole pixels, and this one do
 import torch
 from torch import Tensor
 
-from mmsmt.ops.bilinear import check_rois, full_precision, pixel_table
+from mmsmt.ops.bilinear import full_precision, pixel_table
+from mmsmt.ops.roi_bins import check_rois
 
 
 def _edges(start: Tensor, size: Tensor, bins: int, limit: int) -> tuple[Tensor, Tensor]:

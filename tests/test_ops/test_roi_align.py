@@ -6,7 +6,7 @@ import torch
 from box_operators import Case, cases, check, check_halves, use_ours
 from torch import Tensor
 
-from mmsmt.ops import bilinear
+from mmsmt.ops import roi_align, roi_bins
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,15 @@ def test_results_and_gradients_are_those_of_the_compiled_operator(case: Case) ->
 
 @pytest.mark.parametrize('case', cases('roi_align'))
 def test_rois_taken_in_parts_give_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bilinear, 'SAMPLES', 30)
+    monkeypatch.setattr(roi_bins, 'SAMPLES', 30)
+    check(case)
+
+
+@pytest.mark.parametrize('case', [c for c in cases('roi_align') if str(c.id).startswith('avg')])
+def test_the_way_of_other_devices_gives_the_same(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roi_align, '_by_rows', lambda x: False)
     check(case)
 
 
@@ -81,9 +89,9 @@ def test_types_and_shapes_that_do_not_fit_are_refused(x: Tensor) -> None:
     with pytest.raises(RuntimeError, match='expected'):
         mmcv.ops.roi_align(x, ROI.double(), 2)
     with pytest.raises(RuntimeError, match='must be'):
-        bilinear.check_rois(x, ROI[:, 1:], 5, torch.zeros(2, 3, 2, 2))
+        roi_bins.check_rois(x, ROI[:, 1:], 5, torch.zeros(2, 3, 2, 2))
     with pytest.raises(RuntimeError, match='pooled'):
-        bilinear.check_rois(x, ROI, 5, torch.zeros(1, 3, 2, 2))
+        roi_bins.check_rois(x, ROI, 5, torch.zeros(1, 3, 2, 2))
 
 
 def test_gradients_of_the_maximum_are_its_slope() -> None:

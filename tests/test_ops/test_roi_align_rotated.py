@@ -6,7 +6,7 @@ import torch
 from box_operators import Case, cases, check, check_halves, use_ours
 from torch import Tensor
 
-from mmsmt.ops import bilinear
+from mmsmt.ops import roi_bins
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_results_and_gradients_are_those_of_the_compiled_operator(case: Case) ->
 
 @pytest.mark.parametrize('case', cases('roi_align_rotated'))
 def test_rois_taken_in_parts_give_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bilinear, 'SAMPLES', 30)
+    monkeypatch.setattr(roi_bins, 'SAMPLES', 30)
     check(case)
 
 
@@ -37,7 +37,7 @@ def test_rois_taken_in_parts_give_the_same(case: Case, monkeypatch: pytest.Monke
 def test_half_types_are_rounded_once(
     x: Tensor, samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bilinear, 'SAMPLES', samples)
+    monkeypatch.setattr(roi_bins, 'SAMPLES', samples)
     check_halves('roi_align_rotated', [x, ROI, 3, 0.5, 2])
 
 

@@ -105,7 +105,7 @@ def test_gradients_go_to_the_maxima(x: Tensor) -> None:
 
 
 def test_gradients_are_slopes(x: Tensor) -> None:
-    values = x.clone().requires_grad_()
+    values = x[:, :1, :7, :8].clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda t: mmcv.ops.roi_pool(t, ROIS, 2), values)
 
 
