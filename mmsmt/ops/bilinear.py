@@ -31,9 +31,8 @@ def _axis(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Lower pixel, higher pixel, and the higher one's share, along one axis."""
     position = position.clamp(min=0)
     low = position.detach().long().clamp(max=size - 1)
-    # At and beyond the last pixel there is only that one.
-    share = (position - low).masked_fill(low == size - 1, 0)
-    return low, (low + 1).clamp(max=size - 1), share
+    # At and beyond the last pixel both are that one, and their shares do not matter.
+    return low, (low + 1).clamp(max=size - 1), position - low
 
 
 def corners(y: Tensor, x: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

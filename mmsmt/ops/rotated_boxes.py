@@ -34,8 +34,7 @@ def _under_edge(
     a, d = y_left.clamp(-half_h, half_h), y_right.clamp(-half_h, half_h)
     b = (y_left + enter * rise).clamp(-half_h, half_h)
     c = (y_left + leave * rise).clamp(-half_h, half_h)
-    twice_mean = enter * (a + b) + (leave - enter) * (b + c) + (1 - leave) * (c + d)
-    return (right - left) * twice_mean / 2
+    return (right - left) * (enter * a + (leave - enter) * (b + c) / 2 + (1 - leave) * d)
 
 
 def intersections(first: Tensor, second: Tensor) -> Tensor:
