@@ -1,0 +1,128 @@
+"""Deformable convolution, version 2 (https://arxiv.org/abs/1811.11168).
+
+Each tap has a factor of its own, `mask`, and the result may get a bias.
+"""
+
+import torch
+from torch import Tensor
+
+from mmsmt.ops.deformable import Geometry, check, convolve, gradients
+
+
+def _check_shapes(input: Tensor, weight: Tensor, kernel: tuple[int, int], group: int) -> None:
+    check(tuple(weight.shape[2:]) == kernel, f'kernel {kernel} is not that of {weight.shape}')
+    planes = weight.shape[1] * group
+    check(input.shape[1] == planes, f'input has {input.shape[1]} channels, weight needs {planes}')
+
+
+@torch.no_grad()
+def modulated_deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    kernel_h: int,
+    kernel_w: int,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    group: int,
+    deformable_group: int,
+    with_bias: bool,
+) -> None:
+    """Fills `output` (N, O, H', W'), one image at a time as the compiled operator, for memory.
+
+    Args:
+        input: (N, C, H, W).
+        weight: (O, C / group, kernel_h, kernel_w).
+        bias: (O,); anything without `with_bias`.
+        ones: A buffer of the compiled operator, stays as it is.
+        offset: (N, deformable_group * kernel_h * kernel_w * 2, H', W'), (y, x) in pixels.
+        mask: (N, deformable_group * kernel_h * kernel_w, H', W').
+        output: Filled in place.
+        columns: A buffer of the compiled operator, stays as it is.
+        kernel_h: Of `weight`, as kernel_w.
+        kernel_w: As there.
+        stride_h: Pixels, as all that follow up to the dilations.
+        stride_w: As there.
+        pad_h: As there.
+        pad_w: As there.
+        dilation_h: As there.
+        dilation_w: As there.
+        group: Groups of `weight`.
+        deformable_group: Groups of input channels with offsets of their own.
+        with_bias: Whether `bias` counts.
+
+    Raises:
+        RuntimeError: Shapes do not fit together.
+    """
+    _check_shapes(input, weight, (kernel_h, kernel_w), group)
+    geometry = Geometry(
+        stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group
+    )
+    used_bias = bias if with_bias else None
+    for i in range(len(input)):
+        part = slice(i, i + 1)
+        args = (input[part], weight, offset[part], mask[part])
+        output[part] = convolve(*args, used_bias, geometry)
+
+
+@torch.no_grad()
+def modulated_deform_conv_backward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    columns: Tensor,
+    grad_input: Tensor,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
+    grad_offset: Tensor,
+    grad_mask: Tensor,
+    grad_output: Tensor,
+    kernel_h: int,
+    kernel_w: int,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    group: int,
+    deformable_group: int,
+    with_bias: bool,
+) -> None:
+    """Adds to the gradients of input, weight and bias; fills those of offset and mask.
+
+    The compiled operator does so too. Arguments are those of the forward.
+
+    Raises:
+        RuntimeError: Shapes do not fit together.
+    """
+    _check_shapes(input, weight, (kernel_h, kernel_w), group)
+    geometry = Geometry(
+        stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group
+    )
+    weights = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
+    biases = weights.new_zeros(len(weight))
+    for i in range(len(input)):  # sums in half precision would round at each image
+        part = slice(i, i + 1)
+        args = (grad_output[part], input[part], weight, offset[part], mask[part], geometry)
+        by_input, by_weight, by_offset, by_mask, by_bias = gradients(*args)
+        grad_input[part] += by_input
+        grad_offset[part] = by_offset
+        grad_mask[part] = by_mask
+        weights += by_weight
+        biases += by_bias
+    grad_weight += weights
+    if with_bias:
+        grad_bias += biases
