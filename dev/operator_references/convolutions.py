@@ -45,7 +45,7 @@ CONVOLUTIONS = {
     'both_groups': Convolution(channels=8, groups=4, deform_groups=2),
     'images_in_two_steps': Convolution(batch=4, im2col_step=2, size=(3, 4)),
     'without_bias': Convolution(bias=False),
-    'float64': Convolution(dtype='float64'),
+    'float64': Convolution(dtype='float64', size=(3, 3)),
 }
 
 
