@@ -1,59 +1,72 @@
 """Attention to a few sampled points of several feature maps (https://arxiv.org/abs/2010.04159).
 
 A sampled value is a weighted sum of four rows of `value`, so an output is a weighted sum of
-4 * levels * points rows: that is what `embedding_bag` computes, without a copy of the rows.
+4 * levels * points rows: that is what `embedding_bag` computes, without a copy of the rows. It is
+called once for each of the four corners, which keeps the tables of rows and weights small.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-class _Corners(NamedTuple):
-    """The four rows of each sample; shapes begin with (N, queries, heads, levels, points)."""
-
-    rows: Tensor  # (..., 2, 2), of y and of x: rows of `value` seen as (N * keys * heads, dims)
-    y: Tensor  # (..., 2): weights of the upper and the lower corners; 0 outside the map
-    x: Tensor  # (..., 2)
-    y_slope: Tensor  # (..., 2): derivatives of `y` by the location, whose unit is the map
-    x_slope: Tensor  # (..., 2)
+# Of the lower and the higher pixel of one axis.
+_Pair = tuple[Tensor, Tensor]
 
 
-def _axis(position: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Pixels on both sides of a position: numbers, weights, slopes, whether on the map."""
-    # A place that is not a number, or so far away that it fits no integer, counts as outside.
-    near = (position > -1) & (position < size)
-    position = torch.where(near, position, -2.0)
+class _Samples(NamedTuple):
+    """Where samples are; (M, K) for M = N * queries * heads and K = levels * points."""
+
+    rows: Tensor  # upper left corner: its row in `value` seen as (N * keys * heads, dims)
+    row_step: Tensor  # (K,): rows from a pixel to the one below
+    column_step: int  # rows from a pixel to the next one
+    y: _Pair  # weights of the pixels, 0 outside the map
+    x: _Pair
+    y_slope: _Pair  # their derivatives by the location, whose unit is the map
+    x_slope: _Pair
+
+    def corners(self, count: int) -> Iterator[tuple[Tensor, int, int]]:
+        """Rows of each corner, and which of `y` and `x` it has.
+
+        A corner outside its map, whose weight is 0, has any of the `count` rows.
+        """
+        for i in range(2):
+            for j in range(2):
+                step = i * self.row_step + j * self.column_step
+                yield (self.rows + step).clamp_(0, count - 1), i, j
+
+
+def _axis(position: Tensor, size: Tensor) -> tuple[Tensor, _Pair, _Pair]:
+    """Lower pixel, weights and slopes for positions (M, K) on axes of (K,) pixels."""
+    # A pixel or more outside, or not a number: no slope either.
+    position = torch.where(position > -1, position, -2.0)
+    position = torch.minimum(position, size.to(position.dtype))
     low = position.floor()
     share = position - low
-    pixel = torch.stack((low, low + 1), -1)
-    inside = (pixel >= 0) & (pixel < size[..., None])
-    weight = torch.stack((1 - share, share), -1) * inside
-    one = size.to(position.dtype)[..., None] * inside
-    slope = one * torch.tensor((-1, 1), dtype=one.dtype, device=one.device)
-    return pixel.long(), weight, slope, inside
+    first, second = ((low >= 0) & (low < size)), ((low >= -1) & (low < size - 1))
+    weights = ((1 - share).mul_(first), share.mul_(second))
+    return low.int(), weights, (first * -size, second * size)
 
 
-def _corners(value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor) -> _Corners:
+def _samples(value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor) -> _Samples:
+    """Finds the corners of `locations` (N, queries, heads, levels, points, 2)."""
     batch, keys, heads, _ = value.shape
-    queries = locations.shape[1]
-    height, width = shapes[:, :1], shapes[:, 1:]  # (levels, 1), beside the points
-    y, y_weight, y_slope, y_inside = _axis(locations[..., 1] * height - 0.5, height)
-    x, x_weight, x_slope, x_inside = _axis(locations[..., 0] * width - 0.5, width)
-    key = (starts[:, None, None] + y * width[..., None])[..., None] + x[..., None, :]
-    # Corners outside weigh nothing. Any row would do, but one row for all would have a sum over
-    # very many in the backward.
-    spare = torch.arange(queries, device=value.device).remainder(max(keys, 1))
-    inside = y_inside[..., None] & x_inside[..., None, :]
-    key = torch.where(inside, key, spare.view(-1, 1, 1, 1, 1, 1))
-    image = torch.arange(batch, device=value.device).view(-1, 1, 1, 1, 1, 1, 1)
-    head = torch.arange(heads, device=value.device).view(-1, 1, 1, 1, 1)
-    rows = (image * keys + key) * heads + head
-    if batch * keys * heads < 2**31:
-        rows = rows.int()  # half the memory, and faster to sort
-    return _Corners(rows, y_weight, x_weight, y_slope, x_slope)
+    queries, points = locations.shape[1], locations.shape[4]
+    height, width, start = (
+        t.repeat_interleave(points) for t in (shapes[:, 0], shapes[:, 1], starts)
+    )
+    places = locations.flatten(3, 4).flatten(0, 2)
+    y, y_weights, y_slopes = _axis(places[..., 1] * height - 0.5, height)
+    x, x_weights, x_slopes = _axis(places[..., 0] * width - 0.5, width)
+    kind = torch.int32 if batch * keys * heads < 2**31 else torch.int64  # half is fast to sort
+    image = torch.arange(batch, device=value.device, dtype=kind)[:, None, None]
+    head = torch.arange(heads, device=value.device, dtype=kind)
+    first = (image * keys * heads + head).expand(batch, queries, heads).reshape(-1, 1)
+    rows = (y * width.to(kind) + x + start.to(kind)) * heads + first
+    step = width.to(kind) * heads
+    return _Samples(rows, step, heads, y_weights, x_weights, y_slopes, x_slopes)
 
 
 def _bag(rows: Tensor, table: Tensor, weights: Tensor) -> Tensor:
@@ -106,18 +119,18 @@ def ms_deform_attn_forward(
     output = value.new_zeros(len(value), sampling_locations.shape[1], heads * dims)
     kind = _working_type(value)
     for part in _steps(value, im2col_step):
-        images = value[part].to(kind)
-        places = sampling_locations[part].to(kind)
-        corners = _corners(images, value_spatial_shapes, value_level_start_index, places)
-        factors = attention_weights[part].to(kind)[..., None] * corners.y
-        weights = factors[..., None] * corners.x[..., None, :]
-        bags = corners.rows.flatten(3).flatten(0, 2)
-        summed = _bag(bags, images.reshape(-1, dims), weights.view(bags.shape))
+        images, places = value[part].to(kind), sampling_locations[part].to(kind)
+        samples = _samples(images, value_spatial_shapes, value_level_start_index, places)
+        attention = attention_weights[part].to(kind).reshape(samples.rows.shape)
+        table = images.reshape(-1, dims)
+        summed = table.new_zeros(len(attention), dims)
+        for rows, i, j in samples.corners(len(table)):
+            summed += _bag(rows, table, attention * samples.y[i] * samples.x[j])
         output[part] = summed.view_as(output[part])
     return output
 
 
-def _by_value(rows: Tensor, weights: Tensor, grad: Tensor, count: int) -> Tensor:
+def _by_table(rows: Tensor, weights: Tensor, grad: Tensor, count: int) -> Tensor:
     """Gradient of a bag by its table (count, dims): bags again, of what uses each row."""
     ordered, order = rows.flatten().sort()
     starts = torch.searchsorted(ordered, torch.arange(count, device=rows.device, dtype=rows.dtype))
@@ -150,20 +163,22 @@ def ms_deform_attn_backward(
     dims = value.shape[3]
     kind = _working_type(value)
     for part in _steps(value, im2col_step):
-        images = value[part].to(kind)
-        places, attention = sampling_locations[part].to(kind), attention_weights[part].to(kind)
-        corners = _corners(images, value_spatial_shapes, value_level_start_index, places)
-        area = corners.y[..., None] * corners.x[..., None, :]
-        bags = corners.rows.flatten(3).flatten(0, 2)
-        weights = (attention[..., None, None] * area).view(bags.shape)
+        images, places = value[part].to(kind), sampling_locations[part].to(kind)
+        samples = _samples(images, value_spatial_shapes, value_level_start_index, places)
+        attention = attention_weights[part].to(kind).reshape(samples.rows.shape)
         table, grad = images.reshape(-1, dims), grad_output[part].to(kind).reshape(-1, dims)
-        grad_value[part] += _by_value(bags, weights, grad, len(table)).view_as(images)
-        with torch.enable_grad():
-            weights.requires_grad_()
-            (by_weight,) = torch.autograd.grad(_bag(bags, table, weights), weights, grad)
-        by_weight = by_weight.view(area.shape)
-        by_x = (by_weight * corners.y[..., None]).sum(-2)
-        by_y = (by_weight * corners.x[..., None, :]).sum(-1)
-        grad_attn_weight[part] = (by_x * corners.x).sum(-1)
-        grad_sampling_loc[part, ..., 0] = attention * (by_x * corners.x_slope).sum(-1)
-        grad_sampling_loc[part, ..., 1] = attention * (by_y * corners.y_slope).sum(-1)
+        by_table = torch.zeros_like(table)
+        by_attention, by_x, by_y = (torch.zeros_like(attention) for _ in range(3))
+        for rows, i, j in samples.corners(len(table)):
+            weights = attention * samples.y[i] * samples.x[j]
+            by_table += _by_table(rows, weights, grad, len(table))
+            with torch.enable_grad():
+                weights.requires_grad_()
+                (by_weight,) = torch.autograd.grad(_bag(rows, table, weights), weights, grad)
+            by_attention += by_weight * samples.y[i] * samples.x[j]
+            by_x += by_weight * samples.y[i] * samples.x_slope[j]
+            by_y += by_weight * samples.y_slope[i] * samples.x[j]
+        grad_value[part] += by_table.view_as(images)
+        grad_attn_weight[part] = by_attention.view_as(grad_attn_weight[part])
+        by_place = torch.stack((by_x * attention, by_y * attention), -1)
+        grad_sampling_loc[part] = by_place.view_as(grad_sampling_loc[part])

@@ -109,6 +109,17 @@ def test_locations_that_are_no_place_give_nothing() -> None:
     assert not locations.grad.any()
 
 
+def test_locations_exactly_one_pixel_outside_have_no_slope() -> None:
+    value, shapes, starts, locations, weights = inputs()
+    outside = torch.full_like(locations, 0.5)
+    outside[..., 0] = -0.5 / shapes[:, 1, None]  # pixel -1; grid_sample has a slope there
+    outside[:, 1:, ..., 0] = 1 + 0.5 / shapes[:, 1, None]  # the number of pixels
+    outside.requires_grad_()
+    output = attend(value, shapes, starts, outside, weights)
+    output.sum().backward()
+    assert not output.any() and not outside.grad.any()
+
+
 @pytest.mark.parametrize(('dtype', 'bits'), [(torch.float16, 10), (torch.bfloat16, 7)])
 def test_half_types_are_the_float32_result_rounded_once(dtype: torch.dtype, bits: int) -> None:
     value, shapes, starts, locations, weights = inputs(dtype=torch.float32)
