@@ -112,8 +112,9 @@ def test_locations_that_are_no_place_give_nothing() -> None:
 def test_locations_exactly_one_pixel_outside_have_no_slope() -> None:
     value, shapes, starts, locations, weights = inputs()
     outside = torch.full_like(locations, 0.5)
-    outside[..., 0] = -0.5 / shapes[:, 1, None]  # pixel -1; grid_sample has a slope there
-    outside[:, 1:, ..., 0] = 1 + 0.5 / shapes[:, 1, None]  # the number of pixels
+    half = 0.5 / shapes[:, 1, None].double()
+    outside[..., 0] = -half  # pixel -1; grid_sample has a slope there
+    outside[:, 1:, ..., 0] = 1 + half  # the number of pixels
     outside.requires_grad_()
     output = attend(value, shapes, starts, outside, weights)
     output.sum().backward()
