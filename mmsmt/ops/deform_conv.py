@@ -137,9 +137,9 @@ def deform_conv_backward_parameters(
     _check_shapes(input, offset, gradOutput, gradWeight, (kH, kW), geometry, im2col_step)
     shape = (group, len(gradWeight) // group, gradWeight[0].numel())
     total = gradWeight.new_zeros(shape, dtype=working_type(input))
-    with torch.autocast(input.device.type, enabled=False):  # would round the factors
-        for image, shift, grad in zip(input, offset, gradOutput):
-            seen = seen_by_taps(image[None], shift[None], (kH, kW), geometry)
-            grad = grad.to(total.dtype).reshape(group, shape[1], -1)
-            total.baddbmm_(grad, seen.view(group, shape[2], -1).transpose(1, 2))
+    for image, shift, grad in zip(input, offset, gradOutput):
+        seen = seen_by_taps(image[None], shift[None], (kH, kW), geometry)
+        grad = grad.to(total.dtype).reshape(group, shape[1], -1)
+        # In place, which autocast leaves in its type.
+        total.baddbmm_(grad, seen.view(group, shape[2], -1).transpose(1, 2))
     gradWeight += scale * total.view_as(gradWeight)

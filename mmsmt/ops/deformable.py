@@ -65,7 +65,7 @@ def convolve(
         offset: (N, offset_groups * kH * kW * 2, H', W'), pixels.
         mask: (N, offset_groups * kH * kW, H', W'), or None for ones.
         bias: (O,), or None for zeros.
-        geometry: Strides, padding, dilation and groups.
+        geometry: Strides, padding and dilation; groups follow from the shapes.
 
     Returns:
         (N, O, H', W').
@@ -148,4 +148,4 @@ def seen_by_taps(
     channels, taps = input.shape[1], kernel[0] * kernel[1]
     one_tap = torch.eye(taps, dtype=input.dtype, device=input.device)
     weight = one_tap.view(taps, 1, *kernel).repeat(channels, 1, 1, 1)
-    return convolve(input, weight, offset, None, None, geometry._replace(groups=channels))
+    return convolve(input, weight, offset, None, None, geometry)

@@ -69,7 +69,7 @@ def psamask_backward(
 
     Channels that belong to no pixel stay as they are. Other arguments are those of the forward.
     """
-    grad = _pairs(grad_output.contiguous(), psa_type, num_, h_feature, w_feature)
+    grad = _pairs(grad_output, psa_type, num_, h_feature, w_feature)
     rows = torch.arange(h_feature, device=grad.device)
     columns = torch.arange(w_feature, device=grad.device)
     y = torch.arange(h_mask, device=grad.device)[:, None] + rows - half_h_mask  # (h_mask, H)
