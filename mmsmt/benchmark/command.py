@@ -11,7 +11,16 @@ from mmsmt.analysis.common.reports import write_json, write_text
 from mmsmt.benchmark.contenders import CONTENDERS, USUAL, find_contenders
 from mmsmt.benchmark.end_to_end import report_end_to_end
 from mmsmt.benchmark.groups import groups_of, measure_groups
-from mmsmt.benchmark.jobs import DTYPES, ONNX, STEPS, WAYS, Settings, Shape
+from mmsmt.benchmark.jobs import (
+    DTYPES,
+    GRAPH,
+    GRAPH_DEPLOY,
+    ONNX,
+    STEPS,
+    WAYS,
+    Settings,
+    Shape,
+)
 from mmsmt.benchmark.plots import plot_accuracy, plot_area
 from mmsmt.benchmark.table import choose_reference, tabulate
 from mmsmt.datasets.root import data_root
@@ -33,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     add('--steps', nargs='+', choices=STEPS, default=STEPS, help='(%(default)s)')
     add('--ways', type=_ways, default=['eager'], help=f'of {",".join(WAYS)}, with commas (eager)')
     add('--reference', help='what ratios are of; the first plain one, else the first')
-    add('--dtype', choices=DTYPES, default='float32', help='bfloat16 is autocast (float32)')
+    add('--dtype', choices=DTYPES, default='float32', help='16 bits are autocast (float32)')
     add('--device', choices=('cpu', 'cuda'), default='cpu', help='(cpu)')
     add('--threads', type=int, default=torch.get_num_threads(), help='of the CPU (%(default)s)')
     add('--compile-mode', choices=COMPILE_MODES, default='default', help='(default)')
@@ -82,6 +91,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         )
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise UsageError('--device cuda: PyTorch finds no GPU here')
+    if args.device == 'cpu' and (args.dtype == 'tf32' or {GRAPH, GRAPH_DEPLOY} & {*args.ways}):
+        raise UsageError('--dtype tf32 and CUDA graphs need --device cuda')
     if ONNX in args.ways:
         if (args.device, args.dtype) != ('cpu', 'float32'):
             raise UsageError(f'--ways {ONNX} runs on a CPU in float32')

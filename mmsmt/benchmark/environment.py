@@ -35,7 +35,6 @@ def collect_facts(settings: Settings) -> dict[str, Any]:
         'cores': available_cores(),
         **settings._asdict(),
         **gpu,
-        'tf32': torch.backends.cuda.matmul.allow_tf32 if on_gpu else None,
         'python': platform.python_version(),
         **{library: _version(library) for library in LIBRARIES},
         'commit': _commit(),

@@ -61,8 +61,8 @@ def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> li
         UsageError: If a network cannot be built or gives other maps than the rest, or the system
             kills a measurement.
     """
-    jobs = {(job.contender.name, job.shape): job for group in groups for job in group.jobs}
-    counts = {key: count(job.contender, *job.shape[1:]) for key, job in jobs.items()}
+    jobs = {(job.contender.name, job.shape[1:]): job for group in groups for job in group.jobs}
+    counts = {key: count(job.contender, *key[1]) for key, job in jobs.items()}
     finished = []
     for group in progress(groups, 'measuring', len(groups)):
         facts = collect_facts(settings)
@@ -95,7 +95,7 @@ def _measure(group: Group, settings: Settings, counts: dict[Any, tuple[int, int]
     rows = []
     for job, result in zip(group.jobs, timed['jobs'], strict=True):
         contender = job.contender
-        params, macs = counts[contender.name, job.shape]
+        params, macs = counts[contender.name, job.shape[1:]]
         row: Row = {'model': contender.name, 'way': job.way, 'layout': job.layout}
         row |= {'top1': contender.top1, 'source': contender.source, 'params': params, 'macs': macs}
         row |= result
@@ -103,7 +103,8 @@ def _measure(group: Group, settings: Settings, counts: dict[Any, tuple[int, int]
             median = result['seconds'][0]
             row['images_per_second'] = job.shape.batch / median
             row['share'] = least_seconds(job, macs, limits['flops']) / median
-            if settings.memory and job.way != ONNX:  # whose session keeps its buffers
+            # On a GPU it is measured already; a session of ONNX Runtime keeps its buffers.
+            if settings.memory and settings.device == 'cpu' and job.way != ONNX:
                 row['memory'] = in_fresh_process(peak_memory, job, settings)
         rows.append(row)
     about = {'shape': group.shape, 'step': group.step, 'compiled': group.compiled}

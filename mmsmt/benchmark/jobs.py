@@ -16,8 +16,19 @@ from mmsmt.deploy.onnx.verify import LIMIT, open_session
 FORWARD, TRAINING = 'forward', 'training'
 STEPS = (FORWARD, TRAINING)
 ONNX = 'onnxruntime'
-WAYS = ('eager', 'deploy', 'compiled', 'compiled-deploy', ONNX)
-DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
+GRAPH, GRAPH_DEPLOY = 'cudagraph', 'cudagraph-deploy'
+RECOMPUTE = 'recompute'
+WAYS = (
+    *('eager', 'deploy', RECOMPUTE, GRAPH, GRAPH_DEPLOY),
+    *('compiled', 'compiled-deploy', 'compiled-recompute', ONNX),
+)
+# Of matrix products and convolutions; weights are float32. TF32 is float32 with rounded products.
+DTYPES = {
+    'float32': torch.float32,
+    'tf32': torch.float32,
+    'float16': torch.float16,
+    'bfloat16': torch.bfloat16,
+}
 
 
 class Shape(NamedTuple):
@@ -32,12 +43,23 @@ class Settings(NamedTuple):
     """What holds for a whole run."""
 
     device: str = 'cpu'  # or `cuda`
-    dtype: str = 'float32'  # of `DTYPES`; bfloat16 is autocast, on float32 weights
+    dtype: str = 'float32'  # of `DTYPES`; float16 and bfloat16 are autocast, on float32 weights
     threads: int = 1  # of the CPU
     compile_mode: str = 'default'
     rounds: int = 10  # of timing
     warmup: int = 2  # rounds before them, in addition to one call of each job alone
     memory: bool = True  # whether its peak is measured
+
+    def apply(self) -> None:
+        """Set threads and TF32 for this process."""
+        torch.set_num_threads(self.threads)
+        torch.backends.cuda.matmul.allow_tf32 = self.dtype == 'tf32'
+        torch.backends.cudnn.allow_tf32 = self.dtype == 'tf32'
+
+    def autocast(self) -> torch.autocast:
+        """The context of a forward pass."""
+        dtype = DTYPES[self.dtype]
+        return torch.autocast(self.device, dtype, enabled=dtype != torch.float32)
 
 
 class Job(NamedTuple):
@@ -58,11 +80,22 @@ class Job(NamedTuple):
         return self.way.endswith('deploy')
 
     @property
+    def recomputed(self) -> bool:
+        return self.way.endswith(RECOMPUTE)
+
+    @property
     def possible(self) -> bool:
-        """Deploy forms are of our networks; they and ONNX Runtime are for inference."""
+        """Whether the network has this way, and the way this step.
+
+        Our networks have deploy forms and recomputation. Training is eager or compiled.
+        """
+        if self.recomputed:
+            return self.step == TRAINING and self.contender.library == 'mmsmt'
         if self.way == ONNX:
             return self.step == FORWARD and self.layout == NCHW
-        return not self.deployed or (self.contender.deployable and self.step == FORWARD)
+        if self.deployed and not self.contender.deployable:
+            return False
+        return self.step == FORWARD or self.way in ('eager', 'compiled')
 
 
 def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
@@ -79,7 +112,10 @@ def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
         UsageError: If the network cannot be built.
         RuntimeError: If the network cannot be exported to ONNX, or gives other maps there.
     """
-    model: Any = build(job.contender)
+    contender = job.contender
+    if job.recomputed:
+        contender = contender._replace(options=contender.options | {'with_cp': True})
+    model: Any = build(contender)
     if job.deployed or (job.way == ONNX and job.contender.deployable):
         model = deploy(model)
     images = torch.rand(job.shape.batch, 3, job.shape.height, job.shape.width)
@@ -91,17 +127,37 @@ def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
         model = model.to(memory_format=torch.channels_last)
     model.train(job.step == TRAINING)
     network = _compile(model, settings.compile_mode) if job.compiled else model
-    autocast = torch.autocast(
-        settings.device, DTYPES[settings.dtype], enabled=settings.dtype != 'float32'
-    )
     if job.step == TRAINING:
-        return _training_step(model, network, images, autocast)
+        return _training_step(model, network, images, settings)
 
-    def forward() -> None:
-        with torch.inference_mode(), autocast:
-            network(images)
+    def forward() -> Any:
+        with torch.inference_mode(), settings.autocast():
+            return network(images)
 
-    return forward
+    return capture(forward) if job.way in (GRAPH, GRAPH_DEPLOY) else forward
+
+
+def capture(forward: Callable[[], Any]) -> Callable[[], Any]:
+    """Record what a forward pass starts on a GPU as a CUDA graph.
+
+    Returns:
+        What replays it, and gives the same maps every time, with new values.
+    """
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):  # libraries choose algorithms before anything is recorded
+        for _ in range(3):
+            forward()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        maps = forward()
+
+    def replay() -> Any:
+        graph.replay()
+        return maps
+
+    return replay
 
 
 def _compile(model: nn.Module, mode: str) -> Any:
@@ -114,18 +170,21 @@ def _compile(model: nn.Module, mode: str) -> Any:
 
 
 def _training_step(
-    model: nn.Module, network: Any, images: Tensor, autocast: torch.autocast
+    model: nn.Module, network: Any, images: Tensor, settings: Settings
 ) -> Callable[[], None]:
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
+    scaler = torch.amp.GradScaler(settings.device, enabled=settings.dtype == 'float16')
     gradients: list[Tensor] = []
 
     def step() -> None:
-        with autocast:
+        with settings.autocast():
             maps = network(images)
         if not gradients:
-            gradients.extend(torch.randn_like(x) / x.numel() for x in maps)
-        torch.autograd.backward(maps, gradients)
-        optimizer.step()
+            gradients.extend(torch.randn(x.shape, device=x.device) / x.numel() for x in maps)
+        scaled = [scaler.scale(g).to(x.dtype) for g, x in zip(gradients, maps)]
+        torch.autograd.backward(maps, scaled)
+        scaler.step(optimizer)
+        scaler.update()
         # At the end: networks that wait for their turn must not hold gradients.
         optimizer.zero_grad(set_to_none=True)
 

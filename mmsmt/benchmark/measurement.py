@@ -1,4 +1,4 @@
-"""Measuring jobs: time in turn in one process, peak memory in a process each."""
+"""Measuring jobs: time in turn in one process, peak memory on a CPU in a process each."""
 
 import ctypes
 import gc
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mmsmt.benchmark.jobs import DTYPES, Job, Settings, prepare
+from mmsmt.benchmark.jobs import DTYPES, GRAPH, GRAPH_DEPLOY, Job, Settings, prepare
 from mmsmt.benchmark.timing import time_in_turn
 from mmsmt.engine.tool import quiet
 
@@ -44,15 +44,15 @@ def time_jobs(jobs: Sequence[Job], settings: Settings) -> dict[str, Any]:
     """Seconds of the jobs and of the machine's limits, all in turn, round by round.
 
     Returns:
-        `jobs`: for each `seconds` (median, first and third quartile), or `failed`, the first line
-        of PyTorch's error if the job cannot run (a compiler that fails, memory that is refused);
-        `limits`: seconds of the limits; `load`: the machine's load in the last minute, before and
-        after.
+        `jobs`: for each `seconds` (median, first and third quartile) and on a GPU `memory`, as
+        `peak_memory` gives it, or `failed`, the first line of PyTorch's error if the job cannot
+        run (a compiler that fails, memory that is refused); `limits`: seconds of the limits;
+        `load`: the machine's load in the last minute, before and after.
 
     Raises:
         UsageError: If a network cannot be built.
     """
-    torch.set_num_threads(settings.threads)
+    settings.apply()
     load = os.getloadavg()[0]
     calls: dict[Any, Any] = dict(limit_calls(settings))
     results: list[dict[str, Any]] = [{} for _ in jobs]
@@ -60,6 +60,10 @@ def time_jobs(jobs: Sequence[Job], settings: Settings) -> dict[str, Any]:
         try:
             call = prepare(job, settings)
             call()
+            # A graph's memory is its own between replays, too.
+            if settings.memory and settings.device == 'cuda':
+                if job.way not in (GRAPH, GRAPH_DEPLOY):
+                    results[i]['memory'] = _added_gpu_memory(call)
         except RuntimeError as error:
             lines = str(error).splitlines() or ['']
             results[i]['failed'] = f'{type(error).__name__}: {lines[0]}'[:200]
@@ -74,27 +78,29 @@ def time_jobs(jobs: Sequence[Job], settings: Settings) -> dict[str, Any]:
 
 
 def peak_memory(job: Job, settings: Settings) -> int:
-    """Memory that a run of a job adds at its peak; call it in a fresh process.
+    """Memory that a run of a job adds at its peak on a CPU; call it in a fresh process.
 
     Network, optimizer state, images and compiled code are there before: what counts is what the
     step needs in addition, gradients included.
 
     Returns:
-        Bytes: resident ones on the CPU (Linux), those of PyTorch's allocator on a GPU. On the CPU
-        the C library gives large freed buffers back at once here, so that both mean what is in
-        use; a process that keeps some of them for the next buffer holds more.
+        Resident bytes (Linux). The C library gives large freed buffers back at once here, so that
+        they are what is in use; a process that keeps some of them for the next buffer holds more.
     """
-    torch.set_num_threads(settings.threads)
-    library = None if settings.device == 'cuda' else ctypes.CDLL('libc.so.6')
-    if library:
-        library.mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
+    settings.apply()
+    library = ctypes.CDLL('libc.so.6')
+    library.mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
     call = prepare(job, settings)
     call()
     gc.collect()
-    if library:
-        # Memory that the first run left with the C library would hide a part of the second's.
-        library.malloc_trim(0)
-        return _added_memory(call)
+    # Memory that the first run left with the C library would hide a part of the second's.
+    library.malloc_trim(0)
+    return _added_memory(call)
+
+
+def _added_gpu_memory(call: Callable[[], Any]) -> int:
+    """Bytes of PyTorch's allocator that a call adds at its peak; other networks may be there."""
+    gc.collect()
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()

@@ -9,11 +9,17 @@ from matplotlib.ticker import LogLocator
 
 from mmsmt.analysis.common.figures import save_figure, subplots
 from mmsmt.analysis.common.reports import Row
-from mmsmt.benchmark.jobs import FORWARD, ONNX
+from mmsmt.benchmark.jobs import FORWARD, GRAPH, GRAPH_DEPLOY, ONNX, RECOMPUTE
 from mmsmt.benchmark.table import GIB, faster_layouts, title_of
 
 # Marker of a way, and what it adds to a network's label; a panel says if its ways are compiled.
-MARKERS = {'deploy': ('*', ', deploy'), ONNX: ('s', ', ONNX Runtime')}
+MARKERS = {
+    'deploy': ('*', ', deploy'),
+    RECOMPUTE: ('v', ', recomputing'),
+    GRAPH: ('^', ', CUDA graph'),
+    GRAPH_DEPLOY: ('P', ', deploy, CUDA graph'),
+    ONNX: ('s', ', ONNX Runtime'),
+}
 
 
 def plot_accuracy(groups: Sequence[Row], out: Path) -> bool:

@@ -71,12 +71,11 @@ def _describe(group: Row) -> str:
     facts, limits = group['facts'], group['limits']
     named = ('torch', 'timm', 'mmpretrain', 'onnxruntime')
     versions = ', '.join(f'{name} {facts[name]}' for name in named if facts.get(name))
-    tf32 = '' if facts['tf32'] is None else f', TF32 {"on" if facts["tf32"] else "off"}'
     compiled = f', compile mode {facts["compile_mode"]}' if group['compiled'] else ''
     low, high = (f'{load:.1f}' for load in group['load'])
     return (
         f'{facts.get("gpu") or facts["cpu"]}, {facts["cores"]} cores, {facts["threads"]} threads, '
-        f'{facts["dtype"]}{tf32}{compiled}; {versions}, commit {facts["commit"]}; '
+        f'{facts["dtype"]}{compiled}; {versions}, commit {facts["commit"]}; '
         f'{group["warmup"]} + {group["rounds"]} rounds, load {low} to {high}. In the same rounds: '
         f'matrix products {limits["flops"] / 1e12:.3f} TFLOP/s, '
         f'copies {limits["bandwidth"] / 1e9:.1f} GB/s.'

@@ -1,4 +1,4 @@
-"""Benchmarks fix the threads of their process."""
+"""Benchmarks set threads and TF32 of their process."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,9 @@ import torch
 
 
 @pytest.fixture(autouse=True)
-def threads_as_before() -> Iterator[None]:
-    before = torch.get_num_threads()
+def settings_as_before() -> Iterator[None]:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = torch.get_num_threads(), matmul.allow_tf32, cudnn.allow_tf32
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(before[0])
+    matmul.allow_tf32, cudnn.allow_tf32 = before[1:]

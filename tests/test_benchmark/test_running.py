@@ -44,11 +44,16 @@ def test_groups_hold_what_is_compared() -> None:
     both = [('ResNet-50', 'contiguous'), ('ResNet-50', 'channels-last')]
     for step in STEPS:
         for way, folded in (('eager', 'deploy'), ('compiled', 'compiled-deploy')):
+            again = 'recompute' if way == 'eager' else 'compiled-recompute'
             ours = [('SMT-T', way, 'contiguous')]
-            ours += [('SMT-T', folded, 'contiguous')] * (step == FORWARD)
+            ours += [('SMT-T', folded if step == FORWARD else again, 'contiguous')]
             plain = [('plain SMT-T', way, 'contiguous')]
             others = [(name, way, layout) for name, layout in both]
             if step == FORWARD and way == 'eager':
+                ours.append(('SMT-T', 'cudagraph', 'contiguous'))
+                ours.append(('SMT-T', 'cudagraph-deploy', 'contiguous'))
+                plain.append(('plain SMT-T', 'cudagraph', 'contiguous'))
+                others += [(name, 'cudagraph', layout) for name, layout in both]
                 for jobs_of in (ours, plain, others):
                     jobs_of.append((jobs_of[0][0], 'onnxruntime', 'contiguous'))
             assert found.pop(f'2x64x96_{step}_{way}') == ours + plain + others
@@ -108,7 +113,7 @@ def test_deploy_forms_and_compiled_ones_are_what_runs(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize('layout', ['contiguous', 'channels-last'])
-@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16'])
 def test_a_training_step_trains(layout: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images have the layout, products the type; weights move and hold no gradients after it."""
     model, seen = build(PICO), []
@@ -126,3 +131,45 @@ def test_a_training_step_trains(layout: str, dtype: str, monkeypatch: pytest.Mon
     # Biases before a batch norm, and those of keys, have no gradient.
     still = {n for n, p in model.named_parameters() if torch.equal(before[n], p)}
     assert not {name for name in still if not name.endswith('bias')}
+
+
+def test_settings_hold_for_the_process() -> None:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    for dtype in ('tf32', 'bfloat16'):
+        Settings(dtype=dtype, threads=2).apply()
+        assert (matmul.allow_tf32, cudnn.allow_tf32) == (dtype == 'tf32', dtype == 'tf32')
+        assert torch.get_num_threads() == 2
+
+
+def test_recomputation_is_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    monkeypatch.setattr(jobs, 'build', lambda contender: built.append(build(contender)) or built[0])
+    prepare(Job(PICO, 'recompute', 'contiguous', SMALL, TRAINING), Settings())()
+    assert built[0].with_cp == (True,) * 4
+    assert PICO.options == {'arch': 'pico'}
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize('dtype', jobs.DTYPES)
+def test_every_way_runs_on_a_gpu(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for compiled ones. Graphs and deploy forms give the maps of the eager network."""
+    settings = Settings('cuda', dtype, rounds=2, warmup=0)
+    ways = ['eager', 'deploy', 'cudagraph', 'cudagraph-deploy']
+    settings.apply()
+    want, *others = (
+        prepare(Job(PICO, way, 'contiguous', SMALL, FORWARD), settings)() for way in ways
+    )
+    limit = {'float32': 1e-4, 'tf32': 0.01, 'float16': 0.01, 'bfloat16': 0.08}[dtype]
+    for maps in others:
+        for got, exact in zip(maps, want, strict=True):
+            error = (got - exact).float().square().mean() / exact.float().square().mean()
+            assert error.sqrt() < limit, error
+    monkeypatch.setattr('mmsmt.benchmark.measurement.SIDES', {'cuda': 64})
+    monkeypatch.setattr('mmsmt.benchmark.measurement.COPIED', {'cuda': 4096})
+    steps = [(FORWARD, way) for way in ways] + [(TRAINING, 'eager'), (TRAINING, 'recompute')]
+    shape = Shape(8, 128, 128)
+    measured = time_jobs([Job(PICO, w, 'contiguous', shape, s) for s, w in steps], settings)
+    for (_, way), result in zip(steps, measured['jobs'], strict=True):
+        assert 'failed' not in result, result
+        assert ('memory' in result) == (not way.startswith('cudagraph'))
+    assert measured['jobs'][-1]['memory'] < measured['jobs'][-2]['memory']

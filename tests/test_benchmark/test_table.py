@@ -39,7 +39,6 @@ GROUP = dict(
         cores=2,
         threads=2,
         dtype='float32',
-        tf32=None,
         compile_mode='default',
         torch='2.11',
         timm=None,
@@ -88,9 +87,9 @@ def test_a_reference_that_failed_leaves_ratios_empty() -> None:
 
 
 def test_compiled_and_gpu_are_said() -> None:
-    facts = {**GROUP['facts'], 'gpu': 'A GPU', 'tf32': True}  # type: ignore[dict-item]
+    facts = {**GROUP['facts'], 'gpu': 'A GPU', 'dtype': 'tf32'}  # type: ignore[dict-item]
     said = tabulate([{**GROUP, 'facts': facts, 'compiled': True}], 'plain')
-    assert 'A GPU, 2 cores, 2 threads, float32, TF32 on, compile mode default;' in said
+    assert 'A GPU, 2 cores, 2 threads, tf32, compile mode default;' in said
 
 
 def test_reference() -> None:

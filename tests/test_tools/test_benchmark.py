@@ -101,6 +101,8 @@ def test_code_is_known_by_all_that_is_measured(
         (['ours', '--reference', 'SMT-T'], "--reference 'SMT-T' is not measured"),
         (['plain', '--ways', 'deploy'], 'nothing to measure'),
         (['ours', '--device', 'cuda'], 'PyTorch finds no GPU here'),
+        (['ours', '--dtype', 'tf32'], 'tf32 and CUDA graphs need --device cuda'),
+        (['ours', '--ways', 'cudagraph'], 'tf32 and CUDA graphs need --device cuda'),
         (['ours', '--ways', 'onnxruntime'], "needs onnxruntime: pip install 'mmsmt[export]'"),
         (['ours', '--ways', 'onnxruntime', '--dtype', 'bfloat16'], 'runs on a CPU in float32'),
         (['x.py', '--end-to-end', '--images', '1'], '--images must be at least 2, got 1'),
