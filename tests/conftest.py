@@ -78,6 +78,19 @@ def logging_as_before() -> Iterator[None]:
     logging.disable(before)
 
 
+@pytest.fixture(autouse=True)
+def exact_float32(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On a GPU TF32 carries ten bits, which would hide faults."""
+    if not request.node.get_closest_marker('cuda'):
+        yield
+        return
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = False
+    yield
+    matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
 @pytest.fixture(scope='session')
 def released_keys() -> Callable[..., dict[str, tuple[int, ...]]]:
     """Name to shape of every entry of a released checkpoint."""

@@ -193,3 +193,40 @@ def test_a_model_whose_eval_returns_nothing() -> None:
     with torch.inference_mode():
         x = images(1, 32, 32)
         assert largest_difference(model[0](x), deploy(model)(x)) < 1e-5
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize('name', BACKBONES)
+def test_on_a_gpu_it_equals_the_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after it has run on a CPU, whose layout of weights and pieces of maps stay there."""
+    model = randomized(BACKBONES[name]())
+    deployed, wide = deploy(model), deepcopy(model).double()
+    x = images(1, 61, 97)
+    with torch.inference_mode():
+        want = wide(x.double())
+        on_cpu = deployed(x)
+    deployed.cuda()
+    folded = deepcopy(deployed).double()
+    cut: list[tuple[int, ...]] = []
+    monkeypatch.setattr(tiling, 'TILE_BYTES', 2**11)
+    monkeypatch.setattr(layers, 'TILE_BYTES', 2**11)
+    monkeypatch.setattr(tiling, '_evenly', lambda *sizes: cut.append(sizes) or sizes[1])
+    y = x.cuda()
+    with torch.inference_mode():
+        assert largest_difference([each.cuda() for each in want], folded(y.double())) < 1e-6
+        # Of two pixels of equal significance rounding may put either first.
+        if name != 'sg_former':
+            single = model.cuda()(y)
+            assert largest_difference(single, deployed(y)) < 1e-4
+            for dtype, limit in ((torch.bfloat16, 0.1), (torch.float16, 0.015)):
+                with torch.autocast('cuda', dtype):
+                    half = deployed(y)
+                assert all(rms_difference(*pair) < limit for pair in zip(single, half, strict=True))
+    assert not cut
+    monkeypatch.undo()
+    with torch.inference_mode():
+        assert largest_difference(on_cpu, deployed.cpu()(x)) == 0
+
+
+def rms_difference(x: Tensor, y: Tensor) -> float:
+    return ((x - y).square().mean() / x.square().mean()).sqrt().item()

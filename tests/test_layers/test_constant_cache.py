@@ -79,3 +79,21 @@ def test_a_graph_that_is_captured_owns_its_tensors(monkeypatch: pytest.MonkeyPat
     assert ramp(3) is not ramp(3)
     monkeypatch.undo()
     assert ramp(3) is ramp(3) and made == [3, 3, 3]
+
+
+@pytest.mark.cuda
+def test_a_graph_on_a_gpu_makes_its_own() -> None:
+    """A device has tensors of its own; capture neither takes nor leaves one in the cache."""
+    made, ramp = counted()
+    gpu = torch.device('cuda', torch.cuda.current_device())
+    assert ramp(3, gpu) is ramp(3, gpu) is not ramp(3, CPU)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = ramp(3, gpu)
+        ramp(4, gpu)
+    assert captured is not ramp(3, gpu)
+    ramp(4, gpu)
+    assert made == [3, 3, 3, 4, 4]
+    captured.zero_()
+    graph.replay()
+    assert captured.tolist() == [0, 1, 2]

@@ -113,3 +113,12 @@ def test_a_backbone_can_be_quantised() -> None:
 def test_layers_can_be_scripted() -> None:
     layer, x = nn.Linear(6, 4), torch.randn(2, 6)
     torch.testing.assert_close(torch.jit.script(layer)(x), layer(x))
+
+
+@pytest.mark.cuda
+def test_a_gpu_is_not_concerned() -> None:
+    layer, x = nn.Linear(6, 4).cuda(), torch.randn(2, 3, 6).cuda()
+    with Operators() as operators:
+        got = layer(x)
+    assert 'convolution' not in operators.names
+    assert torch.equal(got, plain(layer)(x))

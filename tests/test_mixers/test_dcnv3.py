@@ -3,13 +3,14 @@
 import copy
 import itertools
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsmt.mixers import DeformableConvV3
+from mmsmt.mixers import DeformableConvV3, dcnv3
 
 Size = tuple[int, int]
 SIZES = [(1, 1), (1, 7), (4, 5), (7, 3)]
@@ -116,3 +117,23 @@ def test_sampling_is_exact_under_mixed_precision(trains: bool) -> None:
         got = half(x.half())
     assert got.dtype == torch.float16
     assert (got - want).abs().mean() < 0.0016 * want.abs().mean()
+
+
+@pytest.mark.cuda
+def test_memory_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stage 1 of 8 images of 800 x 1216 pixels; the choice of a CPU is none of a GPU."""
+    monkeypatch.setattr(dcnv3, 'sample_by_bags', None)
+    mixer = DeformableConvV3(64, 4).cuda()
+    x = torch.randn(8, 200, 304, 64, device='cuda')
+
+    def added(call: Callable[[], object]) -> float:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return (torch.cuda.max_memory_allocated() - before) / 2**30
+
+    # The tensors that live at once take 3.1 and 4.1 GiB.
+    with torch.inference_mode():
+        assert added(lambda: mixer(x)) < 3.6
+    assert added(lambda: mixer(x.requires_grad_()).sum().backward()) < 4.8
