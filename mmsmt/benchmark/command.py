@@ -127,10 +127,12 @@ def report_benchmark(args: argparse.Namespace) -> str:
         raise UsageError(f'nothing to measure: {reason}')
     reference = choose_reference([c.name for c in contenders], args.reference)
     settings = Settings(*(getattr(args, name) for name in Settings._fields))
-    measured = measure_groups(groups, settings, args.out)
-    table = tabulate(measured, reference)
-    write_json(args.out / 'benchmark.json', measured)
-    write_text(args.out / 'benchmark.md', table)
+    measured, table = [], ''
+    for group in measure_groups(groups, settings, args.out):
+        measured.append(group)
+        table = tabulate(measured, reference)
+        write_json(args.out / 'benchmark.json', measured)
+        write_text(args.out / 'benchmark.md', table)
     plot_accuracy(measured, args.out / 'benchmark.png')
     plot_area(measured, args.out / 'benchmark_area.png')
     return table

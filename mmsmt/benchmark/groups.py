@@ -45,8 +45,8 @@ def groups_of(
             yield Group(shape, step, compiled, jobs)
 
 
-def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> list[Row]:
-    """Measure the groups that a folder does not hold yet.
+def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> Iterator[Row]:
+    """Measure the groups that a folder does not hold yet, one after the other.
 
     Args:
         groups: What to measure.
@@ -54,8 +54,8 @@ def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> li
         out: Folder. A group's file is written when it is done, and read if it was made of the
             same networks, settings, machine, versions and code.
 
-    Returns:
-        The groups, each with `facts`, `limits` (rates), `load` and `rows`.
+    Yields:
+        A group when it is done, with `facts`, `limits` (rates), `load` and `rows`.
 
     Raises:
         UsageError: If a network cannot be built or gives other maps than the rest, or the system
@@ -63,7 +63,6 @@ def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> li
     """
     jobs = {(job.contender.name, job.shape[1:]): job for group in groups for job in group.jobs}
     counts = {key: count(job.contender, *key[1]) for key, job in jobs.items()}
-    finished = []
     for group in progress(groups, 'measuring', len(groups)):
         facts = collect_facts(settings)
         files = {(c.name, c.kind) for c, *_ in group.jobs if c.library == 'config'}
@@ -79,8 +78,7 @@ def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> li
             measured = _measure(group, settings, counts)
             report = {'identity': identity, 'facts': facts, **measured}
             write_json(path, report)
-        finished.append(report)
-    return finished
+        yield report
 
 
 def _measure(group: Group, settings: Settings, counts: dict[Any, tuple[int, int]]) -> Row:

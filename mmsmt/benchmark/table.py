@@ -72,10 +72,11 @@ def _describe(group: Row) -> str:
     named = ('torch', 'timm', 'mmpretrain', 'onnxruntime')
     versions = ', '.join(f'{name} {facts[name]}' for name in named if facts.get(name))
     compiled = f', compile mode {facts["compile_mode"]}' if group['compiled'] else ''
+    commit = f', commit {facts["commit"]}' if facts['commit'] else ''  # a wheel has none
     low, high = (f'{load:.1f}' for load in group['load'])
     return (
         f'{facts.get("gpu") or facts["cpu"]}, {facts["cores"]} cores, {facts["threads"]} threads, '
-        f'{facts["dtype"]}{compiled}; {versions}, commit {facts["commit"]}; '
+        f'{facts["dtype"]}{compiled}; {versions}{commit}; '
         f'{group["warmup"]} + {group["rounds"]} rounds, load {low} to {high}. In the same rounds: '
         f'matrix products {limits["flops"] / 1e12:.3f} TFLOP/s, '
         f'copies {limits["bandwidth"] / 1e9:.1f} GB/s.'
