@@ -2,7 +2,8 @@
 
 The OpenMMLab tools look for a package's configs under `<package>/.mim/`, and
 `_base_ = 'mmsmt::...'` resolves there. A wheel gets copies, an editable install gets links;
-nothing is copied inside the source tree.
+nothing is copied inside the source tree. Both get `mmsmt_ops.pth`, by which Python imports
+`mmsmt_ops` when it starts.
 """
 
 import shutil
@@ -14,6 +15,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 CARRIED = ('configs', 'tools', 'model-index.yml')
+START_UP = 'mmsmt_ops.pth'
 
 
 class BuildWithConfigs(build_py):
@@ -22,10 +24,13 @@ class BuildWithConfigs(build_py):
     def run(self) -> None:
         super().run()
         present = [ROOT / name for name in CARRIED if (ROOT / name).exists()]
+        packed = Path(self.build_lib)
         if self.editable_mode:
             link_into(ROOT / 'mmsmt' / '.mim', present)
+            packed = Path(self.get_finalized_command('install').install_lib)
         else:
-            copy_into(Path(self.build_lib) / 'mmsmt' / '.mim', present)
+            copy_into(packed / 'mmsmt' / '.mim', present)
+        (packed / START_UP).write_text('import mmsmt_ops\n')
 
 
 def copy_into(folder: Path, sources: list[Path]) -> None:

@@ -1,0 +1,46 @@
+"""Import hook for `mmcv._ext`: operators on torch and torchvision where mmcv has no compiled ones.
+
+`mmsmt_ops.pth`, installed next to this module, imports it whenever Python starts, so that the
+hosts' own tools and notebooks find the operators as well. Standard library only: every Python
+process of the environment pays for it.
+
+The environment variable `MMSMT_OPS` chooses: `auto` (default) takes compiled operators where mmcv
+has any, `torch` takes ours, `compiled` takes compiled ones or fails as mmcv itself does.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec, spec_from_file_location
+
+NAME = 'mmcv._ext'
+CHOICES = ('auto', 'torch', 'compiled')
+
+
+class OperatorFinder:
+    """Finds `mmcv._ext`, and no other module."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: object = None
+    ) -> ModuleSpec | None:
+        """Return the compiled module, ours, or None to leave it to Python.
+
+        Raises:
+            ImportError: If `MMSMT_OPS` is none of its values.
+        """
+        if name != NAME:
+            return None
+        choice = os.environ.get('MMSMT_OPS') or 'auto'
+        if choice not in CHOICES:
+            raise ImportError(f'MMSMT_OPS is {choice!r}; known are {", ".join(CHOICES)}')
+        compiled = PathFinder.find_spec(name, path, None) if choice != 'torch' else None
+        if compiled or choice == 'compiled':
+            return compiled
+        ours = find_spec('mmsmt.ops.extension')
+        return ours and spec_from_file_location(name, ours.origin)
+
+
+if OperatorFinder not in sys.meta_path:
+    sys.meta_path.insert(0, OperatorFinder)
