@@ -2,6 +2,7 @@
 # up first; where it already stands, that costs about a second.
 PYTHON ?= python3
 VENV ?= .venv
+OPS ?= torch
 BIN := $(VENV)/bin
 # Let OpenMP threads sleep soon at barriers rather than spin: beside other processes spinning made
 # a training step ten times slower, on an idle machine sleeping at once costs a fifth.
@@ -18,9 +19,9 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 	@echo "  PYTHON=python3.11 chooses the interpreter, VENV=folder the environment"
 
-setup: ## create the environment; the first time on a machine compiles mmcv (about 10 minutes)
+setup: ## create the environment from wheels; with OPS=compiled mmcv is compiled (about 10 minutes)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mmsmt needs Python 3.10 or newer: try make setup PYTHON=python3.11")'
-	@$(PYTHON) dev/environment/setup_env.py --venv $(VENV)
+	@$(PYTHON) dev/environment/setup_env.py --venv $(VENV) --ops $(OPS)
 
 doctor: ## say what is wrong with the environment and which command fixes it
 	@$(PYTHON) dev/environment/doctor.py --python $(BIN)/python

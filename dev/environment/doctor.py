@@ -3,7 +3,7 @@
     python dev/environment/doctor.py [--python PATH]
 
 Every probe (doctor_probes.py) is a process of its own, run by the examined interpreter, so that one
-that fails or crashes hides no other. Exit code 0: healthy, 1: not. Standard library only, and the
+that fails or crashes hides no other. Exit code 0: healthy, 1: not. Standard library only; the
 versions in the fixes come from requirements/.
 """
 
@@ -15,23 +15,16 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import doctor_probes
+from doctor_probes import IMPORTS, REMARK_CODE
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 120
 
-# Distribution names that differ from what is imported.
-DISTRIBUTIONS = {
-    'PIL': 'pillow',
-    'mmseg': 'mmsegmentation',
-    'sklearn': 'scikit-learn',
-    'yaml': 'pyyaml',
-}
 # Debian packages of the shared libraries that OpenCV wants and slim images lack.
 SYSTEM_PACKAGES = {
     'libGL.so.1': 'libgl1',
@@ -44,6 +37,45 @@ SYSTEM_PACKAGES = {
     'libxcb.so.1': 'libxcb1',
     'libgomp.so.1': 'libgomp1',
 }
+# Distribution names that differ from what is imported; the second of the hosts' continuation.
+DISTRIBUTIONS = {
+    'cv2': ('opencv-python', 'opencv-python'),
+    'PIL': ('pillow', 'pillow'),
+    'pkg_resources': ('setuptools', 'setuptools<81'),
+    'sklearn': ('scikit-learn', 'scikit-learn'),
+    'yaml': ('pyyaml', 'pyyaml'),
+    'mmcv': ('mmcv-lite', 'onedl-mmcv'),
+    'mmdet': ('mmdet', 'onedl-mmdetection'),
+    'mmengine': ('mmengine', 'onedl-mmengine'),
+    'mmpretrain': ('mmpretrain', 'onedl-mmpretrain'),
+    'mmseg': ('mmsegmentation', 'onedl-mmsegmentation'),
+}
+NEEDED = {
+    'python': '>= 3.10',
+    'torch': '>= 2.6',
+    'torchvision': 'fits torch',
+    'opencv': 'imports',
+    'mmengine': 'imports',
+    'mmcv': 'imports',
+    'operators': 'compiled or ours',
+    'mmdet': 'fits mmcv',
+    'mmseg': 'fits mmcv',
+    'mmpretrain': 'fits mmcv',
+    'mmsmt': 'imports',
+    'smt': 'mmsmt.SMT builds',
+}
+# What must be fixed first if both fail.
+AFTER = {
+    'torchvision': ('torch',),
+    'mmengine': ('torch', 'opencv'),
+    'mmcv': ('torch', 'opencv', 'mmengine'),
+    'operators': ('torchvision', 'mmcv', 'mmsmt'),
+    'mmdet': ('operators', 'torchvision'),
+    'mmseg': ('operators',),
+    'mmpretrain': ('operators',),
+    'mmsmt': ('mmengine',),
+    'smt': ('torchvision', 'mmsmt'),
+}
 
 
 class Result(NamedTuple):
@@ -51,70 +83,6 @@ class Result(NamedTuple):
 
     status: str
     found: str
-
-
-def pins() -> dict[str, str]:
-    """Exact versions in requirements/, by distribution name; without those for one Python only."""
-    lines = '\n'.join(path.read_text() for path in sorted((ROOT / 'requirements').glob('*.txt')))
-    return dict(re.findall(r'^([\w.-]+)==([\w.]+) *(?:#.*|--hash.*)?$', lines, re.MULTILINE))
-
-
-def install(*names: str) -> Callable[[str], str]:
-    """A function from an interpreter's path to the command that installs the pinned `names`."""
-    known = pins()
-    wanted = ' '.join(f'{name}=={known[name]}' if name in known else name for name in names)
-    return lambda python: f'{shlex.quote(python)} -m pip install {wanted}'
-
-
-def install_mmcv(python: str) -> str:
-    if Path(python).absolute().parent == ROOT / '.venv' / 'bin':
-        return 'make setup'  # takes the wheel if this machine has compiled it before
-    with_gpu = bool(doctor_probes.cuda_release() and doctor_probes.gpus())
-    build = f'MMCV_WITH_OPS=1 FORCE_CUDA={with_gpu:d} {install("mmcv")(python)}'
-    build += ' --no-build-isolation --no-cache-dir --no-deps --force-reinstall'
-    if doctor_probes.compiler() is None:
-        return f'{system_install("g++", "python3-dev")} && {build}'
-    return build
-
-
-def install_mmsmt(python: str) -> str:
-    return f'{install("--no-deps --no-build-isolation -e")(python)} {shlex.quote(str(ROOT))}'
-
-
-def system_install(*packages: str) -> str:
-    sudo = '' if os.geteuid() == 0 else 'sudo '
-    names = ' '.join(packages)
-    return f'{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {names}'
-
-
-class Probe(NamedTuple):
-    """One line of the table; `after` names what must be fixed first if both fail."""
-
-    name: str
-    needed: str
-    fix: Callable[[str], str]
-    after: tuple = ()
-
-
-def probes() -> list[Probe]:
-    compile_tools = system_install('g++', 'python3-dev')
-    pair = install('torch', 'torchvision')
-    return [
-        Probe('python', '>= 3.10', lambda _: 'make clean setup PYTHON=python3.11'),
-        Probe('compiler', 'C++17, to compile mmcv', lambda _: compile_tools),
-        Probe('cuda', 'optional', lambda _: ''),
-        Probe('setuptools', '< 81', install('setuptools')),
-        Probe('torch', '>= 2.6', pair),
-        Probe('torchvision', 'fits torch', pair, ('torch',)),
-        Probe('opencv', 'imports', install('opencv-python')),
-        Probe('mmengine', 'imports', install('mmengine'), ('setuptools', 'torch', 'opencv')),
-        Probe('mmcv', '>= 2.0.0rc4, < 2.2.0', install_mmcv, ('torch', 'opencv', 'mmengine')),
-        Probe('mmdet', 'fits mmcv', install('mmdet'), ('mmcv', 'torchvision')),
-        Probe('mmseg', 'fits mmcv', install('mmsegmentation', 'ftfy', 'regex'), ('mmcv',)),
-        Probe('mmpretrain', 'fits mmcv', install('mmpretrain', 'ftfy', 'regex'), ('mmcv',)),
-        Probe('mmsmt', 'imports', install_mmsmt, ('mmengine',)),
-        Probe('smt', 'mmsmt.SMT builds', install_mmsmt, ('torchvision', 'mmsmt')),
-    ]
 
 
 def ask(python: str, name: str) -> Result:
@@ -133,7 +101,7 @@ def ask(python: str, name: str) -> Result:
         return Result('FAIL', f'{python} does not start: {error.strerror}')
     except subprocess.TimeoutExpired:
         return Result('FAIL', f'no answer within {TIMEOUT_S} s')
-    if said.returncode in (0, doctor_probes.REMARK_CODE):
+    if said.returncode in (0, REMARK_CODE):
         last = (said.stdout.strip().splitlines() or [''])[-1]
         return Result('note' if said.returncode else 'ok', last)
     if said.returncode < 0:
@@ -155,42 +123,69 @@ def examine(python: str, names: list[str]) -> dict[str, Result]:
         return dict(zip(names, pool.map(lambda name: ask(python, name), names)))
 
 
-def mend(probe: Probe, results: dict[str, Result], python: str) -> str:
+def pins() -> dict[str, str]:
+    """Exact versions in requirements/, by distribution name; without those for one Python only."""
+    lines = '\n'.join(path.read_text() for path in sorted((ROOT / 'requirements').glob('*.txt')))
+    return dict(re.findall(r'^([\w.-]+)==([\w.]+) *(?:#.*|--hash.*)?$', lines, re.MULTILINE))
+
+
+def install(python: str, *names: str) -> str:
+    """The command that installs the pinned `names`."""
+    known = pins()
+    wanted = ' '.join(shlex.quote(f'{n}=={known[n]}' if n in known else n) for n in names)
+    return f'{shlex.quote(python)} -m pip install {wanted}'
+
+
+def system_install(*packages: str) -> str:
+    sudo = '' if os.geteuid() == 0 else 'sudo '
+    names = ' '.join(packages)
+    return f'{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {names}'
+
+
+def fix(name: str, results: dict[str, Result], python: str) -> str:
     """The command that fixes a failed probe, or the name of what to fix before it."""
-    found = results[probe.name].found
+    found = results[name].found
+    continued = any('onedl-' in result.found for result in results.values())
     library = re.search(r'(lib[\w.+-]+\.so[.\d]*): cannot open shared object', found)
     if library and library.group(1) in SYSTEM_PACKAGES:
         return system_install(SYSTEM_PACKAGES[library.group(1)])
     missing = re.search(r"No module named '(\w+)", found)
-    if missing:
-        module = missing.group(1)
-        name = {'cv2': 'opencv', 'pkg_resources': 'setuptools'}.get(module, module)
-        if name == probe.name:
-            return probe.fix(python)
-        if name in results:
-            return f'{name} first'
-        return install(DISTRIBUTIONS.get(module, module))(python)
-    first = next((name for name in probe.after if results[name].status == 'FAIL'), None)
-    return f'{first} first' if first else probe.fix(python)
+    module = missing.group(1) if missing else IMPORTS.get(name, (name,))[0]
+    probe = 'opencv' if module == 'cv2' else module
+    if missing and probe != name and probe in results:
+        return f'{probe} first'
+    if 'MMCV==' in found:  # mmdet, mmseg and mmpretrain refuse versions of it
+        module = 'mmcv'
+    first = next((n for n in AFTER.get(name, ()) if results[n].status == 'FAIL'), None)
+    if first and not missing:
+        return f'{first} first'
+    if 'compiled ones do not load' in found:
+        python = shlex.quote(python)
+        return f'{python} -m pip uninstall -y mmcv && {install(python, "mmcv-lite")}'
+    if module in ('mmsmt', 'smt', 'operators'):
+        return f'{shlex.quote(python)} -m pip install --no-deps -e {shlex.quote(str(ROOT))}'
+    if module in ('torch', 'torchvision'):
+        return install(python, 'torch', 'torchvision')
+    if module == 'python':
+        return 'make clean setup PYTHON=python3.11'
+    return install(python, DISTRIBUTIONS.get(module, (module, module))[continued])
 
 
 def report(python: str) -> int:
     """Print the table for `python` and return the exit code."""
-    table = probes()
-    results = examine(python, [probe.name for probe in table])
+    results = examine(python, list(NEEDED))
     if list(results) == ['python'] and results['python'].status == 'FAIL':
-        print(f'FAIL  {results["python"].found}\n      mend: make setup')
+        print(f'FAIL  {results["python"].found}\n      fix: make setup')
         return 1
-    names = max(len(probe.name) for probe in table)
-    needs = max(len(probe.needed) for probe in table)
+    names, needs = (max(map(len, column)) for column in (NEEDED, NEEDED.values()))
     print(f'{"":4}  {"what":{names}}  {"needed":{needs}}  found')
-    for probe in table:
-        status, found = results[probe.name]
-        print(f'{status:4}  {probe.name:{names}}  {probe.needed:{needs}}  {found}')
+    for name, needed in NEEDED.items():
+        status, found = results[name]
+        print(f'{status:4}  {name:{names}}  {needed:{needs}}  {found}')
         if status == 'FAIL':
-            print(f'{"":4}  {"":{names}}  mend: {mend(probe, results, python)}')
-    bad = [probe.name for probe in table if results[probe.name].status == 'FAIL']
-    print(f'to mend: {", ".join(bad)}' if bad else f'healthy: {python}')
+            print(f'{"":4}  {"":{names}}  fix: {fix(name, results, python)}')
+    bad = [name for name in NEEDED if results[name].status == 'FAIL']
+    print(f'to fix: {", ".join(bad)}' if bad else f'healthy: {python}')
     return int(bool(bad))
 
 

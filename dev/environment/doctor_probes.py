@@ -1,4 +1,4 @@
-"""Probes of the doctor: what each asks of a Python environment, and of the machine below it.
+"""Probes of the doctor: what each asks of a Python environment.
 
     PYTHON dev/environment/doctor_probes.py NAME
 
@@ -9,18 +9,23 @@ and syntax that old interpreters read: this file must speak where nothing is ins
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 REMARK_CODE = 3
+
+# What is only imported, and what its models import as well. The models themselves take 7 s each and
+# add nothing: a host refuses an unfit mmcv at once.
+IMPORTS = {
+    'opencv': ('cv2',),
+    'mmengine': ('mmengine', 'mmengine.runner'),
+    'mmcv': ('mmcv',),
+    'mmdet': ('mmdet', 'pycocotools.mask', 'scipy', 'shapely', 'terminaltables'),
+    'mmseg': ('mmseg', 'ftfy', 'regex', 'prettytable', 'scipy'),
+    'mmpretrain': ('mmpretrain', 'ftfy', 'regex', 'einops', 'mat4py', 'modelindex'),
+}
 
 
 class Unfit(Exception):
@@ -28,31 +33,7 @@ class Unfit(Exception):
 
 
 class Remark(Exception):
-    """Nothing to mend, but good to know."""
-
-
-def compiler() -> str | None:
-    """Path of the C++ compiler that torch's extension builder will call."""
-    return shutil.which(os.environ.get('CXX', 'c++')) or shutil.which('g++')
-
-
-def cuda_release() -> str | None:
-    """Release of the CUDA toolkit, such as '12.4', if there is one."""
-    home = os.environ.get('CUDA_HOME', '/usr/local/cuda')
-    nvcc = shutil.which('nvcc') or shutil.which(os.path.join(home, 'bin', 'nvcc'))
-    if nvcc is None:
-        return None
-    said = subprocess.run([nvcc, '--version'], stdout=subprocess.PIPE, text=True)
-    release = re.search(r'release ([\d.]+)', said.stdout)
-    return release.group(1) if release else None
-
-
-def gpus() -> int:
-    try:
-        said = subprocess.run(['nvidia-smi', '-L'], capture_output=True, text=True)
-    except OSError:
-        return 0
-    return said.stdout.count('GPU ') if said.returncode == 0 else 0
+    """Nothing to fix, but good to know."""
 
 
 def probe_python() -> str:
@@ -60,37 +41,6 @@ def probe_python() -> str:
     if sys.version_info < (3, 10):  # noqa: UP036  examined interpreters can be older
         raise Unfit(version)
     return version
-
-
-def probe_compiler() -> str:
-    path = compiler()
-    if path is None:
-        raise Remark('none; needed only to compile mmcv')
-    program = '#include <optional>\nint main() { return std::optional<int>(0).value(); }\n'
-    command = [path, '-std=c++17', '-fsyntax-only', '-x', 'c++', '-']
-    if subprocess.run(command, input=program.encode(), stderr=subprocess.DEVNULL).returncode:
-        raise Remark(f'{path} without C++17; needed only to compile mmcv')
-    if not Path(sysconfig.get_path('include'), 'Python.h').exists():
-        raise Remark(f'{path}, but Python.h is missing; needed only to compile mmcv')
-    return path
-
-
-def probe_cuda() -> str:
-    release, count = cuda_release(), gpus()
-    if count and not release:
-        raise Remark(f'{count} GPU, no toolkit: mmcv operators compile for the CPU only')
-    return f'{count or "no"} GPU, {"toolkit " + release if release else "no toolkit"}'
-
-
-def probe_setuptools() -> str:
-    from importlib.metadata import version
-
-    found = version('setuptools')
-    if int(found.split('.')[0]) >= 81:
-        raise Unfit(f'{found}; mmengine and mmcv need its pkg_resources')
-    import pkg_resources  # noqa: F401
-
-    return found
 
 
 def probe_torch() -> str:
@@ -103,69 +53,53 @@ def probe_torch() -> str:
     return f'{torch.__version__}, {gpu}'
 
 
-def probe_torchvision() -> str:
-    import torchvision
-
-    check_nms(torchvision.ops.nms, torchvision.__version__)
-    return torchvision.__version__
-
-
-def check_nms(nms: Callable, version: str, device: str = 'cpu') -> None:
-    """Call an operator that suppresses the second of three boxes."""
+def kept_by(nms: Callable, device: str = 'cpu') -> list:
+    """Which of three boxes an operator keeps; the second is the first's."""
     import torch
 
     boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.9], [5.0, 5.0, 6.0, 6.0]])
-    scores = torch.tensor([0.9, 0.8, 0.7])
-    if device != 'cpu':
-        boxes, scores = boxes.to(device), scores.to(device)
-    kept = nms(boxes, scores, 0.5).tolist()
-    if kept != [0, 2]:
-        raise Unfit(f'{version}, but nms keeps {kept} instead of [0, 2]')
+    return nms(boxes.to(device), torch.tensor([0.9, 0.8, 0.7]).to(device), 0.5).tolist()
 
 
-def probe_mmcv() -> str:
-    import mmcv
+def probe_torchvision() -> str:
+    import torchvision
+
+    if (kept := kept_by(torchvision.ops.nms)) != [0, 2]:
+        raise Unfit(f'{torchvision.__version__}, but nms keeps {kept} instead of [0, 2]')
+    return torchvision.__version__
+
+
+def probe_operators() -> str:
     import torch
 
-    found = mmcv.__version__
-    parts = re.match(r'(\d+)\.(\d+)\.(\d+)(?:rc(\d+))?', found)
-    number = tuple(99 if part is None else int(part) for part in parts.groups())
-    if not (2, 0, 0, 4) <= number < (2, 2, 0, 0):
-        raise Unfit(found)
     try:
-        from mmcv.ops import nms
+        import mmcv._ext
     except ModuleNotFoundError as error:
-        if error.name != 'mmcv._ext':
-            raise
-        raise Unfit(f'{found} without operators (mmcv-lite, or MMCV_WITH_OPS=0)') from error
+        raise Unfit('none: mmcv has no compiled ones, and mmsmt is not installed') from error
     except ImportError as error:
-        raise Unfit(f'{found}, operators do not load into this torch: {error}') from error
+        why = f'compiled ones do not load into this torch: {error}'
+        raise Unfit(f'{why}; MMSMT_OPS=torch takes ours') from error
+    from mmcv.ops import nms
 
-    def indices(*arguments: object) -> Any:
-        return nms(*arguments)[1]
-
-    check_nms(indices, found)
-    if torch.cuda.is_available():
+    ours = str(mmcv._ext.__file__).endswith('.py')
+    kind = 'mmsmt.ops (on a CPU soft-NMS takes 10 times as long)' if ours else 'compiled'
+    for device in ['cpu', 'cuda'][: 1 + torch.cuda.is_available()]:
         try:
-            check_nms(indices, found, 'cuda')
+            kept = kept_by(lambda *arguments: nms(*arguments)[1], device)
         except RuntimeError as error:
-            raise Remark(f'{found}, operators for the CPU only, GPU idle') from error
-    return f'{found} with operators'
-
-
-# What is only imported, and what its models import as well. The models themselves take 7 s each and
-# add nothing: a host refuses an unfit mmcv at once.
-IMPORTS = {
-    'opencv': ('cv2',),
-    'mmengine': ('mmengine', 'mmengine.runner'),
-    'mmdet': ('mmdet', 'pycocotools.mask', 'scipy', 'shapely', 'terminaltables'),
-    'mmseg': ('mmseg', 'ftfy', 'regex', 'prettytable', 'scipy'),
-    'mmpretrain': ('mmpretrain', 'ftfy', 'regex', 'einops', 'mat4py', 'modelindex'),
-}
+            raise Remark(f'{kind}, for the CPU only: MMSMT_OPS=torch uses the GPU') from error
+        if kept != [0, 2]:
+            raise Unfit(f'{kind}, but nms keeps {kept} instead of [0, 2]')
+    return kind
 
 
 def probe_imports(name: str) -> str:
-    return [import_module(needed) for needed in IMPORTS[name]][0].__version__
+    from importlib.metadata import packages_distributions
+
+    module = [import_module(needed) for needed in IMPORTS[name]][0]
+    known = packages_distributions().get(IMPORTS[name][0], [])
+    family = ' of ' + ', '.join(sorted(set(known))) if name.startswith('mm') and known else ''
+    return module.__version__ + family
 
 
 def probe_mmsmt() -> str:
@@ -184,9 +118,9 @@ def probe_smt() -> str:
     return f'SMT-T builds, {millions:.1f} M parameters'
 
 
-def main(name: str) -> int:
-    # This script's folder holds other scripts, whose names must not hide libraries.
-    sys.path.pop(0)
+def run_probe(name: str) -> int:
+    """Run a probe in this process and print what it found."""
+    sys.path.pop(0)  # the folder of this script, whose names must not hide libraries
     try:
         print(probe_imports(name) if name in IMPORTS else globals()['probe_' + name]())
     except Remark as remark:
@@ -196,4 +130,4 @@ def main(name: str) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1]))
+    sys.exit(run_probe(sys.argv[1]))

@@ -37,9 +37,8 @@ none of them.
 
 
 def locked() -> dict[str, str]:
-    """Name to version, of the lock and of mmcv, which is compiled here."""
-    found = dict(re.findall(r'^([\w.-]+)==(\S+)', lock_file().read_text(), re.MULTILINE))
-    return found | {'mmcv': doctor.pins()['mmcv']}
+    """Name to version of all that the lock names."""
+    return dict(re.findall(r'^([\w.-]+)==(\S+)', lock_file().read_text(), re.MULTILINE))
 
 
 def licence(package: Distribution) -> str:

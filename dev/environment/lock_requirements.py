@@ -54,10 +54,7 @@ def resolve(keep: bool) -> list[dict]:
 
 def write(entries: list[dict], path: Path) -> None:
     """One package a block, by name; the file's hash says which of its files is meant."""
-    lines = [
-        '# For `make setup`; dev/environment/lock_requirements.py wrote it from the pins.',
-        '# The wheel of mmcv is made from the source that mmcv.txt names.',
-    ]
+    lines = ['# For `make setup`; dev/environment/lock_requirements.py wrote it from the pins.']
     for entry in sorted(entries, key=lambda entry: entry['metadata']['name'].lower()):
         facts, hashes = entry['metadata'], entry['download_info']['archive_info']['hashes']
         lines += [f'{facts["name"]}=={facts["version"]} \\']

@@ -1,14 +1,13 @@
 """Create the environment: `make setup`.
 
-    python dev/environment/setup_env.py [--venv .venv]
+    python dev/environment/setup_env.py [--venv .venv] [--ops torch|compiled]
 
-A virtual environment with the very files that the lock for this Python and platform names
-(requirements/lock/; where there is none, the pinned versions of requirements/), mmcv with its
-operators from the wheelhouse (mmcv_wheel.py compiles it once for a machine), and mmsmt itself as an
-editable install.
+A virtual environment with the very wheels that the lock for this Python and platform names
+(requirements/lock/; where there is none, the pinned versions of requirements/), and mmsmt itself as
+an editable install. Nothing is compiled, unless `--ops compiled` asks for mmcv with its operators
+(mmcv_wheel.py compiles it once for a machine).
 Every step looks at what is really there, so an interrupted run goes on and a finished one returns
-at once. Where the given Python already has torch and a fitting mmcv with operators, the environment
-uses those instead. Standard library only.
+at once. Standard library only.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import argparse
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -32,16 +30,16 @@ import mmcv_wheel
 from setup_run import Problem, cache_folder, locked, run
 
 NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
-GIVEN = ['torch', 'torchvision', 'mmcv']
 # Requirement files.
-INSTALLED = ('build', 'torch', 'core', 'cls', 'det', 'seg', 'digits', 'analysis', 'dev')
+INSTALLED = ('build', 'torch', 'core', 'mmcv', 'cls', 'det', 'seg', 'digits', 'analysis', 'dev')
 
 
 class Environment:
     """The virtual environment in `folder` and the steps that fill it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ops: str = 'torch') -> None:
         self.folder = folder.absolute()
+        self.ops = ops
         self.python = str(self.folder / 'bin' / 'python')
         self.log = self.folder / 'setup.log'
         self.stamp = self.folder / 'setup.stamp'
@@ -52,7 +50,7 @@ class Environment:
         The names in site-packages hold all versions, so anything installed or removed by hand
         shows, and the next set-up looks again.
         """
-        told = [str(doctor.ROOT)]
+        told = [str(doctor.ROOT), self.ops]
         sources = [*(doctor.ROOT / 'requirements').rglob('*.txt')]
         sources += [doctor.ROOT / name for name in ('setup.py', 'pyproject.toml')]
         told += [path.read_text() for path in sorted(sources)]
@@ -74,18 +72,11 @@ class Environment:
         if any(self.folder.glob('*')) and not (self.folder / 'pyvenv.cfg').exists():
             raise Problem(f'{self.folder} is not a virtual environment: choose another with VENV=')
         free = shutil.disk_usage(self.folder.parent).free / 1e9
-        reuse = given_fits()
-        if free < NEEDED_GB and not reuse:
+        if free < NEEDED_GB:
             raise Problem(f'{free:.1f} GB free beside {self.folder}: {NEEDED_GB} GB are needed')
         command = [sys.executable, '-m', 'venv', '--clear', str(self.folder)]
-        command += ['--system-site-packages'] * reuse
         if subprocess.run(command, capture_output=True).returncode:
             raise Problem(f'no virtual environment: run {doctor.system_install("python3-venv")}')
-        if reuse and sys.prefix != sys.base_prefix:
-            # The given Python is itself a virtual environment, which the option above looks past.
-            site = next(self.folder.glob('lib/python*/site-packages'))
-            paths = [path for path in sys.path if path.endswith('site-packages')]
-            (site / 'given.pth').write_text('\n'.join(paths) + '\n')
 
     def works(self) -> bool:
         """Whether an interpreter with pip starts."""
@@ -94,11 +85,6 @@ class Environment:
         command = [self.python, '-m', 'pip', '--version']
         return subprocess.run(command, capture_output=True).returncode == 0
 
-    def reuses(self) -> bool:
-        """Whether it was made on top of a Python that has torch and mmcv."""
-        text = (self.folder / 'pyvenv.cfg').read_text()
-        return re.search(r'include-system-site-packages *= *true', text) is not None
-
     def pip(self, what: str, *arguments: str) -> None:
         command = [self.python, '-m', 'pip', 'install', '--disable-pip-version-check']
         run([*command, '--retries', '2', *arguments], self.log, what)
@@ -106,52 +92,33 @@ class Environment:
     def install_packages(self) -> None:
         """Install all that comes from the package index; pip itself sees what is there already."""
         lock = lock_file()
-        if lock.exists() and not self.reuses():
-            with step(f'packages by the hashes of {lock.name}, about 5 GB'):
-                arguments = ('--require-hashes', '--no-deps', '--only-binary', ':all:')
-                self.pip('installing packages', *arguments, '-r', str(lock))
-            return
-        why = 'the given Python has torch' if self.reuses() else f'there is no {lock.name}'
-        print(f'- note: pinned versions without hashes, as {why}', flush=True)
-        with step('build tools'):
-            self.install('build')
-        if not self.reuses():
-            with step('torch and torchvision, about 5 GB'):
-                self.install('torch')
-        with step('mmengine, mmpretrain, mmdet, mmseg, digits, checks'):
-            self.install(*INSTALLED[2:])
-
-    def install(self, *names: str) -> None:
-        """Install requirement files."""
-        arguments = [part for name in names for part in ('-r', requirements(name))]
-        if not self.reuses():  # the given Python chose its own numpy
-            arguments += ['-c', requirements('constraints')]
-        self.pip(f'installing {", ".join(names)}', *arguments)
+        if lock.exists():
+            arguments = ['--require-hashes', '--no-deps', '-r', str(lock)]
+        else:
+            print(f'- note: pinned versions without hashes, as there is no {lock.name}', flush=True)
+            arguments = ['-c', requirements('constraints')]
+            arguments += [part for name in INSTALLED for part in ('-r', requirements(name))]
+        with step('packages, about 5 GB'):
+            self.pip('installing packages', '--only-binary', ':all:', *arguments)
 
     def install_mmcv(self) -> None:
-        """Put mmcv with its operators in place, unless it is there and works."""
-        if not self.mmcv_fault():
+        """Put mmcv with compiled operators in place of mmcv-lite, unless it is there and works."""
+        if doctor.examine(self.python, ['operators'])['operators'].found.startswith('compiled'):
             return
+        self.pip('installing build tools', '-r', requirements('build_mmcv'))
         wheel = mmcv_wheel.obtain(self.python, self.log)
         self.pip('installing mmcv', '--no-deps', '--force-reinstall', str(wheel))
-        if fault := self.mmcv_fault():
-            line = 'run make setup again; where that does not help, delete the wheel before'
-            raise Problem(f'mmcv from {wheel} does not work ({fault}): {line}')
-
-    def mmcv_fault(self) -> str:
-        """What is wrong with the mmcv that is there; empty where it is the pinned one and works."""
-        status, found = doctor.examine(self.python, ['mmcv'])['mmcv']
-        right = self.reuses() or found.split(' ')[0].rstrip(',') == doctor.pins()['mmcv']
-        return '' if status != 'FAIL' and right else found
+        operators = doctor.examine(self.python, ['operators'])['operators']
+        if operators.status == 'FAIL':
+            raise Problem(f'mmcv from {wheel} does not work ({operators.found}): delete the wheel')
 
     def install_libraries(self) -> None:
         """Install the shared libraries that OpenCV wants, or name the line that does."""
-        probe = next(probe for probe in doctor.probes() if probe.name == 'opencv')
         for _ in doctor.SYSTEM_PACKAGES:  # the loader names one at a time
             results = doctor.examine(self.python, ['opencv'])
             if results['opencv'].status != 'FAIL':
                 return
-            line = doctor.mend(probe, results, self.python)
+            line = doctor.fix('opencv', results, self.python)
             if not line.startswith('apt-get') or shutil.which('apt-get') is None:
                 raise Problem(f'OpenCV does not load ({results["opencv"].found}): run {line}')
             run(['sh', '-c', line], self.log, 'installing shared libraries')
@@ -163,8 +130,9 @@ class Environment:
         self.install_packages()
         with step('shared libraries of OpenCV'):
             self.install_libraries()
-        with step('mmcv with operators'):
-            self.install_mmcv()
+        if self.ops == 'compiled':
+            with step('mmcv with compiled operators'):
+                self.install_mmcv()
         with step('mmsmt, editable'):
             here = ('--no-deps', '--no-build-isolation', '-e', str(doctor.ROOT))
             self.pip('installing mmsmt', *here)
@@ -182,12 +150,6 @@ def lock_file() -> Path:
     return doctor.ROOT / 'requirements' / 'lock' / f'{python}-{platform}.txt'
 
 
-def given_fits() -> bool:
-    """Whether the Python that runs this already has torch and mmcv with operators."""
-    results = doctor.examine(sys.executable, GIVEN)
-    return all(results[name].status != 'FAIL' for name in GIVEN)
-
-
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
     print(f'- {title}', flush=True)
@@ -199,7 +161,10 @@ def step(title: str) -> Iterator[None]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--venv', type=Path, default=doctor.ROOT / '.venv')
-    environment = Environment(parser.parse_args().venv)
+    ops = 'ours on torch and torchvision, or those of mmcv, compiled here (%(default)s)'
+    parser.add_argument('--ops', choices=('torch', 'compiled'), default='torch', help=ops)
+    args = parser.parse_args()
+    environment = Environment(args.venv, args.ops)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt
     try:
         if environment.ready():

@@ -11,11 +11,9 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-TICK_S = 30
 GRACE_S = 10
 
 # What a failed pip or compiler run said, and the one line a person needs. First match counts.
@@ -53,8 +51,8 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[int]:
-    """Hold the lock file `path`; yields its descriptor, for children that must hold it as well.
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`.
 
     The system drops the lock when its last holder ends, so a killed set-up leaves none behind.
     """
@@ -65,21 +63,13 @@ def locked(path: Path) -> Iterator[int]:
         except BlockingIOError:
             print('  another set-up is at work here, waiting for it', flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
+        yield
 
 
-def run(
-    command: list[str],
-    log: Path,
-    what: str,
-    env: dict[str, str] | None = None,
-    progress: Callable[[], str] | None = None,
-    lock: int | None = None,
-) -> None:
+def run(command: list[str], log: Path, what: str, env: dict[str, str] | None = None) -> None:
     """Run a command with its output in `log`; a failure becomes a `Problem`.
 
-    The command gets a session of its own: if we are interrupted, its whole family is ended, and
-    ended politely, so that ninja removes half-written objects. `progress` is printed now and then.
+    The command gets a session of its own: if we are interrupted, its whole family is ended.
     """
     with log.open('a') as out:
         out.write(f'$ {" ".join(command)}\n')
@@ -92,26 +82,14 @@ def run(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
             start_new_session=True,
-            pass_fds=() if lock is None else (lock,),
         )
         try:
-            _wait(process, progress)
+            process.wait()
         finally:
             if process.poll() is None:
                 _end(process)
     if process.returncode:
         raise Problem(_explain(what, log, begin))
-
-
-def _wait(process: subprocess.Popen, progress: Callable[[], str] | None) -> None:
-    begin = time.monotonic()
-    while True:
-        try:
-            process.wait(timeout=TICK_S)
-            return
-        except subprocess.TimeoutExpired:
-            note = f', {progress()}' if progress else ''
-            print(f'    {time.monotonic() - begin:.0f} s{note}', flush=True)
 
 
 def _end(process: subprocess.Popen) -> None:
