@@ -81,9 +81,14 @@ def obtain(python: str, log: Path) -> Path:
         return find(folder) or compile_wheel(python, goal, folder, log)
 
 
+def compiler() -> str | None:
+    """Path of the C++ compiler that torch's extension builder would call."""
+    return shutil.which(os.environ.get('CXX', 'c++')) or shutil.which('g++')
+
+
 def check_tools(goal: Target) -> None:
     """Raise Problem without a compiler, Python's headers or room."""
-    if not any(map(shutil.which, (os.environ.get('CXX', 'c++'), 'g++'))):
+    if compiler() is None:
         raise Problem(f'no C++ compiler: run {doctor.system_install("g++", "python3-dev")}')
     if not goal.header.exists():
         raise Problem(f'no {goal.header}: run {doctor.system_install("python3-dev")}')
@@ -110,6 +115,11 @@ def compile_wheel(python: str, goal: Target, folder: Path, log: Path) -> Path:
         env['CUDA_VISIBLE_DEVICES'] = ''  # mmcv would compile for any GPU that torch sees
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as out:
+        # mmcv 2.1.0 asks for C++17, headers of PyTorch 2.14 need C++20: the last option counts.
+        wrapper = Path(out, 'c++20')
+        wrapper.write_text(f'#!/bin/sh\nexec {compiler()} "$@" -std=c++20\n')
+        wrapper.chmod(0o755)
+        env['CXX'] = str(wrapper)
         command = [python, '-m', 'pip', 'wheel', '--no-build-isolation', '--no-cache-dir']
         command += ['--no-deps', '--no-binary', 'mmcv', '--require-hashes', '--wheel-dir', out]
         source = doctor.ROOT / 'requirements' / 'compiled.txt'

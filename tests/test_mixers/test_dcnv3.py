@@ -119,6 +119,19 @@ def test_sampling_is_exact_under_mixed_precision(trains: bool) -> None:
     assert (got - want).abs().mean() < 0.0016 * want.abs().mean()
 
 
+@pytest.mark.parametrize(('device', 'trains'), [('cpu', True), ('meta', False)])
+def test_bags_sample_on_a_cpu_without_gradients_only(
+    device: str, trains: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere their indices take much memory, or their backward pass much time."""
+    monkeypatch.setattr(dcnv3, 'sample_by_bags', None)
+    mixer = DeformableConvV3(8, 2).to(device).requires_grad_(trains)
+    assert mixer(torch.ones(1, 3, 4, 8, device=device)).shape == (1, 3, 4, 8)
+    if device == 'cpu':
+        with torch.no_grad(), pytest.raises(TypeError):
+            mixer(torch.ones(1, 3, 4, 8))
+
+
 @pytest.mark.cuda
 def test_memory_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stage 1 of 8 images of 800 x 1216 pixels; the choice of a CPU is none of a GPU."""
