@@ -1,5 +1,5 @@
 # For every task: a start only from weights that fit, random numbers and validations that survive
-# an interruption, batch norms that agree over processes, a stop where the loss is no number, and a
+# an interruption, batch norms that agree over processes, a stop at a NaN or Inf loss, and a
 # progress bar in terminals.
 custom_hooks = [
     dict(type='mmsmt.StrictLoadHook'),

@@ -39,7 +39,7 @@ class Packed(nn.Module):
 
     Args:
         weight: As of `nn.Linear` or `nn.Conv2d`; a view stays one.
-        bias: Likewise; None for none.
+        bias: As of the same layer; None for none.
         activation: What follows: `none`, `relu` or `gelu` (erf).
     """
 

@@ -1,6 +1,6 @@
 """Data loaders whose pipelines name the samples they fail on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,12 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmsmt.datasets.guarded_pipeline import CHOICES, GuardedPipeline
+from mmsmt.datasets.wrappers import inner_datasets
 from mmsmt.engine.hooks.skipped_samples import JOURNAL, SkippedSamplesHook
 from mmsmt.engine.patches import wrap_dataloaders
 from mmsmt.errors import BadSampleError, ConfigError
 
-ADVICE = 'mend or remove it (mmsmt check data finds all)'
+ADVICE = 'fix or remove it (mmsmt check data finds all)'
 # What data sets raise over files that are not what they expect.
 READ_ERRORS = (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError, OSError)
 
@@ -47,7 +48,7 @@ def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = N
         trains = dataloader is training
         choice = dict(on_bad=on_bad, journal=journal) if trains and on_bad == 'skip' else {}
         advice = f'{ADVICE}, or train with --on-bad skip' if trains else ADVICE
-        for dataset in _leaves(built.dataset):
+        for dataset in inner_datasets(built.dataset):
             _guard(dataset, runner.cfg, advice=advice, **choice)
         return built
 
@@ -67,14 +68,3 @@ def _guard(dataset: Any, cfg: Config, **options: Any) -> None:
         head = cfg.model.get('head')
         number = head.get('num_classes') if isinstance(head, dict) else None
     dataset.pipeline = GuardedPipeline(transforms, num_classes=number, **options)
-
-
-def _leaves(dataset: Any) -> Iterator[Any]:
-    """The data sets that read files, inside those that repeat, join or mix others."""
-    # `_dataset`: mmengine cuts a data set to `num_batch_per_epoch`.
-    single = getattr(dataset, 'dataset', None) or getattr(dataset, '_dataset', None)
-    inner = getattr(dataset, 'datasets', None) or ([single] if single else [])
-    for child in inner:
-        yield from _leaves(child)
-    if not inner:
-        yield dataset

@@ -110,7 +110,7 @@ def roi_align_forward(
         output: The result, (R, C, aligned_height, aligned_width).
         argmax_y: With maximum pooling filled with the positions of the maxima, in pixels of the
             feature map, same shape; -1 where a bin has no sample above the lowest value.
-        argmax_x: Likewise.
+        argmax_x: The columns of the same maxima.
         aligned_height: Bins down.
         aligned_width: Bins across.
         spatial_scale: Pixels of the feature map per pixel of the image.

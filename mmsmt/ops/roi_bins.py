@@ -88,10 +88,10 @@ def sample_rois(
     Positions are summed in the order of the compiled operators, and are rounded alike.
 
     Args:
-        top: (R,) where each RoI starts, in pixels.
-        left: (R,) likewise.
+        top: (R,) first row of each RoI, in pixels.
+        left: (R,) its first column, in pixels.
         height: (R,) of each RoI, in pixels.
-        width: (R,) likewise.
+        width: (R,) of each RoI, in pixels.
         pooled: Bins down and across.
         sampling_ratio: Points per bin and axis; 0 chooses it by the RoI's size.
 
@@ -139,8 +139,8 @@ def average_entries(
 
     Args:
         points: S points of some RoIs.
-        y: (S,) positions in the feature map.
-        x: Likewise.
+        y: (S,) rows in the feature map.
+        x: (S,) columns in the feature map.
         rois: (R, 5 or 6) of all RoIs, first the index of the image.
         shape: (N, C, H, W) of the feature maps.
 

@@ -17,7 +17,7 @@ from mmsmt.analysis.invariance.variants import (
 CROP, RESIZE = 56, 64
 ORIGINS = {
     'released': lambda side: side // 2 - CROP // 2,
-    'mended': lambda s: round((s - CROP) / 2),
+    'corrected': lambda s: round((s - CROP) / 2),
 }
 
 
@@ -68,7 +68,7 @@ def test_translation(image: Image.Image, form: str, strength: int) -> None:
         for side, sign in zip(source.shape[:2], direction, strict=True):
             wanted = np.arange(CROP) + ORIGINS[form](side) + sign * strength
             inside = wanted[(wanted >= 0) & (wanted < side)]
-            first = (wanted < 0).sum() if form == 'mended' else (CROP - len(inside)) // 2
+            first = (wanted < 0).sum() if form == 'corrected' else (CROP - len(inside)) // 2
             grids.append((first, inside))
         (row, rows), (column, columns) = grids
         expected[row : row + len(rows), column : column + len(columns)] = source[rows][:, columns]
@@ -109,8 +109,8 @@ def test_strengths_are_those_of_the_study() -> None:
     assert by_kind['translation'] == [*range(0, 65, 4)]
     assert by_kind['pre_rotation'] == by_kind['post_rotation'] == [*range(0, 91, 5)]
     assert by_kind['scale'] == pytest.approx(np.linspace(0.2, 1.95, 15)) and 0.875 not in RATIOS
-    mended = [v.strength for v in make_variants(['scale'], Protocol(form='mended'))]
-    assert set(mended) - set(RATIOS) == {0.875} and mended == sorted(mended)
+    corrected = [v.strength for v in make_variants(['scale'], Protocol(form='corrected'))]
+    assert set(corrected) - set(RATIOS) == {0.875} and corrected == sorted(corrected)
     small = [v.strength for v in make_variants(['translation'], Protocol(56, 64))]
     assert small == [*range(0, 17)]
     assert len(make_variants(['translation'], Protocol(7, 8))) == 3
@@ -120,7 +120,7 @@ def test_strengths_are_those_of_the_study() -> None:
 def test_mended_variants_of_no_strength_are_the_reference(
     image: Image.Image, size: tuple[int, int]
 ) -> None:
-    protocol = Protocol(*size, 'mended')
+    protocol = Protocol(*size, 'corrected')
     reference = np.asarray(protocol.reference(image))
     none = {'translation': 0, 'pre_rotation': 0, 'post_rotation': 0, 'scale': size[0] / size[1]}
     for kind, strength in none.items():
@@ -139,7 +139,9 @@ def test_directions() -> None:
     drawn = {
         form: {draw_direction(8, i, Protocol(form=form)) for i in range(300)} for form in FORMS
     }
-    assert drawn['released'] == set(DIRECTIONS) - {(1, -1)} and drawn['mended'] == set(DIRECTIONS)
+    assert drawn['released'] == set(DIRECTIONS) - {(1, -1)} and drawn['corrected'] == set(
+        DIRECTIONS
+    )
     first = [draw_direction(8, i, Protocol(seed=1)) for i in range(20)]
     assert first == [draw_direction(8, i, Protocol(seed=1)) for i in range(20)]
     assert first != [draw_direction(8, i, Protocol(seed=2)) for i in range(20)]
@@ -148,7 +150,7 @@ def test_directions() -> None:
 def test_what_is_wrong_is_named() -> None:
     with pytest.raises(ValueError, match="unknown kind 'flip'; known: translation"):
         make_variants(['flip'])
-    with pytest.raises(ValueError, match="unknown form 'x'; known: released, mended"):
+    with pytest.raises(ValueError, match="unknown form 'x'; known: released, corrected"):
         make_variants(protocol=Protocol(form='x'))
     with pytest.raises(ValueError, match='in 1 to resize, got 65 of 64'):
         make_variants(protocol=Protocol(65, 64))

@@ -79,7 +79,7 @@ def test_receptive_fields_of_a_classifier_and_a_backbone(run: Run, tmp_path: Pat
 
 
 def test_invariance_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
-    common = ['--images', 'images', '--kinds', 'scale', '--out', tmp_path, '--form', 'mended']
+    common = ['--images', 'images', '--kinds', 'scale', '--out', tmp_path, '--form', 'corrected']
     status, out, err = run('invariance', 'a=classifier.py', *common, '--size', 32)
     assert status == 0 and 'mean over 16 strengths: top1 0.' in out, err
     table = rows(tmp_path / 'invariance.csv')

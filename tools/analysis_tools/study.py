@@ -94,7 +94,7 @@ def main() -> None:
 
     show('receptive-field', 'scenes/images/val', '--limit', 20, '--size', SCENE)
     # The released form moves unmoved images, too.
-    show('invariance', 'cls/val', '--limit', 60, '--size', TILE, '--form', 'mended')
+    show('invariance', 'cls/val', '--limit', 60, '--size', TILE, '--form', 'corrected')
     configs = {member.label: member.config for member in members}
     step_result(out / 'speed.json', lambda: measure_speed(configs, TILE))
     minutes = sum(sum(member.seconds) for member in members) / 60

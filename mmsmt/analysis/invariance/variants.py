@@ -13,7 +13,7 @@ reference: short side resized (bicubic) to 256, centre 224 x 224 cut out.
 * Rotations after the crop are labelled like those before it.
 * The ratio of the reference is not in the list of scales.
 
-`form='mended'` has none of these: at strength 0, at angle 0 and at the ratio of the reference a
+`form='corrected'` has none of these: at strength 0, at angle 0 and at the ratio of the reference a
 variant is the reference, pixel by pixel.
 """
 
@@ -28,7 +28,7 @@ from torchvision.transforms import functional as TF
 from mmsmt.errors import ConfigError
 from mmsmt.hosts.images import central_view
 
-FORMS = ('released', 'mended')
+FORMS = ('released', 'corrected')
 # Size of the reference and of the resized image, for which the strengths were chosen.
 CROP, RESIZE = 224, 256
 SHIFTS = tuple(range(0, 65, 4))  # px
@@ -43,7 +43,7 @@ class Protocol(NamedTuple):
 
     crop: int = CROP  # side of what the network sees, in pixels
     resize: int = RESIZE  # to which the short side of an image is resized
-    form: str = 'released'  # or `mended`
+    form: str = 'released'  # or `corrected`
     seed: int = 0  # of the directions
 
     def reference(self, image: Image.Image) -> Image.Image:
@@ -76,7 +76,7 @@ def _translation(
 ) -> Image.Image:
     rows, columns = (int(strength) * by for by in draw_direction(strength, index, protocol))
     image, crop = _resized(image, protocol.resize), protocol.crop
-    if protocol.form == 'mended':  # from where the reference lies, as torchvision rounds
+    if protocol.form == 'corrected':  # from where the reference lies, as torchvision rounds
         left, top = (round((side - crop) / 2) for side in image.size)
         left, top = left + columns, top + rows
         return image.crop((left, top, left + crop, top + crop))

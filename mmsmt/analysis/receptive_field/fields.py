@@ -84,7 +84,7 @@ def to_log_scale(field: Tensor) -> Tensor:
 def held_shares(field: Tensor) -> Tensor:
     """How much of a field (H, W), no value below 0, squares around the image's centre hold.
 
-    Entry r is the share in rows H // 2 - r to H // 2 + r and likewise columns; the last is 1.
+    Entry r is the share in rows H // 2 - r to H // 2 + r and in as many columns; the last is 1.
 
     Raises:
         ValueError: If the field is nowhere above 0: no gradient reaches the image.

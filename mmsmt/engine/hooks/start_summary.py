@@ -10,6 +10,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from torch import nn
 
+from mmsmt.datasets.wrappers import inner_datasets
 from mmsmt.engine.hooks.strict_load import unwrap
 from mmsmt.registry import HOOKS
 
@@ -79,8 +80,7 @@ def _describe_data(loader: Any) -> str:
     dataset = loader.dataset
     samples = f'{len(dataset):,} samples' if hasattr(dataset, '__len__') else 'a stream of samples'
     batch = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 'any number')
-    while (inner := getattr(dataset, 'dataset', None)) is not None:  # repeated or mixed
-        dataset = inner
+    dataset = next(inner_datasets(dataset))
     folders = [path for path in (getattr(dataset, 'data_prefix', None) or {}).values() if path]
     where = getattr(dataset, 'ann_file', '') or next(iter(folders), '')
     size = f'{get_world_size()} x {batch} a batch'

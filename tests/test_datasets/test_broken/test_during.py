@@ -92,10 +92,10 @@ def test_transforms_that_fail_are_named() -> None:
     def crop(sample: dict) -> dict:
         raise ValueError('too\nsmall')
 
-    pipeline = GuardedPipeline([crop], advice='mend it')
+    pipeline = GuardedPipeline([crop], advice='fix it')
     with pytest.raises(BadSampleError) as caught:
         pipeline({'img': 1, 'sample_idx': 17})
-    assert str(caught.value) == 'sample 17 (function): ValueError: too small; mend it'
+    assert str(caught.value) == 'sample 17 (function): ValueError: too small; fix it'
     assert isinstance(caught.value.__cause__, ValueError)
 
 

@@ -1,4 +1,4 @@
-"""A loss that is no number stops the run; nothing else does."""
+"""A NaN or Inf loss stops the run; nothing else does."""
 
 import functools
 import math
