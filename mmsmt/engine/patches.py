@@ -3,6 +3,7 @@
 | change | why | needed by |
 |---|---|---|
 | `install_safe_loading` | reads checkpoints with `weights_only=True`, and safetensors | 0.10.7 |
+| `load_strictly` | the continuation unpickles what `weights_only=True` refuses | onedl 0.10.12 |
 | `AtomicBackend` | a local file is written as a whole or not at all | 0.10.7 |
 | `replace_types` | the checkpoint hook and optimizer wrappers of `mmsmt` in a config | 0.10.7 |
 | `wrap_dataloaders` | a hook on every data loader that a runner builds | 0.10.7 |
@@ -22,7 +23,7 @@ import torch
 from mmengine.config import Config, utils
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import CheckpointLoader, Runner, checkpoint
 from torch.utils.data import DataLoader
 
 from mmsmt.checkpoints import read_container, write_atomically
@@ -42,6 +43,13 @@ def install_safe_loading() -> None:
     """
     schemes = ('', 'http://', 'https://')
     CheckpointLoader.register_scheme(schemes, loader=load_from_mmsmt, force=True)
+    if hasattr(checkpoint, '_safe_torch_load'):  # of onedl-mmengine, for all other schemes
+        checkpoint._safe_torch_load = load_strictly
+
+
+def load_strictly(file: Any, map_location: Any = None, **_: Any) -> Any:
+    """Read a file or buffer with `weights_only=True`; what this refuses is not read at all."""
+    return torch.load(file, map_location=map_location, weights_only=True)
 
 
 class AtomicBackend(LocalBackend):
