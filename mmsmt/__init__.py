@@ -4,12 +4,21 @@ Kept trivial on purpose: mmengine swallows an import error of a child registry's
 and then only says that the type is not registered.
 """
 
+import importlib.metadata
 import warnings
 
 # Of mmengine's import of setuptools, which whoever trains can do nothing about.
 warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
 
-from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
+try:
+    from mmengine.config.utils import MODULE2PACKAGE
+except ModuleNotFoundError as error:
+    if error.name != 'mmengine':
+        raise
+    raise ImportError(
+        'mmsmt needs mmengine, which is not installed. Install mmsmt with the extra `openmmlab` '
+        "for the original libraries, or `onedl` for their continuation: pip install '.[openmmlab]'"
+    ) from error
 
 __version__ = '0.1.0'
 
@@ -17,3 +26,9 @@ __version__ = '0.1.0'
 # mmengine asks where its file is; of a distribution it expects site-packages, where an editable
 # install is not.
 MODULE2PACKAGE.setdefault('mmsmt', 'mmsmt.registry')
+
+# The continuation's mmengine still looks for `mmseg::` under the distribution of the original.
+try:
+    importlib.metadata.version('mmsegmentation')
+except importlib.metadata.PackageNotFoundError:
+    MODULE2PACKAGE['mmseg'] = 'mmseg'

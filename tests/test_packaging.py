@@ -83,14 +83,25 @@ def test_requirements(wheel: zipfile.ZipFile) -> None:
     assert not [line for line in always if '==' in line], 'pins belong to extras'
     assert {re.split(r'[^\w-]', line)[0] for line in always} == {
         'filelock',
-        'mmengine',
         'safetensors',
         'torch',
         'torchvision',
     }
-    assert {'cls', 'det', 'seg', 'all', 'dev'} <= set(metadata.metadata.get_all('Provides-Extra'))
-    hosts = [line for line in metadata.requires if line.startswith('mmdet==')]
-    assert {re.search(r'extra == ["\'](\w+)', line)[1] for line in hosts} == {'det', 'all'}
+    extras = set(metadata.metadata.get_all('Provides-Extra'))
+    assert {'openmmlab', 'onedl', 'cls', 'det', 'seg', 'all', 'dev'} <= extras
+    assert extras_with(metadata, 'mmdet==') == {'openmmlab', 'det', 'all'}
+    assert extras_with(metadata, 'mmcv-lite==') == {'openmmlab'}
+    assert extras_with(metadata, 'onedl-mmdetection==') == {'onedl'}
+    # The continuation installs modules of the same names: no extra has both.
+    originals = extras_with(metadata, 'mmengine==')
+    assert originals == {'openmmlab', 'cls', 'det', 'seg', 'all'}
+    assert extras_with(metadata, 'onedl-mmengine==') == {'onedl'}
+
+
+def extras_with(metadata: importlib.metadata.Distribution, start: str) -> set[str]:
+    """The extras that have a requirement which starts so."""
+    lines = [line for line in metadata.requires if line.startswith(start)]
+    return {re.search(r'extra == ["\'](\w+)', line)[1] for line in lines}
 
 
 def test_editable_install_links_configs(source: Path, tmp_path: Path) -> None:
