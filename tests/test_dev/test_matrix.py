@@ -58,14 +58,17 @@ def test_an_environment_of_other_versions_is_refused(
         matrix.describe(row._replace(numpy='1.26'), sys.executable)
 
 
-def test_failed_tests_are_counted_and_named(matrix: ModuleType, tmp_path: Path) -> None:
+def test_failed_tests_are_counted_and_an_end_without_verdict_is_none(
+    matrix: ModuleType, tmp_path: Path
+) -> None:
     python = tmp_path / 'python'
     lines = 'FAILED tests/test_it.py::test_it[a] - AssertionError: it', '1 failed, 2 passed in 3s'
     python.write_text('#!/bin/sh\n' + ''.join(f'echo "{line}"\n' for line in lines))
     python.chmod(0o755)
     result = matrix.test(str(python), [], tmp_path / 'row.log')
-    assert (result['passed'], result['failed'], result['skipped']) == (2, 1, 0)
-    assert result['failures'] == ['tests/test_it.py::test_it[a]']
-    python.write_text('#!/bin/sh\necho "no tests ran in 0.01s"\n')
-    with pytest.raises(matrix.NotRun, match='pytest failed'):
-        matrix.test(str(python), [], tmp_path / 'row.log')
+    failures = ['tests/test_it.py::test_it[a]']
+    assert result == {'passed': 2, 'failed': 1, 'failures': failures}
+    for said, status in [('no tests ran in 0.01s', 0), ('2 passed in 3s', 2)]:  # 2: interrupted
+        python.write_text(f'#!/bin/sh\necho "{said}"\nexit {status}\n')
+        with pytest.raises(matrix.NotRun, match='pytest did not finish'):
+            matrix.test(str(python), [], tmp_path / 'row.log')

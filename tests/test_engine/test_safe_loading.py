@@ -1,6 +1,7 @@
 """The continuation's mmengine unpickles what it cannot read safely; with `mmsmt` it does not."""
 
 import os
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -37,10 +38,13 @@ def continuation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv('MMENGINE_HOME', str(tmp_path))
     monkeypatch.setattr(checkpoint, 'get_external_models', lambda: {'hostile': 'hostile.pth'})
     local, by_name = checkpoint.load_from_local, checkpoint.load_from_openmmlab
-    if hasattr(checkpoint, '_safe_torch_load'):
-        monkeypatch.setattr(checkpoint, '_safe_torch_load', checkpoint._safe_torch_load)
-    else:
-        monkeypatch.setattr(checkpoint, '_safe_torch_load', safe_torch_load, raising=False)
+    # Of a fresh copy of the module, since another test may have replaced the one in use.
+    spec = spec_from_file_location('mmengine.runner.fresh_checkpoint', checkpoint.__file__)
+    fresh = module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    reader = getattr(fresh, '_safe_torch_load', safe_torch_load)
+    monkeypatch.setattr(checkpoint, '_safe_torch_load', reader, raising=False)
+    if reader is safe_torch_load:
         path = tmp_path / 'hostile.pth'
         local = by_name = lambda *_, **__: checkpoint._safe_torch_load(path)
     CheckpointLoader.register_scheme('', loader=local, force=True)
