@@ -15,6 +15,27 @@ def _check_shapes(input: Tensor, weight: Tensor, kernel: tuple[int, int], group:
     check(input.shape[1] == planes, f'input has {input.shape[1]} channels, weight needs {planes}')
 
 
+def _fitted(maps: Tensor, size: torch.Size) -> Tensor:
+    """Offsets or masks (N, C, H, W) of the size (H', W') of the output.
+
+    Of larger maps the compiled operator reads each image's first C * H' * W' values, whatever their
+    places. DyHead of mmdet relies on it, for a level and the next smaller one share offsets.
+    """
+    if maps.shape[2:] == size:
+        return maps
+    larger = maps.shape[2:].numel() >= size.numel()
+    check(larger, f'offsets or masks {tuple(maps.shape[2:])} for an output {tuple(size)}')
+    channels = maps.shape[1]
+    return maps.flatten(1)[:, : channels * size.numel()].unflatten(1, (channels, *size))
+
+
+def _fill(grad: Tensor, values: Tensor) -> None:
+    """Undo `_fitted` on gradients; values that were not read get none."""
+    flat = grad.new_zeros(grad.numel())
+    flat[: values.numel()] = values.flatten()
+    grad.copy_(flat.view(grad.shape))
+
+
 @torch.no_grad()
 def modulated_deform_conv_forward(
     input: Tensor,
@@ -44,8 +65,9 @@ def modulated_deform_conv_forward(
         weight: (O, C / group, kernel_h, kernel_w).
         bias: (O,); anything without `with_bias`.
         ones: A buffer of the compiled operator, stays as it is.
-        offset: (N, deformable_group * kernel_h * kernel_w * 2, H', W'), (y, x) in pixels.
-        mask: (N, deformable_group * kernel_h * kernel_w, H', W').
+        offset: (N, deformable_group * kernel_h * kernel_w * 2, H', W'), (y, x) in pixels; for maps
+            larger than the output see `_fitted`.
+        mask: (N, deformable_group * kernel_h * kernel_w, H', W'), as there.
         output: Filled in place.
         columns: A buffer of the compiled operator, stays as it is.
         kernel_h: Of `weight`, as kernel_w.
@@ -67,6 +89,7 @@ def modulated_deform_conv_forward(
     geometry = Geometry(
         stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group
     )
+    offset, mask = (_fitted(maps, output.shape[2:]) for maps in (offset, mask))
     used_bias = bias if with_bias else None
     for i in range(len(input)):
         part = slice(i, i + 1)
@@ -112,6 +135,7 @@ def modulated_deform_conv_backward(
     geometry = Geometry(
         stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group
     )
+    offset, mask = (_fitted(maps, grad_output.shape[2:]) for maps in (offset, mask))
     weights = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
     biases = weights.new_zeros(len(weight))
     for i in range(len(input)):  # sums in half precision would round at each image
@@ -119,8 +143,8 @@ def modulated_deform_conv_backward(
         args = (grad_output[part], input[part], weight, offset[part], mask[part], geometry)
         by_input, by_weight, by_offset, by_mask, by_bias = gradients(*args)
         grad_input[part] += by_input
-        grad_offset[part] = by_offset
-        grad_mask[part] = by_mask
+        _fill(grad_offset[i], by_offset)
+        _fill(grad_mask[i], by_mask)
         weights += by_weight
         biases += by_bias
     grad_weight += weights

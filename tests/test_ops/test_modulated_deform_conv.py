@@ -67,6 +67,29 @@ def test_channels_of_another_number_are_a_runtime_error() -> None:
         function(x, offset, mask[:, :8], torch.zeros(4, 4, 3, 3), None, 1, 1)
 
 
+def test_of_larger_maps_the_first_values_count() -> None:
+    """As in compiled mmcv (no difference in any bit), for DyHead of mmdet."""
+    generator = torch.Generator().manual_seed(0)
+    x, weight, maps = (
+        torch.randn(shape, generator=generator).requires_grad_()
+        for shape in ((2, 4, 4, 5), (3, 4, 3, 3), (2, 27, 8, 10))
+    )
+    function = mmcv.ops.modulated_deform_conv2d
+    offset, mask = maps[:, :18], maps[:, 18:].sigmoid()
+    found = function(x, offset, mask, weight, None, 1, 1)
+    first = [t.flatten(1)[:, : t.shape[1] * 20].reshape(2, -1, 4, 5) for t in (offset, mask)]
+    wanted = function(x, *first, weight, None, 1, 1)
+    assert_close(found, wanted, rtol=0, atol=0)
+    leaves = (x, weight, maps)
+    grads = [
+        torch.autograd.grad(y.square().sum(), leaves, retain_graph=True) for y in (found, wanted)
+    ]
+    assert all(grad.abs().sum() > 0 for grad in grads[0])
+    assert_close(*grads, rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match=r'\(4, 4\) for an output \(4, 5\)'):
+        function(x, offset[:, :, :4, :4], mask, weight, None, 1, 1)
+
+
 def test_kernel_that_is_not_the_weights_is_a_runtime_error() -> None:
     x, offset, mask = torch.zeros(1, 4, 4, 5), torch.zeros(1, 18, 4, 5), torch.zeros(1, 9, 4, 5)
     none, weight = torch.empty(0), torch.zeros(4, 4, 3, 3)
