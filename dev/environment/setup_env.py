@@ -31,7 +31,8 @@ from setup_run import Problem, cache_folder, locked, run
 
 NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
 # Requirement files.
-INSTALLED = ('build', 'torch', 'core', 'mmcv', 'cls', 'det', 'seg', 'digits', 'analysis', 'dev')
+HOSTS = ('openmmlab', 'core', 'cls', 'det', 'seg')
+INSTALLED = ('build', 'torch', *HOSTS, 'digits', 'analysis', 'dev')
 
 
 class Environment:

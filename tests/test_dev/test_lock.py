@@ -46,6 +46,7 @@ def pinned(setup_env: ModuleType, lock: Path, *names: str) -> dict[str, str]:
     return {
         canonicalize_name(each.name): str(each.specifier).removeprefix('==')
         for each in wanted
+        if str(each.specifier).startswith('==')
         if each.marker is None or each.marker.evaluate(environment(lock))
     }
 
