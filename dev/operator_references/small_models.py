@@ -26,13 +26,13 @@ CONFIGS = {
     'dcnv2_mask_rcnn': 'mmdet::dcnv2/mask-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py',
     'atss_dyhead': 'mmdet::dyhead/atss_r50_fpn_dyhead_1x_coco.py',
     'upernet': 'mmseg::upernet/upernet_r50_4xb4-80k_ade20k-512x512.py',
-    # What compiled mmcv has no form for a CPU of:
+    'psanet': 'mmseg::psanet/psanet_r50-d8_4xb4-80k_ade20k-512x512.py',
+    # What compiled mmcv has no form for a CPU of in training or prediction:
     'carafe_faster_rcnn': 'mmdet::carafe/faster-rcnn_r50_fpn-carafe_1x_coco.py',
     'ga_retinanet': 'mmdet::guided_anchoring/ga-retinanet_r50-caffe_fpn_1x_coco.py',
     'ga_faster_rcnn': 'mmdet::guided_anchoring/ga-faster-rcnn_r50-caffe_fpn_1x_coco.py',
     'dpool_faster_rcnn': 'mmdet::dcn/faster-rcnn_r50_fpn_dpool_1x_coco.py',
     'mdpool_faster_rcnn': 'mmdet::dcnv2/faster-rcnn_r50_fpn_mdpool_1x_coco.py',
-    'psanet': 'mmseg::psanet/psanet_r50-d8_4xb4-80k_ade20k-512x512.py',
 }
 SETTINGS: dict[str, Any] = dict(
     num_classes=CLASSES,
@@ -60,9 +60,9 @@ def narrowed(config: Any, key: str = '') -> Any:
     if isinstance(config, dict):
         small = {name: narrowed(value, name) for name, value in config.items()}
         if str(small.get('type', '')).startswith('ResNet'):
-            small.update(
-                base_channels=16, stem_channels=16, init_cfg=None, zero_init_residual=False
-            )
+            small.update(base_channels=16, stem_channels=16, init_cfg=None)
+        if 'mask_size' in small and 'assigner' in small:
+            small['soft_mask_target'] = True  # rounding decides on pixels of exactly one half
         return small
     if key.endswith('channels'):
         wide = config if isinstance(config, list | tuple) else [config]
@@ -92,8 +92,8 @@ def build(name: str, **changes: Any) -> nn.Module:
     for part, parameter in model.named_parameters():
         if part.endswith('bn3.weight'):
             parameter.data.fill_(0.2)  # 0 leaves the branches of ResNet without any gradient
-        if part.endswith('sampling_offsets.bias'):
-            parameter.data += 0.3  # centres of pixels, where rounding decides which slope holds
+        if part.endswith(('offset.bias', 'offsets.bias')):
+            parameter.data += 0.3  # off the centres of pixels, where rounding decides on slopes
     return model
 
 

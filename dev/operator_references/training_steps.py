@@ -2,13 +2,12 @@
 
     python dev/operator_references/training_steps.py [MODEL ...]
 
-prints a Markdown table. Both sides start from the same weights, in processes of their own, in
-float32 on a CPU. The last columns are the yardstick: compiled operators against themselves, with
-initial weights one rounding apart. On a CPU the hosts take functions of their own for deformable
-attention and focal loss; our side takes the operators, as the hosts do on GPUs.
-
-AdamW divides gradients by their size. Its epsilon is set to a value below which they are noise:
-with 1e-8 and batch norms in training compiled operators part from themselves within five steps.
+prints a Markdown table of the largest deviations: `gradients` are the first step's, `typical` is
+the root mean square over all weights, as a share of the way AdamW can go, `masks` a share of
+pixels. The yardstick, `rounded`, is compiled operators with initial weights one rounding apart. On
+a CPU the hosts have functions of their own for deformable attention and focal loss; our side takes
+the operators, as on GPUs. AdamW's epsilon is one below which gradients are noise: at 1e-8 and with
+batch norms in training, compiled operators part from themselves within five steps.
 """
 
 import argparse
@@ -23,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import mmcv
 import torch
 from torch import Tensor, nn
 
@@ -31,16 +31,7 @@ from operator_references import small_models
 
 STEPS = 5
 RATE = 1e-4
-MODELS = (
-    'mask_rcnn',
-    'cascade_mask_rcnn',
-    'retinanet',
-    'dino',
-    'dcnv1_faster_rcnn',
-    'dcnv2_mask_rcnn',
-    'atss_dyhead',
-    'upernet',
-)
+MODELS = tuple(small_models.CONFIGS)[:9]  # that compiled mmcv can train on a CPU
 SIDES = ('compiled', 'torch', 'rounded')
 
 
@@ -48,6 +39,7 @@ class Training(NamedTuple):
     """What five steps leave behind."""
 
     losses: Tensor
+    gradients: dict[str, Tensor]  # of the first step
     weights: dict[str, Tensor]
     predictions: dict[str, Tensor]
 
@@ -68,8 +60,9 @@ def predict(model: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def train(name: str, rounded: bool = False) -> Training:
-    """Five steps of AdamW."""
+    """Five steps of AdamW in float32."""
     model, batch, losses = small_models.build(name).train(), small_models.batch(name), []
+    gradients: dict[str, Tensor] = {}
     if rounded:
         with torch.no_grad():
             for parameter in model.parameters():
@@ -80,10 +73,13 @@ def train(name: str, rounded: bool = False) -> Training:
         loss = training_step(model, batch)
         optimizer.zero_grad()
         loss.backward()
+        if not gradients:
+            named = model.named_parameters()
+            gradients = {k: p.grad.clone() for k, p in named if p.grad is not None}
         optimizer.step()
         losses.append(loss.detach())
     weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
-    return Training(torch.stack(losses), weights, predict(model, batch))
+    return Training(torch.stack(losses), gradients, weights, predict(model, batch))
 
 
 def use_operators_of_gpus() -> None:
@@ -131,9 +127,10 @@ def trainings(side: str, names: list[str]) -> dict[str, Training]:
         return {name: Training(**kept) for name, kept in torch.load(file).items()}
 
 
-def _weight_deviation(found: Tensor, wanted: Tensor) -> float:
-    """Largest difference, of the largest value or of the way of a bias that began at zero."""
-    return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=RATE))
+def _largest(found: dict[str, Tensor], wanted: dict[str, Tensor], floor: float) -> float:
+    """Largest difference, each tensor's of its largest value, or of `floor`."""
+    scales = {k: w.abs().max().clamp(min=floor) for k, w in wanted.items()}
+    return max(float((found[k] - w).abs().max() / scales[k]) for k, w in wanted.items())
 
 
 def deviations(found: Training, wanted: Training) -> dict[str, float]:
@@ -141,9 +138,12 @@ def deviations(found: Training, wanted: Training) -> dict[str, float]:
 
     Boxes may change places where scores tie. `lost` are detections farther than a pixel from all.
     """
+    differences = torch.cat([(found.weights[k] - w).flatten() for k, w in wanted.weights.items()])
     largest = {
         'loss': float((found.losses / wanted.losses - 1).abs().max()),
-        'weights': max(_weight_deviation(found.weights[k], w) for k, w in wanted.weights.items()),
+        'gradients': _largest(found.gradients, wanted.gradients, floor=1e-6),
+        'weights': _largest(found.weights, wanted.weights, floor=RATE),
+        'typical': float(differences.square().mean().sqrt()) / RATE / STEPS,
     }
     ours, theirs = found.predictions, wanted.predictions
     if 'data' in theirs:
@@ -156,25 +156,23 @@ def deviations(found: Training, wanted: Training) -> dict[str, float]:
     largest |= {'boxes': float(nearest[kept].max()), 'scores': float(scores[kept].max())}
     if 'masks' in theirs:
         largest['masks'] = float((ours['masks'][which] ^ theirs['masks'])[kept].float().mean())
-    return largest | {'lost': float((~kept).sum()), 'detections': float(len(kept))}
+    return largest | {'lost': float((~kept).sum())}
 
 
 def compiled_is_there() -> bool:
     """Whether mmcv has compiled operators."""
-    import mmcv
-
     return any(Path(mmcv.__file__).parent.glob('_ext.*'))
 
 
 def table(names: list[str]) -> str:
     """Markdown table of all deviations."""
     compiled, ours, rounded = (trainings(side, names) for side in SIDES)
-    quantities = ('loss', 'weights', 'boxes', 'scores', 'masks', 'maps', 'lost', 'detections')
-    lines = [f'| model | {" | ".join(quantities)} | rounded: loss | weights | bboxes | scores |']
+    columns = 'loss gradients weights typical boxes scores masks maps lost'.split()
+    lines = [f'| model | {" | ".join(columns)} | rounded: {" | ".join(columns[:6])} |']
     lines.append('|---' * (lines[0].count('|') - 1) + '|')
     for name in names:
         rows = deviations(ours[name], compiled[name]), deviations(rounded[name], compiled[name])
-        cells = [rows[0].get(q) for q in quantities] + [rows[1].get(q) for q in quantities[:4]]
+        cells = [rows[0].get(c) for c in columns] + [rows[1].get(c) for c in columns[:6]]
         shown = ['' if cell is None else f'{cell:.1e}' if cell else '0' for cell in cells]
         lines.append(f'| {name} | {" | ".join(shown)} |')
     return '\n'.join(lines)
@@ -182,18 +180,17 @@ def table(names: list[str]) -> str:
 
 def main() -> None:
     """Prints the table, or trains one side for it."""
-    parser = argparse.ArgumentParser(description='Five training steps on either operators.')
+    parser = argparse.ArgumentParser()
     parser.add_argument('models', nargs='*', choices=[*MODELS, []], metavar='MODEL')
     parser.add_argument('--side', choices=SIDES, help='only train this one, into --file')
     parser.add_argument('--file', type=Path)
     args = parser.parse_args()
-    names = args.models or list(MODELS)
     if args.side:
-        record(args.side, names, args.file)
+        record(args.side, args.models, args.file)
     elif not compiled_is_there():
         print('skipped: this mmcv has no compiled operators to compare with')
     else:
-        print(table(names))
+        print(table(args.models or list(MODELS)))
 
 
 if __name__ == '__main__':
