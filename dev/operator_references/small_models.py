@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.model import BaseModel
 from mmengine.registry import MODELS, init_default_scope
-from torch import nn
 
 CLASSES = 10
 NARROW = 4
@@ -79,7 +79,7 @@ def seed(number: int = 0) -> None:
     torch.manual_seed(number)
 
 
-def build(name: str, **changes: Any) -> nn.Module:
+def build(name: str, **changes: Any) -> BaseModel:
     """A model with weights that depend on nothing but its name and the changes of its config."""
     host = CONFIGS[name].split('::')[0]
     import_module(f'{host}.utils').register_all_modules(init_default_scope=False)

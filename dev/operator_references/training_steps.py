@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 
 import mmcv
 import torch
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from operator_references import small_models
@@ -44,13 +45,13 @@ class Training(NamedTuple):
     predictions: dict[str, Tensor]
 
 
-def training_step(model: nn.Module, batch: dict[str, Any]) -> Tensor:
+def training_step(model: BaseModel, batch: dict[str, Any]) -> Tensor:
     """The loss of a batch, which stays as it is."""
     inputs = model.data_preprocessor(copy.deepcopy(batch), True)
     return model.parse_losses(model(**inputs, mode='loss'))[0]
 
 
-def predict(model: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
+def predict(model: BaseModel, batch: dict[str, Any]) -> dict[str, Tensor]:
     """Predictions for the first image."""
     model.eval()
     with torch.no_grad():
@@ -96,8 +97,8 @@ def use_operators_of_gpus() -> None:
         labels = torch.where(one_hot.any(1), one_hot.int().argmax(1), one_hot.shape[1])
         return focal.sigmoid_focal_loss(scores, labels, *args, **kwargs)
 
-    attention.multi_scale_deformable_attn_pytorch = attend
-    focal.py_sigmoid_focal_loss = focal_loss
+    vars(attention).update(multi_scale_deformable_attn_pytorch=attend)
+    vars(focal).update(py_sigmoid_focal_loss=focal_loss)
 
 
 def record(side: str, names: list[str], file: Path) -> None:
