@@ -52,16 +52,6 @@ def call(command: list[str], what: str, log: Path) -> None:
         raise NotRun(f'{what} failed, see {log}')
 
 
-def interpreter(version: str, given: list[str]) -> str:
-    """Return the first Python of a version: given, running this, or on the PATH."""
-    code = 'import sys; print("%d.%d" % sys.version_info[:2])'
-    for python in filter(None, [*given, sys.executable, shutil.which(f'python{version}')]):
-        said = subprocess.run([python, '-c', code], capture_output=True, text=True)
-        if said.stdout.strip() == version:
-            return python
-    raise NotRun(f'Python {version} was not found, name it with --python')
-
-
 def wanted(row: Row) -> list[str]:
     """Return what pip installs last: mmsmt with its extras, and the mmcv of the row."""
     if row.operators == 'mmsmt.ops':
@@ -72,10 +62,14 @@ def wanted(row: Row) -> list[str]:
     raise NotRun('the wheelhouse has no compiled mmcv for these versions')
 
 
-def build(row: Row, folder: Path, given: list[str], log: Path) -> str:
+def build(row: Row, folder: Path, given: str | None, log: Path) -> str:
     """Make the environment of a row and return its interpreter."""
     packages = wanted(row)
-    call([interpreter(row.python, given), '-m', 'venv', '--clear', str(folder)], 'venv', log)
+    own = row.python == f'{sys.version_info[0]}.{sys.version_info[1]}'
+    base = given or (sys.executable if own else shutil.which(f'python{row.python}'))
+    if base is None:
+        raise NotRun(f'Python {row.python} was not found, name it with --python')
+    call([base, '-m', 'venv', '--clear', str(folder)], 'venv', log)
     python, held = str(folder / 'bin' / 'python'), folder / 'constraints.txt'
     versions = [f'torch=={row.torch}', f'torchvision=={TORCHVISION[row.torch]}']
     versions += [f'numpy=={row.numpy}.*']
@@ -92,9 +86,9 @@ def describe(row: Row, python: str) -> dict:
     if said.returncode:
         raise NotRun(f'imports fail: {said.stderr.strip().splitlines()[-1]}')
     found = json.loads(said.stdout.splitlines()[-1])
-    for key, wanted in row._asdict().items():
-        if key != 'name' and not found[key].startswith(wanted):
-            raise NotRun(f'{key} is {found[key]}, the row says {wanted}')
+    for key, want in row._asdict().items():
+        if key != 'name' and not found[key].startswith(want):
+            raise NotRun(f'{key} is {found[key]}, the row says {want}')
     return found
 
 
@@ -164,8 +158,8 @@ def main() -> int:
     rows = {row.name: row for row in ROWS}
     parser.add_argument('rows', nargs='*', metavar='ROW', help=f'among {", ".join(rows)}')
     parser.add_argument('--tests', choices=TESTS, default='main')
-    parser.add_argument('--python', action='append', default=[], help='an interpreter to use')
-    parser.add_argument('--environment', type=Path, help='use this one, build none')
+    parser.add_argument('--python', help='the interpreter to make environments from')
+    parser.add_argument('--environment', type=Path, help='test this one, make none')
     parser.add_argument('--folder', type=Path, default=CACHE / 'matrix', help='of all that is made')
     parser.add_argument('--delete', action='store_true', help='delete environments after the tests')
     parser.add_argument('--table', type=Path, metavar='PAGE', help='write the table of all results')
