@@ -12,6 +12,12 @@ from mmsmt.errors import CheckpointError
 _CHUNK = 1 << 20
 
 
+def is_archive(path: str | Path) -> bool:
+    """Whether a file is an archive of torch.save, told as PyTorch tells its formats apart."""
+    with open(path, 'rb') as file:
+        return file.read(4) == b'PK\x03\x04'
+
+
 def require_sound_archive(path: str | Path) -> None:
     """Check the archive in which torch.save puts numbers: sizes first, then every checksum.
 
@@ -24,19 +30,18 @@ def require_sound_archive(path: str | Path) -> None:
     Raises:
         zipfile.BadZipFile: If the archive is damaged.
     """
-    with open(path, 'rb') as file:
-        if file.read(4) != b'PK\x03\x04':  # by which PyTorch tells its formats apart
-            return
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise zipfile.BadZipFile('compressed entries, which torch.save never writes')
-            if sum(entry.file_size for entry in entries) > Path(path).stat().st_size:
-                raise zipfile.BadZipFile('entries claim more bytes than the file has')
-            for entry in entries:
-                with archive.open(entry) as content:
-                    while content.read(_CHUNK):
-                        pass
+    if not is_archive(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise zipfile.BadZipFile('compressed entries, which torch.save never writes')
+        if sum(entry.file_size for entry in entries) > Path(path).stat().st_size:
+            raise zipfile.BadZipFile('entries claim more bytes than the file has')
+        for entry in entries:
+            with archive.open(entry) as content:
+                while content.read(_CHUNK):
+                    pass
 
 
 def require_numbers(state: Mapping[str, Tensor], name: str, on_meta: bool = False) -> None:

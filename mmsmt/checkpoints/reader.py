@@ -12,6 +12,7 @@ import pickle
 import re
 import warnings
 from collections import OrderedDict
+from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,11 +24,14 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from mmsmt.checkpoints.download import read_url
-from mmsmt.checkpoints.integrity import require_numbers, require_sound_archive
+from mmsmt.checkpoints.integrity import is_archive, require_numbers, require_sound_archive
 from mmsmt.errors import CheckpointError
 
 # Keys under which training codes put the weights, in order of preference.
 _CONTAINERS = ('state_dict', 'model', 'module')
+# PyTorch 2.6 reads memory beyond an entry of whose size the file claims too much; 2.11 refuses it.
+# A mapped file has bounds in all versions.
+_MAPPED = torch.__version__ < '2.11'
 _LONGEST_NAME = 1000  # characters; those of deeply nested networks have some hundred
 
 
@@ -145,7 +149,10 @@ def _read_file(path: str, map_location: Any, name: str | None = None) -> Any:
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
             # What another pickle protocol leads to is an error of its own.
             warnings.filterwarnings('ignore', 'Detected pickle protocol')
-            return torch.load(path, map_location=map_location, weights_only=True)
+            mapped = _MAPPED and is_archive(path)
+            content = torch.load(path, map_location, weights_only=True, mmap=mapped)
+            # A copy, as later changes of a mapped file would change the weights.
+            return deepcopy(content) if mapped else content
     except Exception as error:  # damaged pickles raise nearly every exception there is
         raise _explain(name, error) from error
 

@@ -136,7 +136,7 @@ def test_hostile_pickle(tmp_path: Path, container: str) -> None:
 @pytest.mark.parametrize(
     ('function', 'args', 'named'),
     [
-        (eval, ('1',), '`eval`'),
+        (eval, ('1',), 'eval`'),
         (torch.hub.load, ('a/b', 'c'), '`torch.hub.load`'),
         (np.load, ('x.npy',), '`numpy.load`'),
         (Path, ('x',), '`pathlib'),
