@@ -1,4 +1,4 @@
-"""Test mmsmt with the versions of each row of the version matrix (rows.py), and write the table.
+"""Test mmsmt with the versions of each row of the version matrix (rows.py), and write its table.
 
     python dev/matrix/run.py newest onedl --delete
     python dev/matrix/run.py compiled --environment .venv
