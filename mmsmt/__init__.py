@@ -16,8 +16,8 @@ except ModuleNotFoundError as error:
     if error.name != 'mmengine':
         raise
     raise ImportError(
-        'mmsmt needs mmengine, which is not installed. Install mmsmt with the extra `openmmlab` '
-        "for the original libraries, or `onedl` for their continuation: pip install '.[openmmlab]'"
+        "mmsmt needs mmengine, which is not installed: pip install 'mmsmt[openmmlab]', or "
+        "'mmsmt[onedl]' for the continuation of the OpenMMLab libraries"
     ) from error
 
 __version__ = '0.1.0'

@@ -49,7 +49,7 @@ def python(code: str) -> tuple[int, str]:
 def test_without_mmengine_both_extras_are_named() -> None:
     code, said = python(BLOCK.format(name='mmengine'))
     assert code and said.startswith('ImportError: mmsmt needs mmengine, which is not installed')
-    assert '`openmmlab`' in said and '`onedl`' in said
+    assert 'mmsmt[openmmlab]' in said and 'mmsmt[onedl]' in said
 
 
 def test_an_mmengine_that_lacks_a_package_says_which() -> None:
