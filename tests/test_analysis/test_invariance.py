@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mmsmt.analysis.invariance.metrics import compare_logits, measure_invariance
 from mmsmt.analysis.invariance.variants import Protocol, make_variants
 
-PROTOCOL = Protocol(56, 64, 'mended')
+PROTOCOL = Protocol(56, 64, 'corrected')
 HALF = 8
 
 

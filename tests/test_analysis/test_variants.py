@@ -117,7 +117,7 @@ def test_strengths_are_those_of_the_study() -> None:
 
 
 @pytest.mark.parametrize('size', [(CROP, RESIZE), (64, 73), (57, 60)])
-def test_mended_variants_of_no_strength_are_the_reference(
+def test_corrected_variants_of_no_strength_are_the_reference(
     image: Image.Image, size: tuple[int, int]
 ) -> None:
     protocol = Protocol(*size, 'corrected')
