@@ -47,17 +47,21 @@ def window_regions(
     Returns:
         (windows, window^2) in int8: a number from 0 for each region, -1 - number in the padding.
     """
-
-    def along(length: int) -> tuple[Tensor, Tensor]:
-        padded = length + -length % window
-        place = torch.arange(padded, device=device)
-        region = (place >= padded - window).char() + (place >= padded - shift).char()
-        return region * bool(shift), (place + shift) % padded < length
-
-    (rows, real_rows), (columns, real_columns) = along(height), along(width)
+    rows, real_rows = _regions_along(height, window, shift, device)
+    columns, real_columns = _regions_along(width, window, shift, device)
     region = 3 * rows[:, None] + columns
     region = torch.where(real_rows[:, None] & real_columns, region, -1 - region)
     return to_windows(region[None, ..., None], window)[..., 0]
+
+
+def _regions_along(
+    length: int, window: int, shift: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Along one side: the number of each place's region, and whether it is no padding."""
+    padded = length + -length % window
+    place = torch.arange(padded, device=device)
+    region = (place >= padded - window).char() + (place >= padded - shift).char()
+    return region * bool(shift), (place + shift) % padded < length
 
 
 def window_mask(regions: Tensor, mask_padding: bool) -> Tensor:
