@@ -34,7 +34,7 @@ compiled = not mmcv._ext.__file__.endswith('extension.py')
 print(json.dumps({
     'python': platform.python_version(), 'torch': torch.__version__, 'numpy': numpy.__version__,
     'hosts': 'onedl' if continued else 'openmmlab',
-    'operators': 'compiled' if compiled else 'mmsmt.ops',
+    'operators': 'compiled' if compiled else 'mmsmt.ops', 'mmsmt': mmsmt.__file__,
 }))
 """
 
@@ -82,13 +82,16 @@ def build(row: Row, folder: Path, given: str | None, log: Path) -> str:
 
 def describe(row: Row, python: str) -> dict:
     """Return the versions that are there; raise NotRun if they are not those of the row."""
-    said = subprocess.run([python, '-c', DESCRIBE], cwd=ROOT, capture_output=True, text=True)
+    here = Path(python).parent  # not in this checkout, whose package would win
+    said = subprocess.run([python, '-c', DESCRIBE], cwd=here, capture_output=True, text=True)
     if said.returncode:
         raise NotRun(f'imports fail: {said.stderr.strip().splitlines()[-1]}')
     found = json.loads(said.stdout.splitlines()[-1])
     for key, want in row._asdict().items():
         if key != 'name' and not found[key].startswith(want):
             raise NotRun(f'{key} is {found[key]}, the row says {want}')
+    if not Path(found.pop('mmsmt')).is_relative_to(ROOT):
+        raise NotRun('the environment has mmsmt from another folder')
     return found
 
 

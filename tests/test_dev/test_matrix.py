@@ -50,12 +50,16 @@ def test_an_environment_of_other_versions_is_refused(
     matrix: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {'python': '3.11.7', 'torch': '2.14.1', 'numpy': '2.4.6', 'hosts': 'onedl'}
-    code = f'print({json.dumps(json.dumps(found | {"operators": "mmsmt.ops"}))})'
-    monkeypatch.setattr(matrix, 'DESCRIBE', code)
+    found |= {'operators': 'mmsmt.ops', 'mmsmt': str(ROOT / 'mmsmt/__init__.py')}
+    monkeypatch.setattr(matrix, 'DESCRIBE', f'print({json.dumps(json.dumps(found))})')
     row = matrix.Row('x', '3.11', '2.14.1', hosts='onedl')
     assert matrix.describe(row, sys.executable)['numpy'] == '2.4.6'
     with pytest.raises(matrix.NotRun, match=r'numpy is 2\.4\.6, the row says 1\.26'):
         matrix.describe(row._replace(numpy='1.26'), sys.executable)
+    other = json.dumps(json.dumps(found | {'mmsmt': '/elsewhere/mmsmt/__init__.py'}))
+    monkeypatch.setattr(matrix, 'DESCRIBE', f'print({other})')
+    with pytest.raises(matrix.NotRun, match='mmsmt from another folder'):
+        matrix.describe(row, sys.executable)
 
 
 def test_failed_tests_are_counted_and_an_end_without_verdict_is_none(
