@@ -10,8 +10,9 @@ from mmsmt.benchmark.contenders import CHANNELS_LAST, NCHW, Contender, build
 from mmsmt.deploy import deploy
 from mmsmt.deploy.onnx.difference import relative_difference
 from mmsmt.deploy.onnx.exporter import OLDEST_OPSET
+from mmsmt.deploy.onnx.graph import LIMIT
 from mmsmt.deploy.onnx.translations import translations
-from mmsmt.deploy.onnx.verify import LIMIT, open_session
+from mmsmt.deploy.onnx.verify import open_session
 
 FORWARD, TRAINING = 'forward', 'training'
 STEPS = (FORWARD, TRAINING)

@@ -15,6 +15,8 @@ def parse_args() -> argparse.Namespace:
     add('checkpoint', help='checkpoint file (.pth or .safetensors)')
     add('--out', type=Path, required=True, help='.onnx file to write')
     add('--backbone-only', action='store_true', help='the maps of the backbone')
+    add('--maps', action='store_true', help="a detector's head or neck, without boxes")
+    add('--max-per-img', type=int, metavar='K', help='boxes an image at most (of the config)')
     add('--size', type=int, nargs=2, metavar=('H', 'W'), help='of all images (any size)')
     add('--no-deploy', action='store_true', help='the model as it is trained, nothing folded')
     add('--opset', type=int, default=OLDEST_OPSET, help='of ONNX (%(default)s)')
@@ -30,12 +32,23 @@ def show(exported: Exported) -> None:
     for name, shape in exported.inputs.items():
         print(f'in       {name} {_sides(shape)}, uint8, RGB')
     for name, shape in exported.outputs.items():
-        print(f'out      {name} {_sides(shape)}, float32')
-    for images, height, width, differences in exported.checks:
-        worst = max(differences.values())
-        print(f'checked  {images} of {height} x {width}: largest difference {worst:.1e} of the rms')
+        print(f'out      {name} {_sides(shape)}, {_type(name)}')
+    for images, height, width, differences, detections in exported.checks:
+        print(f'checked  {images} of {height} x {width}: {_differences(differences, detections)}')
     if not exported.checks:
         print('checked  not at all: onnxruntime is not installed')
+
+
+def _type(name: str) -> str:
+    return 'int64' if name in ('labels', 'count') else 'float32'
+
+
+def _differences(differences: dict[str, float], detections: int | None) -> str:
+    """Differences of boxes in their units, of all else the largest."""
+    if detections is None:
+        return f'largest difference {max(differences.values()):.1e} of the rms'
+    worst = (f'{name} {value:.1e}' for name, value in differences.items() if name != 'count')
+    return f'{detections} detections, largest differences: {", ".join(worst)} (boxes in pixels)'
 
 
 def _sides(shape: list[int | str]) -> str:
@@ -54,6 +67,8 @@ def main() -> None:
             args.checkpoint,
             args.out,
             backbone_only=args.backbone_only,
+            maps=args.maps,
+            max_per_img=args.max_per_img,
             size=tuple(args.size) if args.size else None,
             deployed=not args.no_deploy,
             opset=args.opset,

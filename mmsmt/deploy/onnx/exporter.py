@@ -10,6 +10,7 @@ from torch import nn
 from mmsmt.checkpoints import write_atomically
 from mmsmt.datasets.root import data_root
 from mmsmt.deploy.convert import deploy
+from mmsmt.deploy.detections.families import limit_detections
 from mmsmt.deploy.onnx.graph import CLASSIFIER, Graph, Task, task_of
 from mmsmt.deploy.onnx.translations import translations
 from mmsmt.deploy.onnx.verify import Check, check
@@ -20,6 +21,7 @@ from mmsmt.hosts.request import Request
 from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention
 
 OLDEST_OPSET = 18  # that torch's exporter writes itself
+NEWEST_OPSET_OF_BOXES = 21  # ONNX Runtime lacks the RoIAlign of 22
 # Python decides here by the height and width of a map; in a graph that is decided once for all.
 OF_ONE_SIZE = (HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention)
 # Of the images that a graph of any size is traced with: no side is a multiple of a stride or
@@ -50,6 +52,8 @@ def export(
     out: str | Path,
     *,
     backbone_only: bool = False,
+    maps: bool = False,
+    max_per_img: int | None = None,
     size: tuple[int, int] | None = None,
     deployed: bool = True,
     opset: int = OLDEST_OPSET,
@@ -59,14 +63,17 @@ def export(
     """Export a config's network, with its preprocessing, to ONNX.
 
     The file takes uint8 images (B, H, W, 3), RGB. A classifier gives scores (B, classes), a
-    segmenter logits (B, classes, H, W), a detector the maps of its head or neck, a backbone its
-    maps. Where ONNX Runtime is installed, results on real images are compared with the host's.
+    segmenter logits (B, classes, H, W), a backbone its maps, and a detector boxes (B, K, 4) in
+    pixels, scores (B, K), labels (B, K), count (B) and masks (B, K, h, w) of boxes if it has them.
+    Where ONNX Runtime is installed, results on real images are compared with the host's.
 
     Args:
         config: Of a run, or a file with a `backbone`.
         checkpoint: Weights.
         out: File to write, `.onnx`.
         backbone_only: Export the backbone alone.
+        maps: Export the maps of a detector's head or neck in place of boxes.
+        max_per_img: K, at most so many boxes an image; by default what the config says.
         size: Height and width of all images; any size by default.
         deployed: Export the deploy form.
         opset: Of ONNX.
@@ -80,7 +87,14 @@ def export(
     """
     _check_arguments(out, size, opset)
     loaded = load_model(Request(Path(config).stem, config, checkpoint))
-    task = task_of(loaded.model, backbone_only)
+    if max_per_img is not None:
+        limit_detections(loaded.model, max_per_img)
+    task = task_of(loaded.model, backbone_only, maps)
+    if task.limits and opset > NEWEST_OPSET_OF_BOXES:
+        raise UsageError(
+            f'--opset {opset}: boxes need at most {NEWEST_OPSET_OF_BOXES}, as ONNX Runtime lacks '
+            'the RoIAlign of later ones'
+        )
     can_check = find_spec('onnxruntime') is not None
     samples = read_samples(images or _digits(task), limit) if images or can_check else None
     form = loaded._replace(model=_deploy(loaded.model)) if deployed else loaded

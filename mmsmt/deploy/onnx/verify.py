@@ -8,13 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mmsmt.deploy.onnx.difference import relative_difference
 from mmsmt.deploy.onnx.graph import Task
 from mmsmt.errors import UsageError
 from mmsmt.hosts.model import LoadedModel
 
-# Relative to the root mean square of a result; float32 leaves about 1e-5.
-LIMIT = 1e-3
 BATCH = 8  # images at once
 
 
@@ -23,13 +20,15 @@ class Check(NamedTuple):
 
     Args:
         images, height, width: How many there were, and their size.
-        differences: Name of a result to the largest difference, relative to its root mean square.
+        differences: Name of a result to the largest difference, as its task measures them.
+        detections: Number of the boxes that were expected, None of what has no boxes.
     """
 
     images: int
     height: int
     width: int
     differences: dict[str, float]
+    detections: int | None = None
 
 
 def check(
@@ -53,7 +52,8 @@ def check(
         What was compared.
 
     Raises:
-        UsageError: If a result differs by more than 1e-3, or if ONNX Runtime cannot run the file.
+        UsageError: If a result differs by more than its task allows, or if ONNX Runtime cannot
+            run the file.
     """
     width, height = images[0].size
     tried: list[tuple[int, int, int]]
@@ -101,20 +101,24 @@ def _compare(
     shape: tuple[int, int, int],
 ) -> Check:
     names = [each.name for each in session.get_outputs()]
-    differences = dict.fromkeys(names, 0.0)
+    differences: dict[str, float] = {}
+    detections = None
     for start in range(0, len(images), BATCH):
         resized = [image.resize((shape[2], shape[1])) for image in images[start : start + BATCH]]
         pixels = np.stack([np.asarray(image) for image in resized])
         given = _run(lambda pixels=pixels: session.run(None, {'images': pixels}))
+        found = dict(zip(names, map(torch.from_numpy, given), strict=True))
         with torch.inference_mode():
             expected = task.expect(loaded, resized)
-        for name, value in zip(names, given, strict=True):
-            difference = relative_difference(torch.from_numpy(value), expected[name])
-            differences[name] = float(np.maximum(differences[name], difference))  # keeps a NaN
-    worst = names[int(np.argmax(list(differences.values())))]  # a NaN, where there is one
-    if not differences[worst] <= LIMIT:
-        raise UsageError(
-            f'nothing is written: for {shape[0]} images of {shape[1]} x {shape[2]} {worst} in '
-            f'ONNX Runtime differs by {differences[worst]:.1e} from PyTorch, allowed is {LIMIT:.0e}'
-        )
-    return Check(*shape, differences)
+        for name, difference in task.differences(found, expected).items():
+            differences[name] = float(np.maximum(differences.get(name, 0.0), difference))  # or NaN
+        if 'count' in expected:
+            detections = (detections or 0) + int(expected['count'].sum())
+    for name, difference in differences.items():
+        if not difference <= task.limit(name):
+            raise UsageError(
+                f'nothing is written: for {shape[0]} images of {shape[1]} x {shape[2]} {name} in '
+                f'ONNX Runtime differs by {difference:.1e} from PyTorch, '
+                f'allowed is {task.limit(name):.0e}'
+            )
+    return Check(*shape, differences, detections)

@@ -51,7 +51,8 @@ def compare(network: Network, images: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(kind: str, change: Callable[[Tensor], Tensor] = lambda x: x, **options: bool) -> list:
         loaded = load_model(Request(kind, *network(kind)))
-        task = task_of(loaded.model, **options)
+        # For boxes see tests/test_deploy/test_detections.
+        task = task_of(loaded.model, maps=True, **options)
         graph = Graph(loaded._replace(model=deploy(loaded.model)), task)
         session = EagerSession(graph, change)
         monkeypatch.setattr(verify, 'open_session', lambda content, threads: session)

@@ -1,0 +1,120 @@
+"""Every family of detectors against its host's own predictions, in PyTorch and in ONNX Runtime."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmsmt.deploy.convert import deploy
+from mmsmt.deploy.detections.families import limit_detections
+from mmsmt.deploy.onnx.exporter import export
+from mmsmt.deploy.onnx.graph import Graph, Task, task_of
+from mmsmt.deploy.onnx.verify import open_session
+from mmsmt.errors import UsageError
+from mmsmt.hosts.images import read_samples
+from mmsmt.hosts.model import LoadedModel, load_model
+from mmsmt.hosts.request import Request
+
+Detector = Callable[[str], tuple[str, str]]
+FAMILIES = ['retinanet', 'atss', 'mask_rcnn', 'cascade_mask_rcnn']
+SIZES = [(3, 70, 90), (1, 193, 101), (2, 32, 64)]  # batch, height, width
+needs_onnx = pytest.mark.skipif(
+    not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
+    reason='needs pip install -r requirements/export.txt',
+)
+
+
+def load(detector: Detector, family: str) -> tuple[LoadedModel, Task]:
+    loaded = load_model(Request(family, *detector(family)))
+    return loaded, task_of(loaded.model)
+
+
+def assert_equal(
+    run: Callable[[np.ndarray], dict], loaded: LoadedModel, task: Task, images: Path
+) -> None:
+    samples = read_samples(images).images
+    for batch, height, width in SIZES:
+        resized: list[Image.Image] = [each.resize((width, height)) for each in samples[:batch]]
+        found = run(np.stack([np.asarray(each) for each in resized]))
+        with torch.inference_mode():
+            expected = task.expect(loaded, resized)
+        assert expected['count'].min() > 1
+        for name, difference in task.differences(found, expected).items():
+            assert difference <= task.limit(name), name
+        beyond = torch.arange(found['scores'].shape[1]) >= found['count'][:, None]
+        assert (found['labels'][beyond] == -1).all()
+        for name in set(found) - {'labels', 'count'}:
+            assert not found[name][beyond].any()
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_equals_the_host(detector: Detector, images: Path, family: str) -> None:
+    loaded, task = load(detector, family)
+    graph = Graph(loaded._replace(model=deploy(loaded.model)), task).eval()
+
+    def run(pixels: np.ndarray) -> dict:
+        with torch.inference_mode():
+            return graph.named(torch.from_numpy(pixels))
+
+    assert_equal(run, loaded, task, images)
+
+
+@needs_onnx
+@pytest.mark.slow
+@pytest.mark.parametrize('family', FAMILIES)
+def test_file_at_any_size_and_batch(
+    detector: Detector, images: Path, tmp_path: Path, family: str
+) -> None:
+    import onnx
+
+    out = tmp_path / 'x.onnx'
+    exported = export(*detector(family), out, images=images)
+    assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
+    names = ['boxes', 'scores', 'labels', 'count']
+    assert list(exported.outputs)[:4] == names
+    assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
+    assert all(each.detections for each in exported.checks)
+    model = onnx.load(out)
+    onnx.checker.check_model(model, full_check=True)
+    assert [each.domain for each in model.opset_import] == ['']
+    session = open_session(out, 1)
+    loaded, task = load(detector, family)
+
+    def run(pixels: np.ndarray) -> dict:
+        values = session.run(None, {'images': pixels})
+        return dict(zip(exported.outputs, map(torch.from_numpy, values), strict=True))
+
+    assert_equal(run, loaded, task, images)
+
+
+def test_number_of_boxes(detector: Detector, images: Path) -> None:
+    loaded, _ = load(detector, 'mask_rcnn')
+    limit_detections(loaded.model, 4)
+    task = task_of(loaded.model)
+    image = read_samples(images).images[:1]
+    with torch.inference_mode():
+        found = Graph(loaded, task).named(torch.from_numpy(np.stack(image)))
+        expected = task.expect(loaded, image)
+    assert found['boxes'].shape == (1, 4, 4)
+    assert found['count'].tolist() == expected['count'].tolist() == [4]
+    with pytest.raises(UsageError, match='--max-per-img must be positive, got 0'):
+        limit_detections(loaded.model, 0)
+    with pytest.raises(UsageError, match='this model is no detector'):
+        limit_detections(loaded.model.backbone, 4)
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_a_file_with_other_boxes_is_not_written(
+    detector: Detector, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmsmt.deploy.detections import dense
+
+    monkeypatch.setattr(dense, '_apart', lambda boxes, scores, labels: boxes)
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 count'):
+        export(*detector('retinanet'), tmp_path / 'x.onnx', images=images)
+    assert not (tmp_path / 'x.onnx').exists()
