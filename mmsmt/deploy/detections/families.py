@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmsmt.deploy.detections import dense, sparse, two_stage
+from mmsmt.deploy.detections import dense, dino, sparse, two_stage
 from mmsmt.deploy.detections.boxes import Size
 from mmsmt.errors import UsageError
 
@@ -41,4 +41,4 @@ def limit_detections(model: Any, count: int) -> None:
 def _family_of(model: Any) -> ModuleType:
     if hasattr(model, 'roi_head'):
         return sparse if hasattr(model.rpn_head, 'init_proposal_bboxes') else two_stage
-    return dense
+    return dino if hasattr(model, 'decoder') else dense

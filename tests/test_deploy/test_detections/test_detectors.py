@@ -20,7 +20,7 @@ from mmsmt.hosts.model import LoadedModel, load_model
 from mmsmt.hosts.request import Request
 
 Detector = Callable[[str], tuple[str, str]]
-FAMILIES = ['retinanet', 'atss', 'mask_rcnn', 'cascade_mask_rcnn', 'sparse_rcnn']
+FAMILIES = ['retinanet', 'atss', 'mask_rcnn', 'cascade_mask_rcnn', 'sparse_rcnn', 'dino']
 SIZES = [(3, 70, 90), (1, 193, 101), (2, 32, 64)]  # batch, height, width
 needs_onnx = pytest.mark.skipif(
     not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
