@@ -140,7 +140,7 @@ def _arrange(model: Any, maps: Sequence[Tensor], outside: Tensor) -> _Pixels:
 def _choose(model: Any, memory: Tensor, pixels: _Pixels) -> Tensor:
     """Boxes (B, Q, 4) of the pixels with the best scores, as `pre_decoder` chooses them."""
     proposals = torch.cat([pixels.centres, pixels.sides], -1)
-    valid = ((proposals > 0.01) & (proposals < 0.99)).all(-1) & ~pixels.outside
+    valid = ((proposals > 0.01) & (proposals < 0.99)).all(-1)  # outside, centres are beyond 1
     proposals = torch.log(proposals / (1 - proposals))
     proposals = torch.where(valid[..., None], proposals, torch.inf)
     memory = torch.where(valid[..., None], memory, 0.0)

@@ -32,8 +32,8 @@ extractor = dict(out_channels=channels, finest_scale=12)
 box = dict(in_channels=channels, fc_out_channels=32, num_classes=3)
 masks = dict(num_convs=1, in_channels=channels, conv_out_channels=channels, num_classes=3)
 limits = dict(
-    rpn=dict(nms_pre=60, max_per_img=40, min_bbox_size=4),
-    rcnn=dict(score_thr=0.26, max_per_img=50))
+    rpn=dict(nms_pre=60, max_per_img=120, min_bbox_size=4),
+    rcnn=dict(score_thr=0.28, max_per_img=200))
 """
 CONFIGS = {
     'retinanet': ('_base_/models/retinanet_r50_fpn.py', DENSE.format(
@@ -105,20 +105,22 @@ def enliven(model: nn.Module) -> None:
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.running_mean)
             nn.init.uniform_(layer.running_var, 0.5, 2)
-        last = (
-            name.rpartition('.')[2]
-            if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding)
-            else ''
-        )
+        if not isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
+            continue
+        last = name.rpartition('.')[2]
         if last.endswith(('_cls', '_centerness')):
             nn.init.normal_(layer.weight, std=STD.get(last, 0.1))
             nn.init.constant_(layer.bias, -1.0)
             if last == 'fc_cls':  # not most of all the background
                 nn.init.constant_(layer.bias[:-1], 0.0)
+        elif last in ('sampling_offsets', 'attention_weights') or 'reg_branches' in name:
+            nn.init.normal_(layer.weight, std=0.1)
         elif last == 'init_proposal_bboxes':
             nn.init.uniform_(layer.weight, 0.2, 0.8)
         elif last.endswith('_reg'):
             nn.init.normal_(layer.weight, std=STD.get(last, 0.1))
+    if hasattr(model, 'level_embed'):
+        nn.init.normal_(model.level_embed)
 
 
 @pytest.fixture(scope='session')
