@@ -1,5 +1,8 @@
 """Every family of detectors against its host's own predictions, in PyTorch and in ONNX Runtime."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,13 +18,13 @@ from mmsmt.deploy.onnx.exporter import export
 from mmsmt.deploy.onnx.graph import Graph, Task, task_of
 from mmsmt.deploy.onnx.verify import open_session
 from mmsmt.errors import UsageError
-from mmsmt.hosts.images import read_samples
+from mmsmt.hosts.images import open_image, read_samples
 from mmsmt.hosts.model import LoadedModel, load_model
 from mmsmt.hosts.request import Request
 
 Detector = Callable[[str], tuple[str, str]]
 FAMILIES = ['retinanet', 'atss', 'mask_rcnn', 'cascade_mask_rcnn', 'sparse_rcnn', 'dino']
-SIZES = [(3, 70, 90), (1, 193, 101), (2, 32, 64)]  # batch, height, width
+SIZES = [(3, 70, 90), (1, 193, 101), (2, 32, 64), (1, 32, 848)]  # batch, height, width
 needs_onnx = pytest.mark.skipif(
     not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
     reason='needs pip install -r requirements/export.txt',
@@ -105,6 +108,29 @@ def test_number_of_boxes(detector: Detector, images: Path) -> None:
         limit_detections(loaded.model, 0)
     with pytest.raises(UsageError, match='this model is no detector'):
         limit_detections(loaded.model.backbone, 4)
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_page_prints_boxes(detector: Detector, images: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / 'docs' / 'export.md').read_text()
+    block = re.search(r'```python\n(.*?)```', page, re.S)
+    assert block and block[1].count('\n') <= 18
+    (tmp_path / 'boxes.py').write_text(block[1])
+    config, checkpoint = detector('retinanet')
+    export(config, checkpoint, tmp_path / 'detector.onnx', images=images, size=(70, 90))
+    picture = sorted(images.iterdir())[0]
+    command = [sys.executable, 'boxes.py', 'detector.onnx', str(picture)]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded, task = load(detector, 'retinanet')
+    with torch.inference_mode():
+        expected = task.expect(loaded, [open_image(picture)])
+    printed = [list(map(float, line.split())) for line in run.stdout.splitlines()]
+    assert len(printed) == expected['count'][0] > 1
+    for label, score, *box in printed:
+        gap = (expected['boxes'][0] - torch.tensor(box)).abs().amax(1)
+        gap, k = gap.masked_fill(expected['labels'][0] != label, torch.inf).min(0)
+        assert gap < 0.06 and abs(score - expected['scores'][0, k]) < 0.006
 
 
 @needs_onnx
