@@ -104,14 +104,20 @@ class Environment:
 
     def install_mmcv(self) -> None:
         """Put mmcv with compiled operators in place of mmcv-lite, unless it is there and works."""
-        if doctor.examine(self.python, ['operators'])['operators'].found.startswith('compiled'):
+        if self.has_compiled_operators():
             return
         self.pip('installing build tools', '-r', requirements('build_mmcv'))
         wheel = mmcv_wheel.obtain(self.python, self.log)
         self.pip('installing mmcv', '--no-deps', '--force-reinstall', str(wheel))
-        operators = doctor.examine(self.python, ['operators'])['operators']
-        if operators.status == 'FAIL':
-            raise Problem(f'mmcv from {wheel} does not work ({operators.found}): delete the wheel')
+        if not self.has_compiled_operators():
+            raise Problem(
+                f'mmcv from {wheel} does not work: make doctor says why; delete the wheel'
+            )
+
+    def has_compiled_operators(self) -> bool:
+        """Whether mmcv's own operators are there and load."""
+        status, found = doctor.examine(self.python, ['operators'])['operators']
+        return status != 'FAIL' and found.startswith('compiled')
 
     def install_libraries(self) -> None:
         """Install the shared libraries that OpenCV wants, or name the line that does."""

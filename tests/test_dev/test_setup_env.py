@@ -216,6 +216,28 @@ def test_compiled_wheel_appears_whole(
     assert wheelhouse.find(tmp_path / 'house') is not None
 
 
+@pytest.mark.parametrize(
+    ('status', 'found', 'there'),
+    [
+        ('ok', 'compiled', True),
+        ('FAIL', 'compiled ones do not load into this torch: undefined symbol', False),
+        ('ok', 'mmsmt.ops (on a CPU soft-NMS takes 10 times as long)', False),
+    ],
+)
+def test_compiled_operators_count_only_if_they_load(
+    tools: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+    found: str,
+    there: bool,
+) -> None:
+    doctor = tools['setup_env'].doctor
+    result = {'operators': doctor.Result(status, found)}
+    monkeypatch.setattr(doctor, 'examine', lambda *_: result)
+    assert tools['setup_env'].Environment(tmp_path).has_compiled_operators() == there
+
+
 def test_key_holds_what_a_wheel_depends_on(
     tools: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
