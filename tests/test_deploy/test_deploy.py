@@ -2,16 +2,17 @@
 
 import pickle
 from copy import deepcopy
-from itertools import product
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from mmsmt.backbones import SMT, ConvHead, SGFormer, UnifiedBackbone
-from mmsmt.deploy import deploy, layers, tiling
-from mmsmt.deploy.prepacked import Packed
+from mmsmt.deploy import deploy
+from mmsmt.deploy.layers import JoinedModulation
 from mmsmt.errors import CheckpointError
+from mmsmt.layers import ConvFFN, LayerScale
+from mmsmt.mixers import ScaleAwareModulation
 
 BACKBONES = {
     'smt': lambda: SMT('pico', layer_scale_init_value=1e-4),
@@ -52,59 +53,28 @@ def largest_difference(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> float:
 @pytest.mark.parametrize('name', BACKBONES)
 def test_equals_the_model(name: str) -> None:
     model = randomized(BACKBONES[name]())
+    deployed, wide = deploy(model), deepcopy(model).double()
+    folded = deploy(wide)
     with torch.inference_mode():
         for size in SIZES:
             x = images(*size)
-            packed = largest_difference(model(x), deploy(model)(x))
-            # In float64 no packed operator runs, so this sees the folding alone.
-            wide = deepcopy(model).double()
-            folded = largest_difference(wide(x.double()), deploy(model).double()(x.double()))
             # Of two pixels of equal significance rounding may put either first.
-            assert packed < (1e-3 if name == 'sg_former' else 1e-5), size
-            assert folded < 1e-6, size
+            limit = 1e-3 if name == 'sg_former' else 1e-5
+            assert largest_difference(model(x), deployed(x)) < limit, size
+            assert largest_difference(wide(x.double()), folded(x.double())) < 1e-12, size
 
 
-def test_folding_is_exact() -> None:
+@pytest.mark.parametrize('join_kernels', [True, False])
+def test_what_is_folded_is_gone(join_kernels: bool) -> None:
     model = randomized(SMT('pico', layer_scale_init_value=1e-4)).double()
+    deployed = deploy(model, join_kernels)
+    kinds = {type(part) for part in deployed.modules()}
+    assert not kinds & {nn.BatchNorm2d, LayerScale, ConvFFN}
+    assert (JoinedModulation in kinds) == join_kernels
+    assert (ScaleAwareModulation in kinds) != join_kernels
+    assert not any(part.training for part in deployed.modules())
     x = images(2, 64, 64).double()
-    assert largest_difference(model(x), deploy(model)(x)) < 1e-13
-
-
-@pytest.mark.parametrize('name,bytes_', list(product(['smt', 'smt, wide stem'], [2**11, 2**14])))
-def test_pieces_and_strips(name: str, bytes_: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = randomized(BACKBONES[name]())
-    monkeypatch.setattr(layers, 'TILE_BYTES', bytes_)
-    monkeypatch.setattr(tiling, 'TILE_BYTES', bytes_)
-    cut, evenly = [], tiling._evenly
-    monkeypatch.setattr(tiling, '_evenly', lambda *sizes: cut.append(sizes) or evenly(*sizes))
-    deployed = deploy(model)
-    with torch.inference_mode():
-        for batch, height in ((1, 61), (1, 62), (1, 63), (1, 64), (5, 61)):
-            x = images(batch, height, 66)
-            assert largest_difference(model(x), deployed(x)) < 1e-5
-    assert any(total > most for total, most in cut)
-
-
-@pytest.mark.parametrize('shape', [(1, 40, 8, 4), (5, 8, 8, 4), (3, 30, 8, 4)])
-def test_a_large_map_goes_through_in_pieces(
-    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tiling, 'TILE_BYTES', 2**12)
-    seen: list[torch.Size] = []
-
-    def step(x: torch.Tensor, other: torch.Tensor, rows: slice) -> torch.Tensor:
-        seen.append(x.shape)
-        above_and_below = torch.nn.functional.pad(x, (0, 0, 0, 0, 1, 1))
-        return (above_and_below[:, :-2] - above_and_below[:, 2:])[:, rows] + other
-
-    x, other = torch.rand(shape), torch.rand(shape)
-    expected = step(x, other, slice(None))
-    assert torch.equal(tiling.run_in_tiles(step, x, other, reach=1, width=4), expected)
-    shapes = seen[1:]
-    assert len(shapes) > 1 and all(shape[1] <= 2**12 // (8 * 4 * 4) + 2 for shape in shapes)
-    x.requires_grad_()
-    assert torch.equal(tiling.run_in_tiles(step, x, other, reach=1, width=4), expected)
-    assert seen[-1] == shape, 'gradients need the whole'
+    assert largest_difference(model(x), deployed(x)) < 1e-13
 
 
 def test_the_model_stays_as_it_is_and_shares_nothing() -> None:
@@ -125,20 +95,13 @@ def test_its_weights_do_not_pass_for_the_models() -> None:
         model.load_state_dict(deploy(model).state_dict())
 
 
-def test_copies_files_and_types_of_a_form_that_has_run() -> None:
+def test_copies_files_and_a_second_conversion() -> None:
     x = images(1, 32, 32)
     deployed = deploy(randomized(SMT('pico')))
     with torch.inference_mode():
         expected = deployed(x)
-        assert any(m._packed is not None for m in deployed.modules() if isinstance(m, Packed))
         for other in (deepcopy(deployed), pickle.loads(pickle.dumps(deployed)), deploy(deployed)):
             assert largest_difference(expected, other(x)) == 0
-        # What was packed must not outlive a change of the weights.
-        changed = deepcopy(deployed)
-        changed(x)
-        changed.load_state_dict({k: v * 1.1 for k, v in deployed.state_dict().items()})
-        assert largest_difference(expected, changed(x)) > 1e-2
-        assert largest_difference(expected, deployed.double()(x.double())) < 1e-5
 
 
 def test_half_precision_and_gradients_of_images() -> None:
@@ -197,23 +160,14 @@ def test_a_model_whose_eval_returns_nothing() -> None:
 
 @pytest.mark.cuda
 @pytest.mark.parametrize('name', BACKBONES)
-def test_on_a_gpu_it_equals_the_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also after it has run on a CPU, whose layout of weights and pieces of maps stay there."""
+def test_on_a_gpu_it_equals_the_model(name: str) -> None:
     model = randomized(BACKBONES[name]())
-    deployed, wide = deploy(model), deepcopy(model).double()
+    deployed, wide = deploy(model).cuda(), deepcopy(model).double()
     x = images(1, 61, 97)
-    with torch.inference_mode():
-        want = wide(x.double())
-        on_cpu = deployed(x)
-    deployed.cuda()
-    folded = deepcopy(deployed).double()
-    cut: list[tuple[int, ...]] = []
-    monkeypatch.setattr(tiling, 'TILE_BYTES', 2**11)
-    monkeypatch.setattr(layers, 'TILE_BYTES', 2**11)
-    monkeypatch.setattr(tiling, '_evenly', lambda *sizes: cut.append(sizes) or sizes[1])
     y = x.cuda()
     with torch.inference_mode():
-        assert largest_difference([each.cuda() for each in want], folded(y.double())) < 1e-6
+        want = [each.cuda() for each in wide(x.double())]
+        assert largest_difference(want, deploy(wide).cuda()(y.double())) < 1e-6
         # Of two pixels of equal significance rounding may put either first.
         if name != 'sg_former':
             single = model.cuda()(y)
@@ -222,10 +176,6 @@ def test_on_a_gpu_it_equals_the_model(name: str, monkeypatch: pytest.MonkeyPatch
                 with torch.autocast('cuda', dtype):
                     half = deployed(y)
                 assert all(rms_difference(*pair) < limit for pair in zip(single, half, strict=True))
-    assert not cut
-    monkeypatch.undo()
-    with torch.inference_mode():
-        assert largest_difference(on_cpu, deployed.cpu()(x)) == 0
 
 
 def rms_difference(x: Tensor, y: Tensor) -> float:

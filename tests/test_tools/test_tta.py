@@ -198,7 +198,7 @@ def test_deploy_form(name: str, run: Run, tmp_path: Path, monkeypatch: pytest.Mo
         samples.append(read(out))
     assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
     (model,) = models
-    assert any(type(part).__name__ == 'DeployBlock' for part in model.modules())
+    assert any(type(part).__name__ == 'JoinedModulation' for part in model.modules())
     for plain, deployed in zip(*samples, strict=True):
         if 'pred_instances' in plain:
             plain, deployed = (s['pred_instances'] for s in (plain, deployed))
