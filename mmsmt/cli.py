@@ -12,7 +12,7 @@ COMMANDS = {
     'test': ('test.py', 'evaluate a checkpoint'),
     'demo': ('misc/demo.py', 'train and evaluate all three tasks on the embedded digits'),
     'study': ('analysis_tools/study.py', 'train every mixer on the digits and compare them'),
-    'export': ('deployment/export_onnx.py', 'export a model to ONNX'),
+    'export': ('deployment/export.py', 'export a model to ONNX or OpenVINO'),
     'convert': ('model_converters/convert_checkpoint.py', 'convert a checkpoint for a host'),
     'benchmark': ('analysis_tools/benchmark.py', 'measure speed and memory of networks'),
     'prepare digits': ('dataset_converters/prepare_digits.py', 'write the embedded digits'),

@@ -15,13 +15,13 @@ from mmsmt.benchmark.jobs import (
     DTYPES,
     GRAPH,
     GRAPH_DEPLOY,
-    ONNX,
     STEPS,
     WAYS,
     Settings,
     Shape,
 )
 from mmsmt.benchmark.plots import plot_accuracy, plot_area
+from mmsmt.benchmark.runtimes import RUNTIMES
 from mmsmt.benchmark.table import choose_reference, tabulate
 from mmsmt.datasets.root import data_root
 from mmsmt.engine.tool import quiet, run_tool
@@ -93,12 +93,12 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise UsageError('--device cuda: PyTorch finds no GPU here')
     if args.device == 'cpu' and (args.dtype == 'tf32' or {GRAPH, GRAPH_DEPLOY} & {*args.ways}):
         raise UsageError('--dtype tf32 and CUDA graphs need --device cuda')
-    if ONNX in args.ways:
+    for way in (way for way in args.ways if way in RUNTIMES):
         if (args.device, args.dtype) != ('cpu', 'float32'):
-            raise UsageError(f'--ways {ONNX} runs on a CPU in float32')
-        missing = ', '.join(name for name in ('onnx', 'onnxscript', ONNX) if not find_spec(name))
-        if missing:
-            raise UsageError(f"--ways {ONNX} needs {missing}: pip install 'mmsmt[export]'")
+            raise UsageError(f'--ways {way} takes float32 on a CPU')
+        needs = RUNTIMES[way]
+        if missing := ', '.join(name for name in needs.packages if not find_spec(name)):
+            raise UsageError(f"--ways {way} needs {missing}: pip install 'mmsmt[{needs.extra}]'")
 
 
 def report_benchmark(args: argparse.Namespace) -> str:
@@ -123,7 +123,7 @@ def report_benchmark(args: argparse.Namespace) -> str:
     shapes, steps = dict.fromkeys(map(parse_shape, args.shapes)), dict.fromkeys(args.steps)
     groups = list(groups_of(contenders, shapes, steps, args.ways))
     if not groups:
-        reason = 'deploy forms are of our networks; they and ONNX Runtime are for inference'
+        reason = 'deploy forms are of our networks; they and runtimes are for inference'
         raise UsageError(f'nothing to measure: {reason}')
     reference = choose_reference([c.name for c in contenders], args.reference)
     settings = Settings(*(getattr(args, name) for name in Settings._fields))

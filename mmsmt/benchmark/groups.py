@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from mmsmt.analysis.common.reports import Row, progress, read_finished, write_json
 from mmsmt.benchmark.contenders import Contender, count
 from mmsmt.benchmark.environment import collect_facts
-from mmsmt.benchmark.jobs import ONNX, TRAINING, Job, Settings, Shape
+from mmsmt.benchmark.jobs import TRAINING, Job, Settings, Shape
 from mmsmt.benchmark.measurement import in_fresh_process, limit_rates, peak_memory, time_jobs
+from mmsmt.benchmark.runtimes import RUNTIMES
 from mmsmt.errors import UsageError
 from mmsmt.hosts.request import Request, describe
 
@@ -101,8 +102,8 @@ def _measure(group: Group, settings: Settings, counts: dict[Any, tuple[int, int]
             median = result['seconds'][0]
             row['images_per_second'] = job.shape.batch / median
             row['share'] = least_seconds(job, macs, limits['flops']) / median
-            # On a GPU it is measured already; a session of ONNX Runtime keeps its buffers.
-            if settings.memory and settings.device == 'cpu' and job.way != ONNX:
+            # On a GPU it is measured already; a runtime keeps its buffers.
+            if settings.memory and settings.device == 'cpu' and job.way not in RUNTIMES:
                 row['memory'] = in_fresh_process(peak_memory, job, settings)
         rows.append(row)
     about = {'shape': group.shape, 'step': group.step, 'compiled': group.compiled}

@@ -7,21 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from mmsmt.benchmark.contenders import CHANNELS_LAST, NCHW, Contender, build
+from mmsmt.benchmark.runtimes import RUNTIMES, runtime_call
 from mmsmt.deploy import deploy
-from mmsmt.deploy.onnx.difference import relative_difference
-from mmsmt.deploy.onnx.exporter import OLDEST_OPSET
-from mmsmt.deploy.onnx.graph import LIMIT
-from mmsmt.deploy.onnx.translations import translations
-from mmsmt.deploy.onnx.verify import open_session
 
 FORWARD, TRAINING = 'forward', 'training'
 STEPS = (FORWARD, TRAINING)
-ONNX = 'onnxruntime'
 GRAPH, GRAPH_DEPLOY = 'cudagraph', 'cudagraph-deploy'
 RECOMPUTE = 'recompute'
 WAYS = (
     *('eager', 'deploy', RECOMPUTE, GRAPH, GRAPH_DEPLOY),
-    *('compiled', 'compiled-deploy', 'compiled-recompute', ONNX),
+    *('compiled', 'compiled-deploy', 'compiled-recompute'),
+    *RUNTIMES,
 )
 # Of matrix products and convolutions; weights are float32. TF32 is float32 with rounded products.
 DTYPES = {
@@ -92,7 +88,7 @@ class Job(NamedTuple):
         """
         if self.recomputed:
             return self.step == TRAINING and self.contender.library == 'mmsmt'
-        if self.way == ONNX:
+        if self.way in RUNTIMES:
             return self.step == FORWARD and self.layout == NCHW
         if self.deployed and not self.contender.deployable:
             return False
@@ -110,18 +106,18 @@ def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
         What runs it once; it does not wait for a GPU.
 
     Raises:
-        UsageError: If the network cannot be built.
-        RuntimeError: If the network cannot be exported to ONNX, or gives other maps there.
+        UsageError: If the network cannot be built or exported.
+        RuntimeError: If the network gives other maps in a runtime.
     """
     contender = job.contender
     if job.recomputed:
         contender = contender._replace(options=contender.options | {'with_cp': True})
     model: Any = build(contender)
-    if job.deployed or (job.way == ONNX and job.contender.deployable):
+    if job.deployed or (job.way in RUNTIMES and job.contender.deployable):
         model = deploy(model)
     images = torch.rand(job.shape.batch, 3, job.shape.height, job.shape.width)
-    if job.way == ONNX:
-        return _onnx_call(model, images, settings.threads)
+    if job.way in RUNTIMES:
+        return runtime_call(model, images, job.way, settings.threads)
     images, model = images.to(settings.device), model.to(settings.device)
     if job.layout == CHANNELS_LAST:  # else weights stay as the network keeps them
         images = images.contiguous(memory_format=torch.channels_last)
@@ -190,25 +186,3 @@ def _training_step(
         optimizer.zero_grad(set_to_none=True)
 
     return step
-
-
-def _onnx_call(model: nn.Module, images: Tensor, threads: int) -> Callable[[], Any]:
-    """Export for one shape, and compare the maps with PyTorch's."""
-    with torch.no_grad():
-        program: Any = torch.onnx.export(
-            model,
-            (images,),
-            dynamo=True,
-            verbose=False,
-            opset_version=OLDEST_OPSET,
-            input_names=['images'],
-            custom_translation_table=translations(),
-        )
-        expected = model(images)
-    session = open_session(program.model_proto.SerializeToString(), threads)
-    inputs = {'images': images.numpy()}
-    for found, map_ in zip(session.run(None, inputs), expected, strict=True):
-        difference = relative_difference(torch.from_numpy(found), map_)
-        if not difference <= LIMIT:
-            raise RuntimeError(f'maps in ONNX Runtime differ by {difference:.1e} from PyTorch')
-    return lambda: session.run(None, inputs)

@@ -9,7 +9,8 @@ from matplotlib.ticker import LogLocator
 
 from mmsmt.analysis.common.figures import save_figure, subplots
 from mmsmt.analysis.common.reports import Row
-from mmsmt.benchmark.jobs import FORWARD, GRAPH, GRAPH_DEPLOY, ONNX, RECOMPUTE
+from mmsmt.benchmark.jobs import FORWARD, GRAPH, GRAPH_DEPLOY, RECOMPUTE
+from mmsmt.benchmark.runtimes import RUNTIMES
 from mmsmt.benchmark.table import GIB, faster_layouts, title_of
 
 # Marker of a way, and what it adds to a network's label; a panel says if its ways are compiled.
@@ -18,7 +19,7 @@ MARKERS = {
     RECOMPUTE: ('v', ', recomputing'),
     GRAPH: ('^', ', CUDA graph'),
     GRAPH_DEPLOY: ('P', ', deploy, CUDA graph'),
-    ONNX: ('s', ', ONNX Runtime'),
+    **{way: (runtime.marker, f', {runtime.title}') for way, runtime in RUNTIMES.items()},
 }
 
 

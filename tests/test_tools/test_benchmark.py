@@ -103,8 +103,7 @@ def test_code_is_known_by_all_that_is_measured(
         (['ours', '--device', 'cuda'], 'PyTorch finds no GPU here'),
         (['ours', '--dtype', 'tf32'], 'tf32 and CUDA graphs need --device cuda'),
         (['ours', '--ways', 'cudagraph'], 'tf32 and CUDA graphs need --device cuda'),
-        (['ours', '--ways', 'onnxruntime'], "needs onnxruntime: pip install 'mmsmt[export]'"),
-        (['ours', '--ways', 'onnxruntime', '--dtype', 'bfloat16'], 'runs on a CPU in float32'),
+        (['ours', '--ways', 'onnxruntime', '--dtype', 'bfloat16'], 'takes float32 on a CPU'),
         (['x.py', '--end-to-end', '--images', '1'], '--images must be at least 2, got 1'),
         (['x.py', '--end-to-end', '--data', 'none'], 'none: no such folder; run mmsmt prepare'),
     ],
@@ -115,6 +114,19 @@ def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], say
     assert status == 1
     assert complaint.startswith('error: ') and says in complaint and complaint.count('\n') == 1
     assert not list(tmp_path.rglob('*.json'))
+
+
+@pytest.mark.parametrize(
+    ('way', 'missing', 'extra'),
+    [('onnxruntime', 'onnxscript', 'onnx'), ('openvino-int8', 'nncf', 'openvino')],
+)
+def test_a_missing_runtime_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, way: str, missing: str, extra: str
+) -> None:
+    monkeypatch.setattr(command, 'find_spec', lambda name: None if name == missing else True)
+    status, _, complaint = run('ours', '--ways', way)
+    assert status == 1
+    assert f"--ways {way} needs {missing}: pip install 'mmsmt[{extra}]'" in complaint
 
 
 def test_unknown_way_and_list(run: Run) -> None:

@@ -1,1 +1,1 @@
-"""Export to ONNX and verification in ONNX Runtime."""
+"""ONNX: writing a graph, and running a file in ONNX Runtime."""

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,10 @@ from PIL import Image
 
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.detections.families import limit_detections
-from mmsmt.deploy.onnx.exporter import export
-from mmsmt.deploy.onnx.graph import Graph, Task, task_of
-from mmsmt.deploy.onnx.verify import open_session
+from mmsmt.deploy.export.exporter import export
+from mmsmt.deploy.export.graph import Graph, Task, task_of
+from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
+from mmsmt.deploy.session import Session, open_session
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import open_image, read_samples
 from mmsmt.hosts.model import LoadedModel, load_model
@@ -25,10 +25,6 @@ from mmsmt.hosts.request import Request
 Detector = Callable[[str], tuple[str, str]]
 FAMILIES = ['retinanet', 'atss', 'mask_rcnn', 'cascade_mask_rcnn', 'sparse_rcnn', 'dino']
 SIZES = [(3, 70, 90), (1, 193, 101), (2, 32, 64), (1, 32, 848)]  # batch, height, width
-needs_onnx = pytest.mark.skipif(
-    not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
-    reason='needs pip install -r requirements/export.txt',
-)
 
 
 def load(detector: Detector, family: str) -> tuple[LoadedModel, Task]:
@@ -66,12 +62,12 @@ def test_equals_the_host(detector: Detector, images: Path, family: str) -> None:
     assert_equal(run, loaded, task, images)
 
 
-@needs_onnx
 @pytest.mark.slow
 @pytest.mark.parametrize('family', FAMILIES)
 def test_file_at_any_size_and_batch(
     detector: Detector, images: Path, tmp_path: Path, family: str
 ) -> None:
+    """In ONNX Runtime; OpenVINO reads the same file."""
     import onnx
 
     out = tmp_path / 'x.onnx'
@@ -84,14 +80,14 @@ def test_file_at_any_size_and_batch(
     model = onnx.load(out)
     onnx.checker.check_model(model, full_check=True)
     assert [each.domain for each in model.opset_import] == ['']
-    session = open_session(out, 1)
     loaded, task = load(detector, family)
+    for session in (open_session(out, 1), OpenVinoSession(read_model(out), 1)):
 
-    def run(pixels: np.ndarray) -> dict:
-        values = session.run(None, {'images': pixels})
-        return dict(zip(exported.outputs, map(torch.from_numpy, values), strict=True))
+        def run(pixels: np.ndarray, session: Session = session) -> dict:
+            return {name: torch.from_numpy(value) for name, value in session(pixels).items()}
 
-    assert_equal(run, loaded, task, images)
+        assert session.outputs == list(exported.outputs)
+        assert_equal(run, loaded, task, images)
 
 
 def test_number_of_boxes(detector: Detector, images: Path) -> None:
@@ -110,7 +106,6 @@ def test_number_of_boxes(detector: Detector, images: Path) -> None:
         limit_detections(loaded.model.backbone, 4)
 
 
-@needs_onnx
 @pytest.mark.slow
 def test_page_prints_boxes(detector: Detector, images: Path, tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / 'docs' / 'export.md').read_text()
@@ -133,7 +128,6 @@ def test_page_prints_boxes(detector: Detector, images: Path, tmp_path: Path) -> 
         assert gap < 0.06 and abs(score - expected['scores'][0, k]) < 0.006
 
 
-@needs_onnx
 @pytest.mark.slow
 def test_a_file_with_other_boxes_is_not_written(
     detector: Detector, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,7 +1,6 @@
 """mmsmt export: what it prints, and bad input."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.skipif(
-    not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
-    reason='needs pip install -r requirements/export.txt',
-)
 def test_says_what_was_written_and_how_it_compares(run_here: Run, folder: Path) -> None:
     status, said, err = run_here(
-        *('export_onnx', 'smt.py', 'weights.pth', '--out', 'smt.onnx', '--images', 'images'),
+        *('export', 'smt.py', 'weights.pth', '--out', 'smt.onnx', '--images', 'images'),
         *('--size', 64, 32),
     )
     assert (status, err) == (0, '')
@@ -48,23 +43,15 @@ def test_says_what_was_written_and_how_it_compares(run_here: Run, folder: Path) 
 @pytest.mark.parametrize(
     ('arguments', 'says'),
     [
-        (['smt.py', 'weights.pth', '--out', 'x.pth'], 'x.pth: the name must end in .onnx'),
+        (['smt.py', 'weights.pth', '--out', 'x.pth'], 'x.pth: the name must end in .onnx or .xml'),
         (['smt.py', 'weights.pth', '--out', 'x.onnx', '--size', '0', '1'], '--size takes H W'),
         (['smt.py', 'weights.pth', '--out', 'x.onnx', '--opset', '9'], 'at least 18, got 9'),
     ],
 )
 def test_bad_input(run_here: Run, folder: Path, arguments: list[str], says: str) -> None:
     before = sorted(folder.iterdir())
-    status, said, err = run_here('export_onnx', *arguments)
+    status, said, err = run_here('export', *arguments)
     assert (status, said) == (1, '')
     assert err.startswith('error: ') and err.count('\n') == 1
     assert says in err
     assert sorted(folder.iterdir()) == before
-
-
-@pytest.mark.skipif(bool(find_spec('onnx')), reason='onnx is installed')
-def test_without_the_packages(run_here: Run, folder: Path) -> None:
-    status, said, err = run_here('export_onnx', 'smt.py', 'weights.pth', '--out', 'x.onnx')
-    assert (status, said) == (1, '')
-    assert err.startswith('error: exporting needs onnx') and err.count('\n') == 1
-    assert "pip install 'mmsmt[export]'" in err

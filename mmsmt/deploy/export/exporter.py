@@ -1,4 +1,4 @@
-"""Export of a config's network to ONNX, verified before the file is written."""
+"""Export of a config's network to a runtime's file, verified before it is written."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,16 +11,19 @@ from mmsmt.checkpoints import write_atomically
 from mmsmt.datasets.root import data_root
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.detections.families import limit_detections
-from mmsmt.deploy.onnx.graph import CLASSIFIER, Graph, Task, task_of
-from mmsmt.deploy.onnx.translations import translations
-from mmsmt.deploy.onnx.verify import Check, check
+from mmsmt.deploy.export.graph import CLASSIFIER, Graph, Task, task_of
+from mmsmt.deploy.export.verify import Check, check
+from mmsmt.deploy.onnx.session import OnnxRuntimeSession
+from mmsmt.deploy.onnx.writer import OLDEST_OPSET, write_onnx
+from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
+from mmsmt.deploy.openvino.writer import write_openvino
+from mmsmt.deploy.session import FORMATS, Session, format_of
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import read_samples
 from mmsmt.hosts.model import load_model
 from mmsmt.hosts.request import Request
 from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention
 
-OLDEST_OPSET = 18  # that torch's exporter writes itself
 NEWEST_OPSET_OF_BOXES = 21  # ONNX Runtime lacks the RoIAlign of 22
 # Python decides here by the height and width of a map; in a graph that is decided once for all.
 OF_ONE_SIZE = (HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention)
@@ -36,7 +39,7 @@ class Exported(NamedTuple):
         path: File.
         task: What of the network it computes.
         inputs, outputs: Name to shape, numbers or names of what varies.
-        checks: One for each size that was tried; empty without ONNX Runtime.
+        checks: One for each size that was tried; empty where the runtime is not installed.
     """
 
     path: Path
@@ -51,6 +54,7 @@ def export(
     checkpoint: str,
     out: str | Path,
     *,
+    to: str | None = None,
     backbone_only: bool = False,
     maps: bool = False,
     max_per_img: int | None = None,
@@ -60,17 +64,19 @@ def export(
     images: str | Path | None = None,
     limit: int = 3,
 ) -> Exported:
-    """Export a config's network, with its preprocessing, to ONNX.
+    """Export a config's network, with its preprocessing, to ONNX or OpenVINO.
 
     The file takes uint8 images (B, H, W, 3), RGB. A classifier gives scores (B, classes), a
     segmenter logits (B, classes, H, W), a backbone its maps, and a detector boxes (B, K, 4) in
     pixels, scores (B, K), labels (B, K), count (B) and masks (B, K, h, w) of boxes if it has them.
-    Where ONNX Runtime is installed, results on real images are compared with the host's.
+    Where its runtime is installed, results on real images are compared with the host's.
 
     Args:
         config: Of a run, or a file with a `backbone`.
         checkpoint: Weights.
-        out: File to write, `.onnx`.
+        out: File to write: `.onnx`, or `.xml` for OpenVINO, which puts the weights in a `.bin`
+            beside it.
+        to: `onnx` or `openvino`; by default what `out` ends in says.
         backbone_only: Export the backbone alone.
         maps: Export the maps of a detector's head or neck in place of boxes.
         max_per_img: K, at most so many boxes an image; by default what the config says.
@@ -85,7 +91,7 @@ def export(
             or the file would differ from the host's.
         CheckpointError: If the checkpoint cannot be read or does not fit.
     """
-    _check_arguments(out, size, opset)
+    kind = _check_arguments(out, to, size, opset)
     loaded = load_model(Request(Path(config).stem, config, checkpoint))
     if max_per_img is not None:
         limit_detections(loaded.model, max_per_img)
@@ -95,16 +101,24 @@ def export(
             f'--opset {opset}: boxes need at most {NEWEST_OPSET_OF_BOXES}, as ONNX Runtime lacks '
             'the RoIAlign of later ones'
         )
-    can_check = find_spec('onnxruntime') is not None
+    can_check = kind == 'openvino' or find_spec('onnxruntime') is not None
     samples = read_samples(images or _digits(task), limit) if images or can_check else None
     form = loaded._replace(model=_deploy(loaded.model)) if deployed else loaded
     _check_freedom(form.model, size)
     program = _translate(Graph(form, task), size, opset)
     content = program.model_proto.SerializeToString()
+    model = read_model(content) if kind == 'openvino' else None
     checks: list[Check] = []
     if samples and can_check:
-        checks = check(content, loaded, task, samples.images, size)
-    write_atomically(out, content)
+        threads = torch.get_num_threads()
+        session: Session = (
+            OpenVinoSession(model, threads) if model else OnnxRuntimeSession(content, threads)
+        )
+        checks = check(session, loaded, task, samples.images, size)
+    if model:
+        write_openvino(model, Path(out))
+    else:
+        write_atomically(out, content)
     graph = program.model.graph
     inputs, outputs = (
         {value.name: _shape(value) for value in each} for each in (graph.inputs, graph.outputs)
@@ -112,22 +126,30 @@ def export(
     return Exported(Path(out), task.name, inputs, outputs, checks)
 
 
-def _check_arguments(out: str | Path, size: tuple[int, int] | None, opset: int) -> None:
-    if Path(out).suffix != '.onnx':
-        raise UsageError(f'--out {out}: the name must end in .onnx')
+def _check_arguments(
+    out: str | Path, to: str | None, size: tuple[int, int] | None, opset: int
+) -> str:
+    """Name of the format to write."""
+    kind = to or format_of(out)
+    suffixes = ' or '.join(known.suffix for known in FORMATS.values())
+    if kind is None:
+        raise UsageError(f'--out {out}: the name must end in {suffixes}')
+    if format_of(out) != kind:
+        raise UsageError(f'--to {kind} --out {out}: the name must end in {FORMATS[kind].suffix}')
     if size is not None and (len(size) != 2 or min(size) < 1):
         raise UsageError(f'--size takes H W, positive, got {" ".join(map(str, size))}')
     if opset < OLDEST_OPSET:
         raise UsageError(f'--opset must be at least {OLDEST_OPSET}, got {opset}')
-    _require_packages()
+    _require_packages(kind)
+    return kind
 
 
-def _require_packages() -> None:
-    missing = [name for name in ('onnx', 'onnxscript') if not find_spec(name)]
+def _require_packages(kind: str) -> None:
+    missing = [name for name in FORMATS[kind].writes if not find_spec(name)]
     if missing:
         raise UsageError(
-            f"exporting needs {' and '.join(missing)}: pip install 'mmsmt[export]', "
-            'in a checkout pip install -r requirements/export.txt'
+            f"exporting needs {' and '.join(missing)}: pip install 'mmsmt[{FORMATS[kind].extra}]', "
+            f'in a checkout pip install -r requirements/{FORMATS[kind].extra}.txt'
         )
 
 
@@ -155,35 +177,12 @@ def _digits(task: Task) -> Path:
 
 def _translate(graph: Graph, size: tuple[int, int] | None, opset: int) -> Any:
     """Make torch's exporter write a graph."""
-    from torch.onnx.errors import OnnxExporterError
-
     batch, height, width = TRACED if size is None else (TRACED[0], *size)
     example = torch.randint(256, (batch, height, width, 3), dtype=torch.uint8)
     axes = {0: 'batch'} if size else {0: 'batch', 1: 'height', 2: 'width'}
     with torch.no_grad():
         names = list(graph.named(example))
-        try:
-            return torch.onnx.export(
-                graph.eval(),
-                (example,),
-                dynamo=True,
-                verbose=False,
-                opset_version=opset,
-                input_names=['images'],
-                output_names=names,
-                dynamic_shapes=(axes,),
-                custom_translation_table=translations(),
-            )
-        except OnnxExporterError as error:
-            raise UsageError(_why(error, size)) from error
-
-
-def _why(error: BaseException, size: tuple[int, int] | None) -> str:
-    """One line of what the exporter has to say at length."""
-    cause = error.__cause__ or error
-    reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
-    what = 'this network' if size else 'this network at any size (a fixed one: --size H W)'
-    return f"torch's exporter cannot take {what}: {reason}"
+    return write_onnx(graph.eval(), example, names, axes, opset)
 
 
 def _shape(value: Any) -> list[int | str]:

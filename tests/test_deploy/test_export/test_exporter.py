@@ -1,7 +1,6 @@
-"""Files for ONNX, run by ONNX Runtime; and one line where no file can be had."""
+"""Files for ONNX Runtime and OpenVINO; and one line where no file can be had."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,46 +9,43 @@ import torch
 from torch import nn
 
 from mmsmt.backbones import SGFormer, UnifiedBackbone
-from mmsmt.deploy.onnx import exporter, graph
-from mmsmt.deploy.onnx.exporter import export
+from mmsmt.deploy.export import exporter, graph
+from mmsmt.deploy.export.exporter import export
+from mmsmt.deploy.session import open_session
 from mmsmt.errors import CheckpointError, UsageError
 from mmsmt.hosts.images import read_samples
 from mmsmt.hosts.model import load_model
 from mmsmt.hosts.request import Request
 
 Network = Callable[[str], tuple[str, str]]
-needs_onnx = pytest.mark.skipif(
-    not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))),
-    reason='needs pip install -r requirements/export.txt',
-)
 
 
-@needs_onnx
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
 @pytest.mark.parametrize('kind', ['classifier', 'segmenter'])
-def test_any_size_and_batch(network: Network, images: Path, tmp_path: Path, kind: str) -> None:
+def test_any_size_and_batch(
+    network: Network, images: Path, tmp_path: Path, kind: str, suffix: str
+) -> None:
     """At sizes and batches that the tool itself does not try."""
-    import onnxruntime
-
     config, checkpoint = network(kind)
-    out = tmp_path / 'new' / f'{kind}.onnx'
+    out = tmp_path / 'new' / f'{kind}{suffix}'
     exported = export(config, checkpoint, out, images=images)
-    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    files = [out, out.with_suffix('.bin')] if suffix == '.xml' else [out]
+    assert sorted(out.parent.iterdir()) == sorted(files)
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
     assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
     loaded = load_model(Request(kind, config, checkpoint))
     task = graph.task_of(loaded.model)
-    session = onnxruntime.InferenceSession(str(out), providers=['CPUExecutionProvider'])
+    session = open_session(out, 1)
     for width, height in ((32, 32), (37, 160), (96, 64)):
         batch = [image.resize((width, height)) for image in read_samples(images).images[:2]]
-        values = session.run(None, {'images': np.stack([np.asarray(image) for image in batch])})
+        values = session(np.stack([np.asarray(image) for image in batch]))
         with torch.inference_mode():
             expected = task.expect(loaded, batch)
-        assert list(exported.outputs) == list(expected)
-        found = dict(zip(expected, map(torch.from_numpy, values), strict=True))
+        assert list(exported.outputs) == list(expected) == list(values)
+        found = {name: torch.from_numpy(value) for name, value in values.items()}
         assert max(task.differences(found, expected).values()) < 1e-4
 
 
-@needs_onnx
 def test_fixed_size_of_the_model_as_it_is(network: Network, images: Path, tmp_path: Path) -> None:
     exported = export(
         *network('backbone'), tmp_path / 'x.onnx', size=(64, 40), deployed=False, images=images
@@ -59,7 +55,6 @@ def test_fixed_size_of_the_model_as_it_is(network: Network, images: Path, tmp_pa
     assert [each[:3] for each in exported.checks] == [(3, 64, 40), (1, 64, 40)]
 
 
-@needs_onnx
 def test_deformable_mixer_at_any_size(tmp_path: Path, images: Path) -> None:
     """The operator that infers fastest cannot be exported."""
     torch.manual_seed(0)
@@ -71,7 +66,6 @@ def test_deformable_mixer_at_any_size(tmp_path: Path, images: Path) -> None:
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
 
 
-@needs_onnx
 def test_sg_former_with_its_stable_sort(tmp_path: Path, images: Path) -> None:
     torch.manual_seed(0)
     torch.save(SGFormer('pico').state_dict(), tmp_path / 'x.pth')
@@ -82,7 +76,6 @@ def test_sg_former_with_its_stable_sort(tmp_path: Path, images: Path) -> None:
     assert len(exported.checks) == 2
 
 
-@needs_onnx
 def test_a_file_that_differs_is_not_left(
     network: Network, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +89,6 @@ def test_a_file_that_differs_is_not_left(
     assert not list(tmp_path.glob('.*'))
 
 
-@needs_onnx
 def test_what_torch_cannot_export_is_one_line(
     network: Network, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,22 +106,35 @@ def test_what_torch_cannot_export_is_one_line(
 @pytest.fixture
 def as_if_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is refused before anything is exported is refused without the exporter, too."""
-    monkeypatch.setattr(exporter, '_require_packages', lambda: None)
+    monkeypatch.setattr(exporter, '_require_packages', lambda kind: None)
 
 
-@pytest.mark.parametrize('missing', ['onnx', 'onnxscript'])
+@pytest.mark.parametrize(
+    ('missing', 'out', 'extra'),
+    [
+        ('onnx', 'x.onnx', 'onnx'),
+        ('onnxscript', 'x.onnx', 'onnx'),
+        ('openvino', 'x.xml', 'openvino'),
+    ],
+)
 def test_packages(
-    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+    network: Network,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+    out: str,
+    extra: str,
 ) -> None:
     monkeypatch.setattr(exporter, 'find_spec', lambda name: None if name == missing else True)
-    with pytest.raises(UsageError, match=rf"exporting needs {missing}: .*'mmsmt\[export\]'"):
-        export(*network('backbone'), tmp_path / 'x.onnx')
+    with pytest.raises(UsageError, match=rf"exporting needs {missing}: .*'mmsmt\[{extra}\]'"):
+        export(*network('backbone'), tmp_path / out)
 
 
 @pytest.mark.parametrize(
     ('options', 'says'),
     [
-        (dict(out='x.pt'), 'x.pt: the name must end in .onnx'),
+        (dict(out='x.pt'), 'x.pt: the name must end in .onnx or .xml'),
+        (dict(to='openvino'), '--to openvino --out .*x.onnx: the name must end in .xml'),
         (dict(size=(32, 0)), '--size takes H W, positive, got 32 0'),
         (dict(opset=17), '--opset must be at least 18, got 17'),
         (dict(images='none'), 'none: no such folder of images'),

@@ -1,9 +1,11 @@
-"""Export a classifier, segmenter, detector or backbone to ONNX, checked on real images."""
+"""Export a classifier, segmenter, detector or backbone, checked on real images."""
 
 import argparse
 from pathlib import Path
 
-from mmsmt.deploy.onnx.exporter import OLDEST_OPSET, Exported, export
+from mmsmt.deploy.export.exporter import Exported, export
+from mmsmt.deploy.onnx.writer import OLDEST_OPSET
+from mmsmt.deploy.session import FORMATS
 from mmsmt.engine.tool import quiet, run_tool
 
 
@@ -13,7 +15,8 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add('config', help='config of a run, or a file with a `backbone`')
     add('checkpoint', help='checkpoint file (.pth or .safetensors)')
-    add('--out', type=Path, required=True, help='.onnx file to write')
+    add('--to', choices=FORMATS, help='format (what --out ends in)')
+    add('--out', type=Path, required=True, help='.onnx or .xml file to write')
     add('--backbone-only', action='store_true', help='the maps of the backbone')
     add('--maps', action='store_true', help="a detector's head or neck, without boxes")
     add('--max-per-img', type=int, metavar='K', help='boxes an image at most (of the config)')
@@ -27,7 +30,9 @@ def parse_args() -> argparse.Namespace:
 
 def show(exported: Exported) -> None:
     """Print what was written, what goes in and comes out, and how it compares."""
-    megabytes = exported.path.stat().st_size / 1e6
+    files = {exported.path, exported.path.with_suffix('.bin')}  # OpenVINO's weights
+    files = files if exported.path.suffix == '.xml' else {exported.path}
+    megabytes = sum(file.stat().st_size for file in files) / 1e6
     print(f'written  {exported.path}: {exported.task}, {megabytes:.1f} MB')
     for name, shape in exported.inputs.items():
         print(f'in       {name} {_sides(shape)}, uint8, RGB')
@@ -66,6 +71,7 @@ def main() -> None:
             args.config,
             args.checkpoint,
             args.out,
+            to=args.to,
             backbone_only=args.backbone_only,
             maps=args.maps,
             max_per_img=args.max_per_img,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mmsmt.deploy.convert import deploy
-from mmsmt.deploy.onnx import verify
-from mmsmt.deploy.onnx.graph import BACKBONE, Graph, MatrixPool, task_of
-from mmsmt.deploy.onnx.verify import check
+from mmsmt.deploy.export import verify
+from mmsmt.deploy.export.graph import BACKBONE, Graph, MatrixPool, task_of
+from mmsmt.deploy.export.verify import check
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import read_samples
 from mmsmt.hosts.model import LoadedModel, load_model
@@ -28,25 +27,23 @@ NAMES = {
 
 
 class EagerSession:
-    """Stands for ONNX Runtime: runs the graph itself."""
+    """Stands for a runtime: runs the graph itself."""
+
+    runtime = 'ONNX Runtime'
 
     def __init__(self, graph: Graph, change: Callable[[Tensor], Tensor]) -> None:
         self.graph, self.change = graph.eval(), change
+        self.outputs: list[str] = []
 
-    def get_outputs(self) -> list[SimpleNamespace]:
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        assert images.dtype == np.uint8
         with torch.no_grad():
-            named = self.graph.named(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
-        return [SimpleNamespace(name=name) for name in named]
-
-    def run(self, _: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        assert inputs['images'].dtype == np.uint8
-        with torch.no_grad():
-            named = self.graph.named(torch.from_numpy(inputs['images']))
-        return [self.change(value).numpy() for value in named.values()]
+            named = self.graph.named(torch.from_numpy(images))
+        return {name: self.change(value).numpy() for name, value in named.items()}
 
 
 @pytest.fixture
-def compare(network: Network, images: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+def compare(network: Network, images: Path) -> Callable:
     """Check the graph of a kind of network, whose results a function changes, on the images."""
 
     def run(kind: str, change: Callable[[Tensor], Tensor] = lambda x: x, **options: bool) -> list:
@@ -55,8 +52,7 @@ def compare(network: Network, images: Path, monkeypatch: pytest.MonkeyPatch) -> 
         task = task_of(loaded.model, maps=True, **options)
         graph = Graph(loaded._replace(model=deploy(loaded.model)), task)
         session = EagerSession(graph, change)
-        monkeypatch.setattr(verify, 'open_session', lambda content, threads: session)
-        return check(b'', loaded, task, read_samples(images).images)
+        return check(session, loaded, task, read_samples(images).images)
 
     return run
 

@@ -13,7 +13,7 @@ from torchvision.transforms import functional as TF
 
 from mmsmt.deploy.detections import compare, expected
 from mmsmt.deploy.detections.families import compute_of
-from mmsmt.deploy.onnx.difference import relative_difference
+from mmsmt.deploy.export.difference import relative_difference
 from mmsmt.hosts.model import LoadedModel, logits_of, maps_of
 
 Named = dict[str, Tensor]

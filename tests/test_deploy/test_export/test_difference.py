@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmsmt.deploy.onnx.difference import relative_difference
+from mmsmt.deploy.export.difference import relative_difference
 
 
 def test_relative_difference() -> None:

@@ -1,0 +1,1 @@
+"""OpenVINO: conversion, quantization, and running a file."""

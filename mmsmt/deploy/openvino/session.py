@@ -1,0 +1,72 @@
+"""A network in OpenVINO."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmsmt.deploy.session import run_native
+from mmsmt.errors import UsageError
+
+PRECISIONS = {'float32': 'f32', 'bfloat16': 'bf16'}
+
+
+def require_openvino() -> Any:
+    """OpenVINO's package.
+
+    Raises:
+        UsageError: If it is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise UsageError("OpenVINO is missing: pip install 'mmsmt[openvino]'") from error
+    return openvino
+
+
+def read_model(content: bytes | Path) -> Any:
+    """OpenVINO's model of an ONNX file's content, or of an .xml file.
+
+    Raises:
+        UsageError: If OpenVINO is not installed or cannot read it.
+    """
+    core = require_openvino().Core()
+    what = f'{content}: ' if isinstance(content, Path) else ''
+    return run_native(lambda: core.read_model(content), f'{what}OpenVINO cannot read the network')
+
+
+class OpenVinoSession:
+    """See `Session`.
+
+    Args:
+        model: OpenVINO's, of one input.
+        threads: How many are used; 0 for as many as there are cores.
+        precision: In which it computes where it can, of `PRECISIONS`.
+
+    Raises:
+        UsageError: If OpenVINO is not installed, cannot compile the model, or if the processor does
+            not compute in the precision.
+    """
+
+    runtime = 'OpenVINO'
+
+    def __init__(self, model: Any, threads: int = 0, precision: str = 'float32') -> None:
+        core = require_openvino().Core()
+        can = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+        if precision == 'bfloat16' and 'BF16' not in can:
+            raise UsageError('this processor does not compute in bfloat16: use float32')
+        options = {
+            'INFERENCE_PRECISION_HINT': PRECISIONS[precision],
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_NUM_THREADS': threads,
+        }
+        self._compiled = run_native(
+            lambda: core.compile_model(model, 'CPU', options), 'OpenVINO cannot load the network'
+        )
+        self.outputs = [output.any_name for output in self._compiled.outputs]
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        values = run_native(
+            lambda: self._compiled([images]).to_tuple(), 'OpenVINO cannot run the network'
+        )
+        return dict(zip(self.outputs, values, strict=True))
