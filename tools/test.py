@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint of a classifier, detector or segmenter."""
+"""Evaluate a checkpoint or exported file of a classifier, detector or segmenter."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -17,9 +17,15 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file (.pth or .safetensors)')
+    parser.add_argument('checkpoint', help='.pth or .safetensors; or exported, .onnx or .xml')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument('--deploy', action='store_true', help='the faster form of the backbone')
+    parser.add_argument(
+        '--precision',
+        choices=('float32', 'bfloat16'),
+        default='float32',
+        help='in which an .xml file computes (float32)',
+    )
     parser.add_argument('--out', help='write the predictions to this .pkl file')
     parser.add_argument('--show-dir', help='draw predictions into this folder')
     parser.add_argument(

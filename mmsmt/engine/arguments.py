@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.logging import print_log
 
 from mmsmt.datasets.root import VARIABLE
+from mmsmt.deploy.session import format_of
 from mmsmt.engine.resume import find_last_good
 from mmsmt.errors import UsageError
 
@@ -54,13 +55,18 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Apply the checkpoint, `--tta`, `--deploy`, `--show-dir` and `--out` to a config, in place.
+    """Apply the checkpoint or exported file, `--tta`, `--deploy` and so on to a config, in place.
 
     Raises:
-        UsageError: If the config lacks what an option needs.
+        UsageError: If the config lacks what an option needs, or options exclude each other.
     """
-    cfg.load_from = args.checkpoint
+    exported = format_of(args.checkpoint) is not None
+    cfg.load_from = None if exported else args.checkpoint
     cfg.resume = False
+    if exported:
+        _test_exported(cfg, args)
+    elif args.precision != 'float32':
+        raise UsageError(f'--precision {args.precision} is of exported files')
     # The file to be evaluated holds the backbone; what it was trained from may be gone.
     remove_pretrained(cfg.model)
     if args.tta:
@@ -84,6 +90,19 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
+
+
+def _test_exported(cfg: Config, args: argparse.Namespace) -> None:
+    """Let an exported file take the model's place."""
+    for option in ('tta', 'deploy'):
+        if getattr(args, option):
+            raise UsageError(
+                f'{args.checkpoint}: an exported file cannot be tested with --{option}'
+            )
+    if not Path(args.checkpoint).is_file():
+        raise UsageError(f'{args.checkpoint}: no such file')
+    hook = dict(type='mmsmt.ExportedModelHook', path=args.checkpoint, precision=args.precision)
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
 
 
 VIEW_KEYS = ('type', 'scale', 'scale_factor', 'prob')

@@ -20,10 +20,15 @@ from mmsmt.errors import UsageError
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
+def asked(**options: Any) -> Namespace:
+    """Arguments of a test."""
+    usual = dict(checkpoint='some.pth', tta=False, deploy=False, out=None, show_dir=None)
+    return Namespace(**usual | dict(precision='float32') | options)
+
+
 def with_show_dir(cfg: Config, folder: str) -> Any:
     """The hook that a test with this folder has."""
-    arguments = dict(checkpoint='some.pth', tta=False, deploy=False, out=None, show_dir=folder)
-    apply_test_options(cfg, Namespace(**arguments))
+    apply_test_options(cfg, asked(show_dir=folder))
     init_default_scope(cfg.default_scope)
     Visualizer.get_instance('show_dir')  # the hooks ask for the latest one
     return HOOKS.build(cfg.default_hooks.visualization)
@@ -75,3 +80,18 @@ def test_scaled_rate_counts_accumulated_batches(batch: int, counts: int, factor:
     )
     Runner.scale_lr(runner, wrapper, cfg.auto_scale_lr)
     assert wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(0.1 * factor)
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        (dict(checkpoint='none.onnx'), 'none.onnx: no such file'),
+        (dict(checkpoint='none.xml', tta=True), 'none.xml: an exported file .* with --tta'),
+        (dict(checkpoint='none.xml', deploy=True), 'none.xml: an exported file .* with --deploy'),
+        (dict(precision='bfloat16'), '--precision bfloat16 is of exported files'),
+    ],
+)
+def test_of_exported_files(options: dict, says: str) -> None:
+    cfg = Config.fromfile(CONFIGS / 'digits/cls_smt_pico.py')
+    with pytest.raises(UsageError, match=says):
+        apply_test_options(cfg, asked(**options))

@@ -1,4 +1,4 @@
-"""`tools/test.py` with `--tta` and `--deploy`, through the runners, data, metrics of the hosts."""
+"""`tools/test.py` with `--tta`, `--deploy` and exported files, by the hosts' data and metrics."""
 
 import json
 import pickle
@@ -19,6 +19,7 @@ from mmengine.visualization import Visualizer
 
 from mmsmt.datasets.digits import Parameters, prepare_digits
 from mmsmt.deploy import deploy
+from mmsmt.deploy.export.exporter import export
 
 ROOT = Path(__file__).resolve().parents[2]
 # Metric, and options with which random weights find something.
@@ -60,9 +61,11 @@ def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any)
     monkeypatch.chdir(home)
     torch.set_num_threads(1)
 
-    def test(config: Path, *arguments: str) -> tuple[int, str, dict[str, float]]:
+    def test(
+        config: Path, *arguments: str, checkpoint: str = ''
+    ) -> tuple[int, str, dict[str, float]]:
         tool = ROOT / 'tools/test.py'
-        command = [tool.name, str(config), f'{config.stem}.pth', *arguments]
+        command = [tool.name, str(config), checkpoint or f'{config.stem}.pth', *arguments]
         monkeypatch.setattr(sys, 'argv', [*command, '--work-dir', str(tmp_path / 'work')])
         for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):  # live in a process
             monkeypatch.setattr(manager, '_instance_dict', OrderedDict())
@@ -199,11 +202,54 @@ def test_deploy_form(name: str, run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
     (model,) = models
     assert any(type(part).__name__ == 'JoinedModulation' for part in model.modules())
-    for plain, deployed in zip(*samples, strict=True):
-        if 'pred_instances' in plain:
-            plain, deployed = (s['pred_instances'] for s in (plain, deployed))
-            torch.testing.assert_close(deployed['scores'], plain['scores'], rtol=1e-3, atol=1e-4)
+    assert_same_predictions(*samples)
+
+
+def assert_same_predictions(samples: list[dict], others: list[dict]) -> None:
+    for one, other in zip(samples, others, strict=True):
+        if 'pred_instances' in one:
+            one, other = (s['pred_instances'] for s in (one, other))
+            torch.testing.assert_close(other['scores'], one['scores'], rtol=1e-3, atol=1e-4)
         else:
             torch.testing.assert_close(
-                probabilities(deployed), probabilities(plain), rtol=1e-3, atol=1e-4
+                probabilities(other), probabilities(one), rtol=1e-3, atol=1e-4
             )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'suffix'),
+    [
+        ('cls_smt_pico', '.onnx'),
+        ('mask_rcnn_smt_pico', '.xml'),
+        ('retinanet_smt_pico', '.onnx'),
+        ('upernet_smt_pico', '.xml'),
+    ],
+)
+def test_exported_file(name: str, suffix: str, run: Run, home: Path, tmp_path: Path) -> None:
+    """Through the host's own evaluator it predicts, and scores, what the model does."""
+    config, out = ROOT / f'configs/digits/{name}.py', tmp_path / 'out.pkl'
+    file, checkpoint = tmp_path / f'exported{suffix}', str(home / f'{name}.pth')
+    images = home / 'data/digits' / ('cls/val' if name.startswith('cls') else 'scenes/images/val')
+    export(str(config), checkpoint, file, images=images)
+    metrics, samples = [], []
+    for tested in (checkpoint, str(file)):
+        status, err, metric = run(
+            config, '--out', str(out), '--cfg-options', FEW, checkpoint=tested
+        )
+        assert status == 0, err
+        metrics.append(metric[TASKS[name][0]])
+        samples.append(read(out))
+    assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
+    assert_same_predictions(*samples)
+
+
+@pytest.mark.slow
+def test_a_file_of_another_task_is_refused(run: Run, home: Path, tmp_path: Path) -> None:
+    config, file = ROOT / 'configs/digits/mask_rcnn_smt_pico.py', tmp_path / 'x.onnx'
+    images = home / 'data/digits/scenes/images/val'
+    export(str(config), str(home / 'mask_rcnn_smt_pico.pth'), file, maps=True, images=images)
+    status, err, _ = run(config, checkpoint=str(file))
+    assert status == 1
+    assert err.splitlines()[-1].startswith('error: the exported file gives feature_0, ')
+    assert err.splitlines()[-1].endswith('has to give boxes, scores, labels, count, masks too')

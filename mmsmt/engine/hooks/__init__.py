@@ -4,6 +4,7 @@ from mmsmt.engine.hooks.anomaly import AnomalyHook
 from mmsmt.engine.hooks.checkpoint import AtomicCheckpointHook
 from mmsmt.engine.hooks.deploy import DeployHook
 from mmsmt.engine.hooks.epoch_seed import EpochSeedHook
+from mmsmt.engine.hooks.exported import ExportedModelHook
 from mmsmt.engine.hooks.missed_validation import MissedValidationHook
 from mmsmt.engine.hooks.progress_bar import ProgressBarHook
 from mmsmt.engine.hooks.shared_statistics import SharedStatisticsHook
@@ -16,6 +17,7 @@ __all__ = [
     'AtomicCheckpointHook',
     'DeployHook',
     'EpochSeedHook',
+    'ExportedModelHook',
     'MissedValidationHook',
     'ProgressBarHook',
     'SharedStatisticsHook',
