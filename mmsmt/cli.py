@@ -13,6 +13,7 @@ COMMANDS = {
     'demo': ('misc/demo.py', 'train and evaluate all three tasks on the embedded digits'),
     'study': ('analysis_tools/study.py', 'train every mixer on the digits and compare them'),
     'export': ('deployment/export.py', 'export a model to ONNX or OpenVINO'),
+    'quantize': ('deployment/quantize.py', 'turn an exported file to 8-bit integers'),
     'convert': ('model_converters/convert_checkpoint.py', 'convert a checkpoint for a host'),
     'benchmark': ('analysis_tools/benchmark.py', 'measure speed and memory of networks'),
     'prepare digits': ('dataset_converters/prepare_digits.py', 'write the embedded digits'),

@@ -110,14 +110,14 @@ def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
         RuntimeError: If the network gives other maps in a runtime.
     """
     contender = job.contender
+    if job.way in RUNTIMES:
+        return runtime_call(contender, job.shape, job.way, settings.threads)
     if job.recomputed:
         contender = contender._replace(options=contender.options | {'with_cp': True})
     model: Any = build(contender)
-    if job.deployed or (job.way in RUNTIMES and job.contender.deployable):
+    if job.deployed:
         model = deploy(model)
     images = torch.rand(job.shape.batch, 3, job.shape.height, job.shape.width)
-    if job.way in RUNTIMES:
-        return runtime_call(model, images, job.way, settings.threads)
     images, model = images.to(settings.device), model.to(settings.device)
     if job.layout == CHANNELS_LAST:  # else weights stay as the network keeps them
         images = images.contiguous(memory_format=torch.channels_last)

@@ -5,8 +5,10 @@ from math import inf
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmsmt.benchmark.contenders import Contender, build
+from mmsmt.deploy import deploy
 from mmsmt.deploy.export.difference import relative_difference
 from mmsmt.deploy.onnx.session import OnnxRuntimeSession
 from mmsmt.deploy.onnx.writer import write_onnx
@@ -46,12 +48,45 @@ RUNTIMES = {
 }
 
 
-def runtime_call(model: nn.Module, images: Tensor, way: str, threads: int) -> Callable[[], Any]:
+class Written(NamedTuple):
+    """A contender as ONNX (ours: its deploy form), images of a shape, and PyTorch's maps."""
+
+    contender: Contender
+    shape: tuple[int, int, int]
+    content: bytes
+    images: Tensor
+    maps: tuple[Tensor, ...]
+
+
+_last: list[Written] = []  # the ways of a contender come one after the other
+
+
+def write_contender(contender: Contender, shape: tuple[int, int, int]) -> Written:
+    """Export a contender for a shape, unless it was the last one.
+
+    Raises:
+        UsageError: If the network cannot be built or exported.
+    """
+    if _last and _last[0][:2] == (contender, shape):
+        return _last[0]
+    model: Any = build(contender)
+    model = deploy(model) if contender.deployable else model
+    images = torch.rand(shape[0], 3, *shape[1:])
+    with torch.no_grad():
+        maps = model(images)
+    content = write_onnx(model, images).model_proto.SerializeToString()
+    _last[:] = [Written(contender, shape, content, images, maps)]
+    return _last[0]
+
+
+def runtime_call(
+    contender: Contender, shape: tuple[int, int, int], way: str, threads: int
+) -> Callable[[], Any]:
     """Export a network for one shape, and compare the maps with PyTorch's.
 
     Args:
-        model: In evaluation mode.
-        images: Of that shape.
+        contender: The network.
+        shape: Batch, height and width of the images.
         way: Of `RUNTIMES`.
         threads: Of the runtime.
 
@@ -59,24 +94,20 @@ def runtime_call(model: nn.Module, images: Tensor, way: str, threads: int) -> Ca
         What runs it once.
 
     Raises:
-        UsageError: If the network cannot be exported.
+        UsageError: If the network cannot be built or exported.
         RuntimeError: If it gives other maps.
     """
-    content = write_onnx(model, images).model_proto.SerializeToString()
+    *_, content, images, maps = write_contender(contender, shape)
     session: Session
     if way == 'onnxruntime':
         session = OnnxRuntimeSession(content, threads)
     else:
-        exported = read_model(content)
+        model = read_model(content)
         if way == INT8:
-            some = [torch.rand(images.shape).numpy() for _ in range(CALIBRATION)]
-            exported = quantize(exported, some)
-        precision = 'bfloat16' if way == BFLOAT16 else 'float32'
-        session = OpenVinoSession(exported, threads, precision)
-    with torch.no_grad():
-        expected = model(images)
+            model = quantize(model, (torch.rand(images.shape).numpy() for _ in range(CALIBRATION)))
+        session = OpenVinoSession(model, threads, 'bfloat16' if way == BFLOAT16 else 'float32')
     given = images.numpy()
-    for found, map_ in zip(session(given).values(), expected, strict=True):
+    for found, map_ in zip(session(given).values(), maps, strict=True):
         difference = relative_difference(torch.from_numpy(found), map_)
         if not difference <= RUNTIMES[way].limit:
             raise RuntimeError(f'maps in {session.runtime} differ by {difference:.1e} from PyTorch')

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmsmt.benchmark import jobs, runtimes
+from mmsmt.benchmark import runtimes
 from mmsmt.benchmark.contenders import Contender
 from mmsmt.benchmark.jobs import FORWARD, Job, Settings, Shape, prepare
 from mmsmt.benchmark.measurement import time_jobs
@@ -30,18 +30,29 @@ def test_a_small_backbone(library: str, way: str) -> None:
 
 
 @pytest.mark.parametrize('way', RUNTIMES)
-def test_other_numbers_are_computed(way: str) -> None:
+def test_other_numbers_are_computed(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Precisions differ from PyTorch by what they should, so that it is they that run."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3)).eval()
-    x = torch.rand(1, 3, 40, 40)
-    model.forward = lambda images: (nn.Sequential.forward(model, images),)  # type: ignore[method-assign]
-    (found,) = runtime_call(model, x, way, 1)().values()
-    with torch.no_grad():
-        (expected,) = model(x)
+    layers = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3))
+    model = OneMap(layers).eval()
+    monkeypatch.setattr(runtimes, 'build', lambda contender: model)
+    monkeypatch.setattr(runtimes, '_last', [])
+    run = runtime_call(PICO._replace(library='plain'), (1, 40, 40), way, 1)
+    (written,) = runtimes._last
+    (found,) = run().values()
+    (expected,) = written.maps
     gap = ((torch.from_numpy(found) - expected).abs().max() / expected.abs().max()).item()
     least, most = {'openvino-bf16': (1e-4, 0.02), 'openvino-int8': (1e-4, 0.1)}.get(way, (0, 1e-5))
     assert least <= gap <= most
+
+
+class OneMap(nn.Module):
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.layers(x),)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +69,13 @@ def test_without_the_package(package: str, call: Any, monkeypatch: pytest.Monkey
         call()
 
 
-def test_the_deploy_form_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(jobs, 'deploy', lambda model: nn.Sequential(model))
-    monkeypatch.setattr(jobs, 'runtime_call', lambda *given: seen.append(given))
-    prepare(Job(PICO, 'openvino', 'contiguous', SHAPE, FORWARD), Settings(threads=3))
-    ((model, images, way, threads),) = seen
-    assert type(model) is nn.Sequential and tuple(images.shape) == (2, 3, 40, 33)
-    assert (way, threads) == ('openvino', 3)
+def test_what_is_exported_is_the_deploy_form_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed: list[Any] = []
+    monkeypatch.setattr(runtimes, 'deploy', lambda model: deployed.append(model) or model)
+    monkeypatch.setattr(runtimes, '_last', [])
+    for way in ('openvino', 'openvino-bf16', 'onnxruntime'):
+        prepare(Job(PICO, way, 'contiguous', SHAPE, FORWARD), Settings())
+    assert len(deployed) == 1
 
 
 def test_other_maps_are_named_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,15 @@
-"""mmsmt export: what it prints, and bad input."""
+"""mmsmt export and mmsmt quantize: what they print, and bad input."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from mmsmt.backbones import SMT
+from mmsmt.deploy.session import open_session
 
 Run = Callable[..., tuple[object, str, str]]
 SMALL = dict(embed_dims=(8, 16, 24, 32), depths=(1, 1, 1, 1), msa_heads=(1, 2, 3, 4))
@@ -54,4 +56,40 @@ def test_bad_input(run_here: Run, folder: Path, arguments: list[str], says: str)
     assert (status, said) == (1, '')
     assert err.startswith('error: ') and err.count('\n') == 1
     assert says in err
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_quantizes_what_was_exported(run_here: Run, folder: Path) -> None:
+    size = ('--size', 64, 32)
+    run_here('export', 'smt.py', 'weights.pth', '--out', 'smt.xml', '--images', 'images', *size)
+    status, said, err = run_here('quantize', 'smt.xml', '--images', 'images', '--out', 'int8.xml')
+    assert status == 0, err
+    assert 'written  int8.xml: calibrated on 1 images' in said
+    assert '"i8"' in (folder / 'int8.xml').read_text()  # the type of weights
+    image = np.asarray(Image.open(folder / 'images/a.png').resize((32, 64)))[None]
+    plain, short = (open_session(folder / name, 1)(image) for name in ('smt.xml', 'int8.xml'))
+    assert list(plain) == list(short)
+    for name, value in plain.items():
+        gap = np.abs(short[name] - value).mean() / np.abs(value).mean()
+        assert 1e-4 < gap < 0.2, name
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'says'),
+    [
+        (['smt.onnx', '--images', 'images', '--out', 'x.xml'], 'smt.onnx: OpenVINO quantises .xml'),
+        (['smt.xml', '--images', 'images', '--out', 'x.onnx'], 'x.onnx: OpenVINO quantises .xml'),
+        (['smt.xml', '--images', 'images', '--out', 'x.xml'], 'smt.xml: no such file'),
+        (['cut.xml', '--images', 'images', '--out', 'x.xml'], 'cut.xml: OpenVINO cannot read'),
+    ],
+)
+def test_bad_input_of_quantize(
+    run_here: Run, folder: Path, arguments: list[str], says: str
+) -> None:
+    (folder / 'cut.xml').write_text('<?xml version="1.0"?><net name="a" version="11">')
+    before = sorted(folder.iterdir())
+    status, said, err = run_here('quantize', *arguments)
+    assert (status, said) == (1, '')
+    assert err.startswith(f'error: {says}') and err.count('\n') == 1
     assert sorted(folder.iterdir()) == before
