@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     add('--warmup', type=int, default=2, help='rounds before them (2)')
     add('--memory', action=argparse.BooleanOptionalAction, default=True, help='measure memory too')
     add('--out', type=Path, default=Path('work_dirs/benchmark'), help='folder (%(default)s)')
-    about = 'models are [LABEL=]CONFIG; of the above --rounds and --threads count'
+    about = 'models are [LABEL=]CONFIG; of the above --steps, --ways, --rounds, --threads count'
     add = parser.add_argument_group('whole detectors and segmenters', about).add_argument
     add('--end-to-end', action='store_true', help='training steps and tools/test.py on the digits')
     add('--data', type=Path, default=data_root() / 'digits', help='from mmsmt prepare digits')

@@ -23,8 +23,10 @@ from torch import Tensor, nn
 
 from mmsmt.analysis.common.reports import markdown_table
 from mmsmt.backbones.base import FourStageBackbone
+from mmsmt.benchmark.jobs import TRAINING
 from mmsmt.benchmark.timing import time_in_turn
 from mmsmt.datasets.digits.config_adapter import put_on_digits
+from mmsmt.deploy.export.exporter import export
 from mmsmt.engine.single_step import build_for_a_while, forward_and_backward
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config
@@ -36,6 +38,14 @@ USUAL = [
     'Swin-T=mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py',
 ]
 HEADER = ('model', 'training step, s', 'backbone in it', 'tools/test.py, images/s')
+# The file that is tested, and options of the test.
+WAYS: dict[str, tuple[str, list[str]]] = {
+    'eager': ('.pth', []),
+    'deploy': ('.pth', ['--deploy']),
+    'onnxruntime': ('.onnx', []),
+    'openvino': ('.xml', []),
+    'openvino-bf16': ('.xml', ['--precision', 'bfloat16']),
+}
 SECONDS = re.compile(r'Epoch\(test\).*\btime: ([\d.]+)')
 
 
@@ -103,10 +113,11 @@ def _train_step(model: Any, wrapper: Any, batch: Any, shares: list[float]) -> No
     shares.append(seconds / (time.perf_counter() - start))
 
 
-def _test_rate(config: Path, threads: int, *options: str) -> float:
+def _test_rate(config: Path, way: str, threads: int) -> float:
     """Images a second of `tools/test.py`, loading included, as its log gives them."""
+    suffix, options = WAYS[way]
     command = [sys.executable, str(carried('tools') / 'test.py')]
-    command += [str(config), str(config.with_suffix('.pth')), *options]
+    command += [str(config), str(config.with_suffix(suffix)), *options]
     environment = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     found = SECONDS.findall(done.stdout + done.stderr)
@@ -123,6 +134,8 @@ def report_end_to_end(args: argparse.Namespace) -> str:
     """
     if args.images < 2:
         raise UsageError(f'--images must be at least 2, got {args.images}')
+    if unknown := [way for way in args.ways if way not in WAYS]:
+        raise UsageError(f'--ways {unknown[0]} is not of --end-to-end: {", ".join(WAYS)}')
     if not args.data.is_dir():
         raise UsageError(f'{args.data}: no such folder; run mmsmt prepare digits')
     torch.set_num_threads(args.threads)
@@ -135,21 +148,30 @@ def report_end_to_end(args: argparse.Namespace) -> str:
         steps: dict[str, Any] = {
             k: partial(_train_step, *parts, shares[k]) for k, parts in models.items()
         }
-        trained = time_in_turn(steps, args.rounds, warmup=1)
+        trained = time_in_turn(steps, args.rounds, warmup=1) if TRAINING in args.steps else {}
         ours = [k for k, v in models.items() if isinstance(v[0].backbone, FourStageBackbone)]
-        tests = [(label,) for label in models] + [(label, '--deploy') for label in ours]
-        rates: dict[tuple[str, ...], list[float]] = {test: [] for test in tests}
+        rates: dict[tuple[str, str], list[float]] = {
+            (label, way): []
+            for label in models
+            for way in args.ways
+            if way == 'eager' or label in ours
+        }
+        scenes = args.data / 'scenes/images/val'
+        for label, suffix in dict.fromkeys((label, WAYS[way][0]) for label, way in rates):
+            file = folder / f'{label}.py'
+            if suffix != '.pth':
+                weights, out = str(file.with_suffix('.pth')), file.with_suffix(suffix)
+                export(str(file), weights, out, images=scenes, limit=1)
         for _ in range(args.rounds):
-            for (label, *options), measured in rates.items():
-                measured.append(_test_rate(folder / f'{label}.py', args.threads, *options))
+            for (label, way), measured in rates.items():
+                measured.append(_test_rate(folder / f'{label}.py', way, args.threads))
     rows: list[Any] = [HEADER]
-    for (label, *options), measured in rates.items():
+    for (label, way), measured in rates.items():
         rate = _spread(statistics.median(measured), min(measured), max(measured))
-        if options:
-            rows.append((f'{label}, deploy', '', '', rate))
-        else:
-            share = statistics.median(shares[label][1:])
-            rows.append((label, _spread(*trained[label]), f'{share:.0%}', rate))
+        step = share = ''
+        if way == 'eager' and trained:
+            step, share = _spread(*trained[label]), f'{statistics.median(shares[label][1:]):.0%}'
+        rows.append((label if way == 'eager' else f'{label}, {way}', step, share, rate))
     return markdown_table(rows)
 
 

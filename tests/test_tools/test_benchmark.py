@@ -104,6 +104,7 @@ def test_code_is_known_by_all_that_is_measured(
         (['ours', '--dtype', 'tf32'], 'tf32 and CUDA graphs need --device cuda'),
         (['ours', '--ways', 'cudagraph'], 'tf32 and CUDA graphs need --device cuda'),
         (['ours', '--ways', 'onnxruntime', '--dtype', 'bfloat16'], 'takes float32 on a CPU'),
+        (['x.py', '--end-to-end', '--ways', 'compiled'], '--ways compiled is not of --end-to-end'),
         (['x.py', '--end-to-end', '--images', '1'], '--images must be at least 2, got 1'),
         (['x.py', '--end-to-end', '--data', 'none'], 'none: no such folder; run mmsmt prepare'),
     ],
@@ -136,12 +137,15 @@ def test_unknown_way_and_list(run: Run) -> None:
     assert status == 0 and 'EfficientViT-B2' in said and 'arxiv.org/abs/2205.14756' in said
 
 
+@pytest.mark.slow
 def test_a_small_detector_end_to_end(run_here: Run, tmp_path: Path) -> None:
     prepare_digits(tmp_path / 'digits', Parameters(1, 1, 160, 0))
     config = carried('configs') / 'digits/retinanet_smt_pico.py'
     options = ['--data', tmp_path / 'digits', '--rounds', 2, '--images', 2, '--threads', 1]
+    options += ['--ways', 'eager,deploy,openvino']
     status, said, _ = run_here('benchmark', '--end-to-end', f'pico={config}', *options)
     assert status == 0
-    header, _, eager, deployed = said.strip().splitlines()[-4:]
+    header, _, eager, deployed, openvino = said.strip().splitlines()[-5:]
     assert 'backbone in it' in header and eager.startswith('| pico | ') and '%' in eager
     assert deployed.startswith('| pico, deploy |  |  | ')
+    assert openvino.startswith('| pico, openvino |  |  | ')
