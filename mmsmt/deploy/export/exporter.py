@@ -11,7 +11,8 @@ from mmsmt.checkpoints import write_atomically
 from mmsmt.datasets.root import data_root
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.detections.families import limit_detections
-from mmsmt.deploy.export.graph import CLASSIFIER, Graph, Task, task_of
+from mmsmt.deploy.export.graph import Graph
+from mmsmt.deploy.export.tasks import CLASSIFIER, Task, task_of
 from mmsmt.deploy.export.verify import Check, check
 from mmsmt.deploy.onnx.session import OnnxRuntimeSession
 from mmsmt.deploy.onnx.writer import OLDEST_OPSET, write_onnx

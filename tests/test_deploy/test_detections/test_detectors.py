@@ -14,7 +14,8 @@ from PIL import Image
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.detections.families import limit_detections
 from mmsmt.deploy.export.exporter import export
-from mmsmt.deploy.export.graph import Graph, Task, task_of
+from mmsmt.deploy.export.graph import Graph
+from mmsmt.deploy.export.tasks import Task, task_of
 from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
 from mmsmt.deploy.session import Session, open_session
 from mmsmt.errors import UsageError

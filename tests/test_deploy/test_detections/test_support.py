@@ -11,7 +11,7 @@ from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor
 from mmdet.models.task_modules.coders import TBLRBBoxCoder
 
 from mmsmt.deploy.detections.families import compute_of
-from mmsmt.deploy.onnx import exporter
+from mmsmt.deploy.export import exporter
 from mmsmt.errors import UsageError
 from mmsmt.hosts.model import load_model
 from mmsmt.hosts.request import Request
@@ -93,6 +93,6 @@ def test_is_refused(
 def test_opset_of_boxes(
     detector: Detector, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporter, '_require_packages', lambda: None)
+    monkeypatch.setattr(exporter, '_require_packages', lambda kind: None)
     with pytest.raises(UsageError, match='--opset 22: boxes need at most 21'):
         exporter.export(*detector('retinanet'), tmp_path / 'x.onnx', images=images, opset=22)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mmsmt.backbones import SGFormer, UnifiedBackbone
-from mmsmt.deploy.export import exporter, graph
+from mmsmt.deploy.export import exporter, tasks
 from mmsmt.deploy.export.exporter import export
 from mmsmt.deploy.session import open_session
 from mmsmt.errors import CheckpointError, UsageError
@@ -34,7 +34,7 @@ def test_any_size_and_batch(
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
     assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
     loaded = load_model(Request(kind, config, checkpoint))
-    task = graph.task_of(loaded.model)
+    task = tasks.task_of(loaded.model)
     session = open_session(out, 1)
     for width, height in ((32, 32), (37, 160), (96, 64)):
         batch = [image.resize((width, height)) for image in read_samples(images).images[:2]]
@@ -81,7 +81,7 @@ def test_a_file_that_differs_is_not_left(
 ) -> None:
     out = tmp_path / 'x.onnx'
     out.write_bytes(b'what stood there')
-    wrong = graph.CLASSIFIER._replace(compute=lambda model, x, _: {'scores': model(x).sigmoid()})
+    wrong = tasks.CLASSIFIER._replace(compute=lambda model, x, _: {'scores': model(x).sigmoid()})
     monkeypatch.setattr(exporter, 'task_of', lambda *_: wrong)
     with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 scores'):
         export(*network('classifier'), out, images=images)
@@ -96,7 +96,7 @@ def test_what_torch_cannot_export_is_one_line(
         def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
             return {'map_0': x * 2 if x.sum() > 0 else x}
 
-    fickle = graph.BACKBONE._replace(compute=lambda model, x, _: Fickle()(x))
+    fickle = tasks.BACKBONE._replace(compute=lambda model, x, _: Fickle()(x))
     monkeypatch.setattr(exporter, 'task_of', lambda *_: fickle)
     with pytest.raises(UsageError, match='cannot take this network at any size .*--size H W'):
         export(*network('classifier'), tmp_path / 'x.onnx', images=images)

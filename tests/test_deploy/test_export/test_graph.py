@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.export import verify
-from mmsmt.deploy.export.graph import BACKBONE, Graph, MatrixPool, task_of
+from mmsmt.deploy.export.graph import Graph, MatrixPool
+from mmsmt.deploy.export.tasks import BACKBONE, task_of
 from mmsmt.deploy.export.verify import check
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import read_samples
