@@ -80,9 +80,8 @@ def test_labels_are_those_the_host_predicts(network: Network, images: Path, kind
         found = graph.named(torch.from_numpy(np.stack(batch)))['labels']
         size = dict(ori_shape=(70, 90), img_shape=(70, 90))
         data = [torch.from_numpy(np.array(image)).permute(2, 0, 1).flip(0) for image in batch]
-        predicted = model.test_step(
-            {'inputs': data, 'data_samples': [SegDataSample(metainfo=size) for _ in data]}
-        )
+        samples = [SegDataSample(metainfo=size) for _ in data]
+        predicted = model.test_step({'inputs': data, 'data_samples': samples})
     assert found.dtype == torch.uint8 and found.shape == (3, 70, 90)
     assert len(found.unique()) > 1
     expected = torch.cat([each.pred_sem_seg.data for each in predicted])
