@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmsmt.deploy import paste_masks
+from mmsmt.deploy.detections.paste import paste_found
 
 SIZE = (57, 83)  # height, width
 
@@ -51,6 +52,17 @@ def test_boxes_without_extent() -> None:
     assert torch.equal(paste_masks(masks, boxes, SIZE), expected >= 0.5)
     nothing = paste_masks(torch.zeros(3, 28, 28), torch.full((3, 4), 0.5), SIZE)
     assert not nothing.any()
+
+
+def test_places_without_a_box_are_empty() -> None:
+    """At a threshold of 0, too, from which every pixel of an image belongs to an object."""
+    found = {
+        'masks': torch.zeros(1, 2, 28, 28),
+        'boxes': torch.tensor([[[3.0, 4.0, 20.0, 30.0], [0.0, 0.0, 0.0, 0.0]]]),
+        'labels': torch.tensor([[1, -1]]),
+    }
+    masks = paste_found(found, SIZE, 0.0)['masks']
+    assert masks[0, 0].all() and not masks[0, 1].any()
 
 
 def test_page_pastes_with_numpy_and_pil() -> None:
