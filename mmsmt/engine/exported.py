@@ -38,9 +38,11 @@ class ExportedModel(nn.Module):
         if getattr(model, 'with_mask', False):
             needed += ('masks',)
         if missing := [name for name in needed if name not in session.outputs]:
+            has_labels = self.kind == 'segmenter' and 'labels' in session.outputs
             raise UsageError(
                 f'the exported file gives {", ".join(session.outputs)}; to evaluate this '
                 f"config's {self.kind} it has to give {', '.join(missing)} too"
+                f'{": export it without --labels" if has_labels else ""}'
             )
 
     def test_step(self, data: dict) -> list:
@@ -101,6 +103,12 @@ def _detect(model: Any, found: Found, samples: list) -> list:
 
 def _paste(model: Any, result: Any, masks: Tensor, info: dict) -> Any:
     """Let the host's head paste masks, one a box; it brings the boxes to their size as well."""
+    if masks.dtype == torch.bool:
+        # Their size is that of the resized image: to resize them as well would not be exact.
+        raise UsageError(
+            'the exported file gives masks of whole images; to evaluate this config it has to '
+            'give those of boxes: export it without --masks images'
+        )
     head: Any = model.roi_head.mask_head
     head = deepcopy(head[-1] if isinstance(head, nn.ModuleList) else head)
     head.class_agnostic = True

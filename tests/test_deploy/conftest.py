@@ -40,6 +40,14 @@ model = dict(
     test_cfg=dict(mode='slide', crop_size=(48, 48), stride=(32, 32)),
 )
 """,
+    'binary segmenter': """
+_base_ = 'segmenter.py'
+model = dict(decode_head=dict(num_classes=2, out_channels=1, threshold=0.45))
+""",
+    'segmenter of 300': """
+_base_ = 'segmenter.py'
+model = dict(decode_head=dict(num_classes=300))
+""",
     'detector': """
 default_scope = 'mmdet'
 model = dict(
@@ -72,6 +80,8 @@ def network(tmp_path: Path) -> Callable[[str], tuple[str, str]]:
     """Write a network of a kind; give config and checkpoint."""
 
     def write(kind: str) -> tuple[str, str]:
+        if kind.split()[-1] != kind and 'segmenter' in kind:
+            write('segmenter')  # on which it is based
         config, weights = tmp_path / f'{kind}.py', tmp_path / f'{kind}.pth'
         forms = {'one': BACKBONE.format(more='out_indices=(3,)'), 'all': BACKBONE.format(more='')}
         config.write_text(CONFIGS[kind].format(mean=MEAN, std=STD, **forms))

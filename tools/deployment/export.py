@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmsmt.deploy.export.exporter import Exported, export
+from mmsmt.deploy.export.tasks import MASKS
 from mmsmt.deploy.onnx.writer import OLDEST_OPSET
 from mmsmt.deploy.session import FORMATS
 from mmsmt.engine.tool import quiet, run_tool
@@ -19,6 +20,8 @@ def parse_args() -> argparse.Namespace:
     add('--out', type=Path, required=True, help='.onnx or .xml file to write')
     add('--backbone-only', action='store_true', help='the maps of the backbone')
     add('--maps', action='store_true', help="a detector's head or neck, without boxes")
+    add('--labels', action='store_true', help="a segmenter's labels in place of logits")
+    add('--masks', choices=MASKS, default=MASKS[0], help='in boxes or whole images (%(default)s)')
     add('--max-per-img', type=int, metavar='K', help='boxes an image at most (of the config)')
     add('--size', type=int, nargs=2, metavar=('H', 'W'), help='of all images (any size)')
     add('--no-deploy', action='store_true', help='the model as it is trained, nothing folded')
@@ -37,23 +40,20 @@ def show(exported: Exported) -> None:
     for name, shape in exported.inputs.items():
         print(f'in       {name} {_sides(shape)}, uint8, RGB')
     for name, shape in exported.outputs.items():
-        print(f'out      {name} {_sides(shape)}, {_type(name)}')
+        print(f'out      {name} {_sides(shape)}, {exported.types[name]}')
     for images, height, width, differences, detections in exported.checks:
-        print(f'checked  {images} of {height} x {width}: {_differences(differences, detections)}')
+        worst = _differences(differences, detections, exported.unit)
+        print(f'checked  {images} of {height} x {width}: {worst}')
     if not exported.checks:
         print('checked  not at all: onnxruntime is not installed')
 
 
-def _type(name: str) -> str:
-    return 'int64' if name in ('labels', 'count') else 'float32'
-
-
-def _differences(differences: dict[str, float], detections: int | None) -> str:
+def _differences(differences: dict[str, float], detections: int | None, unit: str) -> str:
     """Differences of boxes in their units, of all else the largest."""
     if detections is None:
-        return f'largest difference {max(differences.values()):.1e} of the rms'
+        return f'largest difference {max(differences.values()):.1e} {unit}'
     worst = (f'{name} {value:.1e}' for name, value in differences.items() if name != 'count')
-    return f'{detections} detections, largest differences: {", ".join(worst)} (boxes in pixels)'
+    return f'{detections} detections, largest differences: {", ".join(worst)} ({unit})'
 
 
 def _sides(shape: list[int | str]) -> str:
@@ -74,6 +74,8 @@ def main() -> None:
             to=args.to,
             backbone_only=args.backbone_only,
             maps=args.maps,
+            labels=args.labels,
+            masks=args.masks,
             max_per_img=args.max_per_img,
             size=tuple(args.size) if args.size else None,
             deployed=not args.no_deploy,

@@ -10,10 +10,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 
-def predict(model: Any, images: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Detections of images of one size, (3, H, W) uint8 as the host reads them.
+def predict(model: Any, images: Sequence[Tensor], pasted: bool = False) -> dict[str, Tensor]:
+    """Detections of images, in tensors as long as the longest list.
 
-    Tensors are as long as the longest list; masks are those of regions, not pasted.
+    Args:
+        model: Of the host.
+        images: (3, H, W) of one size, uint8 as the host reads them.
+        pasted: Give masks (B, N, H, W), bool, of whole images; by default those of regions.
     """
     from mmdet.structures import DetDataSample
 
@@ -23,7 +26,7 @@ def predict(model: Any, images: Sequence[Tensor]) -> dict[str, Tensor]:
         meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0))
         samples.append(DetDataSample(metainfo=meta))
     data = model.data_preprocessor({'inputs': list(images), 'data_samples': samples})
-    with _masks_of_regions(model) as masks:
+    with _masks_of_images() if pasted else _masks_of_regions(model) as masks:
         results = model.predict(data['inputs'], data['data_samples'], rescale=False)
     found = [result.pred_instances for result in results]
     named = {
@@ -32,7 +35,9 @@ def predict(model: Any, images: Sequence[Tensor]) -> dict[str, Tensor]:
         'labels': _stack([each.labels for each in found]),
         'count': torch.tensor([len(each) for each in found]),
     }
-    if getattr(model, 'with_mask', False):
+    if pasted:
+        named['masks'] = _stack([each.masks for each in found])
+    elif getattr(model, 'with_mask', False):
         empty = named['boxes'].new_zeros(0, 1, 1)  # the host runs no head where nothing is found
         named['masks'] = _stack(masks or [empty] * len(found))
     return named
@@ -61,3 +66,21 @@ def _masks_of_regions(model: Any) -> Iterator[list[Tensor]]:
 
     with mock.patch.object(head, 'predict_by_feat', take):
         yield taken
+
+
+@contextmanager
+def _masks_of_images() -> Iterator[list[Tensor]]:
+    """Let mmdet paste masks on a CPU as on a GPU.
+
+    On a CPU it cuts what it pastes off a pixel beside the box. That differs only where a
+    probability below 0.5 counts as inside.
+    """
+    from mmdet.models.roi_heads.mask_heads import fcn_mask_head
+
+    paste = fcn_mask_head._do_paste_mask
+
+    def whole(masks: Tensor, boxes: Tensor, height: int, width: int, **_: bool) -> Any:
+        return paste(masks, boxes, height, width, skip_empty=False)
+
+    with mock.patch.object(fcn_mask_head, '_do_paste_mask', whole):
+        yield []

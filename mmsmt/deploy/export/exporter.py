@@ -11,7 +11,8 @@ from mmsmt.checkpoints import write_atomically
 from mmsmt.datasets.root import data_root
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.detections.families import limit_detections
-from mmsmt.deploy.export.graph import CLASSIFIER, Graph, Task, task_of
+from mmsmt.deploy.export.graph import Graph
+from mmsmt.deploy.export.tasks import CLASSIFIER, Task, task_of
 from mmsmt.deploy.export.verify import Check, check
 from mmsmt.deploy.onnx.session import OnnxRuntimeSession
 from mmsmt.deploy.onnx.writer import OLDEST_OPSET, write_onnx
@@ -39,14 +40,18 @@ class Exported(NamedTuple):
         path: File.
         task: What of the network it computes.
         inputs, outputs: Name to shape, numbers or names of what varies.
+        types: Name of an output to its type, as NumPy names it.
         checks: One for each size that was tried; empty where the runtime is not installed.
+        unit: Of their differences, in words.
     """
 
     path: Path
     task: str
     inputs: dict[str, list[int | str]]
     outputs: dict[str, list[int | str]]
+    types: dict[str, str]
     checks: list[Check]
+    unit: str
 
 
 def export(
@@ -57,6 +62,8 @@ def export(
     to: str | None = None,
     backbone_only: bool = False,
     maps: bool = False,
+    labels: bool = False,
+    masks: str = 'regions',
     max_per_img: int | None = None,
     size: tuple[int, int] | None = None,
     deployed: bool = True,
@@ -79,6 +86,8 @@ def export(
         to: `onnx` or `openvino`; by default what `out` ends in says.
         backbone_only: Export the backbone alone.
         maps: Export the maps of a detector's head or neck in place of boxes.
+        labels: Export the labels (B, H, W) of a segmenter in place of logits.
+        masks: Export masks of boxes, `regions`, or pasted into whole `images` (B, K, H, W), bool.
         max_per_img: K, at most so many boxes an image; by default what the config says.
         size: Height and width of all images; any size by default.
         deployed: Export the deploy form.
@@ -95,7 +104,7 @@ def export(
     loaded = load_model(Request(Path(config).stem, config, checkpoint))
     if max_per_img is not None:
         limit_detections(loaded.model, max_per_img)
-    task = task_of(loaded.model, backbone_only, maps)
+    task = task_of(loaded.model, backbone_only, maps, labels, masks)
     if task.limits and opset > NEWEST_OPSET_OF_BOXES:
         raise UsageError(
             f'--opset {opset}: boxes need at most {NEWEST_OPSET_OF_BOXES}, as ONNX Runtime lacks '
@@ -123,7 +132,8 @@ def export(
     inputs, outputs = (
         {value.name: _shape(value) for value in each} for each in (graph.inputs, graph.outputs)
     )
-    return Exported(Path(out), task.name, inputs, outputs, checks)
+    types = {value.name: str(value.dtype.numpy()) for value in graph.outputs}
+    return Exported(Path(out), task.name, inputs, outputs, types, checks, task.unit)
 
 
 def _check_arguments(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mmsmt.deploy.export.graph import Task
+from mmsmt.deploy.export.tasks import Task
 from mmsmt.deploy.session import Session
 from mmsmt.errors import UsageError
 from mmsmt.hosts.model import LoadedModel

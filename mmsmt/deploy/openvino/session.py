@@ -63,7 +63,8 @@ class OpenVinoSession:
         self._compiled = run_native(
             lambda: core.compile_model(model, 'CPU', options), 'OpenVINO cannot load the network'
         )
-        self.outputs = [output.any_name for output in self._compiled.outputs]
+        # A compiled output may have names of operators that were fused into it, too.
+        self.outputs = [output.any_name for output in model.outputs]
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         values = run_native(

@@ -75,3 +75,48 @@ def test_either_of_equal_scores_may_be_the_last() -> None:
     assert max(differences(found, expected).values()) == 0
     found['boxes'][0, 2] += 50
     assert differences(found, expected)['boxes'] == pytest.approx(50)
+
+
+def pair_of_images() -> tuple[Named, Named]:
+    """Masks of whole images, of 200 x 100 pixels in each of three boxes."""
+    found, expected = pair()
+    for named in (found, expected):
+        named['masks'] = torch.zeros(2, named['boxes'].shape[1], 300, 300, dtype=torch.bool)
+        named['masks'][0, :3, :200, :100] = True
+    return found, expected
+
+
+def test_masks_of_images() -> None:
+    """Pixels of the union count, not those of the image."""
+    found, expected = pair_of_images()
+    assert differences(found, expected)['masks'] == 0
+    found['masks'][0, 1, :50, :100] = False
+    found['masks'][0, 2, 200:210, :100] = True
+    share = (5000 + 1000) / (3 * 20000 + 1000)
+    assert differences(found, expected)['masks'] == pytest.approx(share)
+
+
+def test_the_worst_image_counts() -> None:
+    found, expected = pair_of_images()
+    for named in (found, expected):
+        for name in ('boxes', 'scores', 'labels', 'count', 'masks'):
+            named[name][1] = named[name][0]
+    found['masks'][1, 0, :30, :100] = False
+    assert differences(found, expected)['masks'] == pytest.approx(3000 / 60000)
+
+
+def test_a_pixel_of_few() -> None:
+    found, expected = pair_of_images()
+    for named in (found, expected):
+        named['masks'][...] = False
+        named['masks'][0, 0, :10, :10] = True
+    found['masks'][0, 0, 0, 0] = False
+    assert differences(found, expected)['masks'] == pytest.approx(1e-3)
+    found['masks'][...] = False
+    assert differences(found, expected)['masks'] == pytest.approx(0.1)
+
+
+def test_masks_of_another_size() -> None:
+    found, expected = pair_of_images()
+    found['masks'] = found['masks'][..., :299]
+    assert differences(found, expected)['masks'] == torch.inf

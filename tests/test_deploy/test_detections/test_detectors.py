@@ -5,16 +5,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from PIL import Image
 
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.detections.families import limit_detections
 from mmsmt.deploy.export.exporter import export
-from mmsmt.deploy.export.graph import Graph, Task, task_of
+from mmsmt.deploy.export.graph import Graph
+from mmsmt.deploy.export.tasks import Task, task_of
 from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
 from mmsmt.deploy.session import Session, open_session
 from mmsmt.errors import UsageError
@@ -27,9 +30,12 @@ FAMILIES = ['retinanet', 'atss', 'mask_rcnn', 'cascade_mask_rcnn', 'sparse_rcnn'
 SIZES = [(3, 70, 90), (1, 193, 101), (2, 32, 64), (1, 32, 848)]  # batch, height, width
 
 
-def load(detector: Detector, family: str) -> tuple[LoadedModel, Task]:
+WITH_MASKS = ['mask_rcnn', 'cascade_mask_rcnn']
+
+
+def load(detector: Detector, family: str, **options: str) -> tuple[LoadedModel, Task]:
     loaded = load_model(Request(family, *detector(family)))
-    return loaded, task_of(loaded.model)
+    return loaded, task_of(loaded.model, **options)
 
 
 def assert_equal(
@@ -48,6 +54,7 @@ def assert_equal(
         assert (found['labels'][beyond] == -1).all()
         for name in set(found) - {'labels', 'count'}:
             assert not found[name][beyond].any()
+            assert not found[name].isnan().any()
 
 
 @pytest.mark.parametrize('family', FAMILIES)
@@ -63,15 +70,59 @@ def test_equals_the_host(detector: Detector, images: Path, family: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('family', FAMILIES)
+@pytest.mark.parametrize('threshold', [0.5, 0.02])
+@pytest.mark.parametrize('family', WITH_MASKS)
+def test_masks_of_images(detector: Detector, images: Path, family: str, threshold: float) -> None:
+    """Those that `test_step` gives; below 0.5, on a CPU, it cuts them off beside their boxes."""
+    loaded = load_model(Request(family, *detector(family)))
+    model: Any = loaded.model
+    model.roi_head.test_cfg.mask_thr_binary = threshold
+    task = task_of(model, masks='images')
+    graph = Graph(loaded._replace(model=deploy(model)), task).eval()
+
+    def run(pixels: np.ndarray) -> dict:
+        with torch.inference_mode():
+            found = graph.named(torch.from_numpy(pixels))
+            if threshold == 0.5:
+                compare_with_test_step(found, pixels)
+        assert found['masks'].shape == (len(pixels), 200, *pixels.shape[1:3])
+        assert found['masks'].any()
+        return found
+
+    def compare_with_test_step(found: dict, pixels: np.ndarray) -> None:
+        size = pixels.shape[1:3]
+        meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0))
+        inputs = [torch.from_numpy(each).permute(2, 0, 1).flip(0) for each in pixels]
+        samples = [DetDataSample(metainfo=meta) for _ in inputs]
+        for image, result in enumerate(model.test_step(dict(inputs=inputs, data_samples=samples))):
+            expected = result.pred_instances
+            assert len(expected) == found['count'][image]
+            gap = (found['boxes'][image, :, None] - expected.bboxes).abs().amax(2)
+            nearest = gap.masked_fill(
+                found['labels'][image, :, None] != expected.labels, torch.inf
+            ).argmin(0)
+            other = (found['masks'][image, nearest] != expected.masks).sum()
+            assert other <= 1e-3 * expected.masks.sum()
+
+    assert_equal(run, loaded, task, images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('family', 'masks'),
+    [*((each, 'regions') for each in FAMILIES), *((each, 'images') for each in WITH_MASKS)],
+)
 def test_file_at_any_size_and_batch(
-    detector: Detector, images: Path, tmp_path: Path, family: str
+    detector: Detector, images: Path, tmp_path: Path, family: str, masks: str
 ) -> None:
     """In ONNX Runtime; OpenVINO reads the same file."""
     import onnx
 
     out = tmp_path / 'x.onnx'
-    exported = export(*detector(family), out, images=images)
+    exported = export(*detector(family), out, images=images, masks=masks)
+    if masks == 'images':
+        assert exported.outputs['masks'] == ['batch', 200, 'height', 'width']
+        assert exported.types['masks'] == 'bool'
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
     names = ['boxes', 'scores', 'labels', 'count']
     assert list(exported.outputs)[:4] == names
@@ -80,7 +131,7 @@ def test_file_at_any_size_and_batch(
     model = onnx.load(out)
     onnx.checker.check_model(model, full_check=True)
     assert [each.domain for each in model.opset_import] == ['']
-    loaded, task = load(detector, family)
+    loaded, task = load(detector, family, masks=masks)
     for session in (open_session(out, 1), OpenVinoSession(read_model(out), 1)):
 
         def run(pixels: np.ndarray, session: Session = session) -> dict:

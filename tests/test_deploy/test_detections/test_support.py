@@ -11,7 +11,8 @@ from mmdet.models.roi_heads.roi_extractors import GenericRoIExtractor
 from mmdet.models.task_modules.coders import TBLRBBoxCoder
 
 from mmsmt.deploy.detections.families import compute_of
-from mmsmt.deploy.onnx import exporter
+from mmsmt.deploy.export import exporter
+from mmsmt.deploy.export.tasks import task_of
 from mmsmt.errors import UsageError
 from mmsmt.hosts.model import load_model
 from mmsmt.hosts.request import Request
@@ -90,9 +91,33 @@ def test_is_refused(
     assert text.endswith('--maps exports the maps of its head or neck')
 
 
+@pytest.mark.parametrize(
+    ('family', 'options', 'says'),
+    [
+        ('retinanet', dict(masks='images'), '--masks images is for .* with masks, .*: detector$'),
+        ('mask_rcnn', dict(masks='images', maps=True), '--masks images is for .*: detector, maps'),
+        ('mask_rcnn', dict(labels=True), '--labels is for segmenters, this exports: detector$'),
+    ],
+)
+def test_masks_and_labels_of_others(
+    detector: Detector, family: str, options: dict, says: str
+) -> None:
+    model = load_model(Request(family, *detector(family))).model
+    with pytest.raises(UsageError, match=says):
+        task_of(model, **options)
+
+
+def test_masks_without_threshold(detector: Detector) -> None:
+    model: Any = load_model(Request('mask_rcnn', *detector('mask_rcnn'))).model
+    model.roi_head.test_cfg.mask_thr_binary = -1
+    task_of(model)
+    with pytest.raises(UsageError, match='mask_thr_binary is -1, it must be at least 0'):
+        task_of(model, masks='images')
+
+
 def test_opset_of_boxes(
     detector: Detector, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporter, '_require_packages', lambda: None)
+    monkeypatch.setattr(exporter, '_require_packages', lambda kind: None)
     with pytest.raises(UsageError, match='--opset 22: boxes need at most 21'):
         exporter.export(*detector('retinanet'), tmp_path / 'x.onnx', images=images, opset=22)

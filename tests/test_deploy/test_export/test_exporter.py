@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from mmsmt.backbones import SGFormer, UnifiedBackbone
-from mmsmt.deploy.export import exporter, graph
-from mmsmt.deploy.export.exporter import export
-from mmsmt.deploy.session import open_session
+from mmsmt.deploy.export import exporter, tasks
+from mmsmt.deploy.export.exporter import Exported, export
+from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
+from mmsmt.deploy.session import Session, open_session
 from mmsmt.errors import CheckpointError, UsageError
 from mmsmt.hosts.images import read_samples
 from mmsmt.hosts.model import load_model
@@ -25,7 +26,6 @@ Network = Callable[[str], tuple[str, str]]
 def test_any_size_and_batch(
     network: Network, images: Path, tmp_path: Path, kind: str, suffix: str
 ) -> None:
-    """At sizes and batches that the tool itself does not try."""
     config, checkpoint = network(kind)
     out = tmp_path / 'new' / f'{kind}{suffix}'
     exported = export(config, checkpoint, out, images=images)
@@ -33,17 +33,41 @@ def test_any_size_and_batch(
     assert sorted(out.parent.iterdir()) == sorted(files)
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
     assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
-    loaded = load_model(Request(kind, config, checkpoint))
-    task = graph.task_of(loaded.model)
-    session = open_session(out, 1)
+    assert_equal(open_session(out, 1), exported, network(kind), images)
+
+
+def assert_equal(
+    session: Session, exported: Exported, network: tuple[str, str], images: Path, **options: bool
+) -> None:
+    """Compare a file with the host at sizes and batches that the tool itself does not try."""
+    loaded = load_model(Request('', *network))
+    task = tasks.task_of(loaded.model, **options)
     for width, height in ((32, 32), (37, 160), (96, 64)):
         batch = [image.resize((width, height)) for image in read_samples(images).images[:2]]
         values = session(np.stack([np.asarray(image) for image in batch]))
         with torch.inference_mode():
             expected = task.expect(loaded, batch)
         assert list(exported.outputs) == list(expected) == list(values)
+        assert exported.types == {name: str(value.dtype) for name, value in values.items()}
         found = {name: torch.from_numpy(value) for name, value in values.items()}
         assert max(task.differences(found, expected).values()) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('kind', 'type_'),
+    [('segmenter', 'uint8'), ('binary segmenter', 'uint8'), ('segmenter of 300', 'int32')],
+)
+def test_labels_at_any_size_and_batch(
+    network: Network, images: Path, tmp_path: Path, kind: str, type_: str
+) -> None:
+    """In ONNX Runtime; OpenVINO reads the same file."""
+    out = tmp_path / 'x.onnx'
+    exported = export(*network(kind), out, labels=True, images=images)
+    assert exported.outputs == {'labels': ['batch', 'height', 'width']}
+    assert exported.types == {'labels': type_}
+    for session in (open_session(out, 1), OpenVinoSession(read_model(out), 1)):
+        assert_equal(session, exported, network(kind), images, labels=True)
 
 
 def test_fixed_size_of_the_model_as_it_is(network: Network, images: Path, tmp_path: Path) -> None:
@@ -81,7 +105,7 @@ def test_a_file_that_differs_is_not_left(
 ) -> None:
     out = tmp_path / 'x.onnx'
     out.write_bytes(b'what stood there')
-    wrong = graph.CLASSIFIER._replace(compute=lambda model, x, _: {'scores': model(x).sigmoid()})
+    wrong = tasks.CLASSIFIER._replace(compute=lambda model, x, _: {'scores': model(x).sigmoid()})
     monkeypatch.setattr(exporter, 'task_of', lambda *_: wrong)
     with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 scores'):
         export(*network('classifier'), out, images=images)
@@ -96,7 +120,7 @@ def test_what_torch_cannot_export_is_one_line(
         def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
             return {'map_0': x * 2 if x.sum() > 0 else x}
 
-    fickle = graph.BACKBONE._replace(compute=lambda model, x, _: Fickle()(x))
+    fickle = tasks.BACKBONE._replace(compute=lambda model, x, _: Fickle()(x))
     monkeypatch.setattr(exporter, 'task_of', lambda *_: fickle)
     with pytest.raises(UsageError, match='cannot take this network at any size .*--size H W'):
         export(*network('classifier'), tmp_path / 'x.onnx', images=images)
@@ -136,6 +160,9 @@ def test_packages(
         (dict(out='x.pt'), 'x.pt: the name must end in .onnx or .xml'),
         (dict(to='openvino'), '--to openvino --out .*x.onnx: the name must end in .xml'),
         (dict(size=(32, 0)), '--size takes H W, positive, got 32 0'),
+        (dict(labels=True), '--labels is for segmenters, this exports: backbone'),
+        (dict(masks='images'), '--masks images is for detectors with masks, .*: backbone'),
+        (dict(masks='all'), '--masks takes regions or images, got all'),
         (dict(opset=17), '--opset must be at least 18, got 17'),
         (dict(images='none'), 'none: no such folder of images'),
         (dict(config='none.py'), 'none.py: no such config file'),

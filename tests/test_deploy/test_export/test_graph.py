@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.export import verify
-from mmsmt.deploy.export.graph import BACKBONE, Graph, MatrixPool, task_of
+from mmsmt.deploy.export.graph import Graph, MatrixPool
+from mmsmt.deploy.export.tasks import BACKBONE, SEGMENTER_LABELS, task_of
 from mmsmt.deploy.export.verify import check
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import read_samples
@@ -64,6 +67,57 @@ def test_equals_the_host(compare: Callable, kind: str) -> None:
     for each in checks:
         assert list(each.differences) == NAMES[kind]
         assert max(each.differences.values()) < 1e-4
+
+
+@pytest.mark.parametrize('kind', ['segmenter', 'binary segmenter'])
+def test_labels_are_those_the_host_predicts(network: Network, images: Path, kind: str) -> None:
+    loaded = load_model(Request(kind, *network(kind)))
+    model: Any = loaded.model
+    model.test_cfg.mode = 'whole'
+    batch = read_samples(images).images
+    graph = Graph(loaded, task_of(model, labels=True)).eval()
+    with torch.inference_mode():
+        found = graph.named(torch.from_numpy(np.stack(batch)))['labels']
+        size = dict(ori_shape=(70, 90), img_shape=(70, 90))
+        data = [torch.from_numpy(np.array(image)).permute(2, 0, 1).flip(0) for image in batch]
+        samples = [SegDataSample(metainfo=size) for _ in data]
+        predicted = model.test_step({'inputs': data, 'data_samples': samples})
+    assert found.dtype == torch.uint8 and found.shape == (3, 70, 90)
+    assert len(found.unique()) > 1
+    expected = torch.cat([each.pred_sem_seg.data for each in predicted])
+    assert torch.equal(found.long(), expected.long())
+
+
+def test_labels_beyond_uint8() -> None:
+    class Model:
+        align_corners = False
+
+        def __call__(self, x: Tensor, mode: str) -> Tensor:
+            return self.logits
+
+    model, x = Model(), torch.zeros(1, 3, 1, 1)
+    compute = SEGMENTER_LABELS.compute
+    for classes, kind in ((256, torch.uint8), (257, torch.int32)):
+        model.logits = torch.arange(classes).float().view(1, -1, 1, 1)
+        labels = compute(model, x, (1, 1))['labels']
+        assert (labels.item(), labels.dtype) == (classes - 1, kind)
+
+
+@pytest.mark.parametrize('kind', ['segmenter', 'binary segmenter'])
+def test_other_labels_are_refused(compare: Callable, kind: str) -> None:
+    (first, _) = compare(kind, labels=True)
+    assert first.differences == {'labels': 0}
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 labels'):
+        compare(kind, lambda x: 1 - x.clamp(max=1), labels=True)
+
+    def one_row(x: Tensor) -> Tensor:
+        x[-1, 7] += 1
+        return x
+
+    with pytest.raises(UsageError, match='differs by 1.4e-02 from PyTorch, allowed is 1e-03'):
+        compare(kind, one_row, labels=True)
+    with pytest.raises(UsageError, match='differs by inf'):
+        compare(kind, lambda x: x[:, ::2], labels=True)
 
 
 def test_backbone_of_a_host(compare: Callable) -> None:
