@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmsmt.deploy.openvino.quantization import quantize_file
+from mmsmt.deploy.openvino.session import computes_in_bfloat16
 from mmsmt.engine.tool import quiet, run_tool
 
 
@@ -25,7 +26,9 @@ def main() -> None:
 
     def show(number: int) -> None:
         print(f'written  {args.out}: calibrated on {number} images')
-        print(f'next     what it costs: tools/test.py CONFIG {args.out}')
+        print(f'next     accuracy: python tools/test.py CONFIG {args.out}')
+        if computes_in_bfloat16():
+            print('note     on this CPU bfloat16 is faster: compare --precision bfloat16')
 
     run_tool(lambda: quantize_file(args.file, args.out, args.images, args.limit), show)
 

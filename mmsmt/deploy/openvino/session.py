@@ -35,6 +35,12 @@ def read_model(content: bytes | Path) -> Any:
     return run_native(lambda: core.read_model(content), f'{what}OpenVINO cannot read the network')
 
 
+def computes_in_bfloat16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this CPU."""
+    core = require_openvino().Core()
+    return 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
 class OpenVinoSession:
     """See `Session`.
 
@@ -44,17 +50,16 @@ class OpenVinoSession:
         precision: In which it computes where it can, of `PRECISIONS`.
 
     Raises:
-        UsageError: If OpenVINO is not installed, cannot compile the model, or if the processor does
-            not compute in the precision.
+        UsageError: If OpenVINO is not installed, cannot compile the model, or if the CPU does not
+            compute in the precision.
     """
 
     runtime = 'OpenVINO'
 
     def __init__(self, model: Any, threads: int = 0, precision: str = 'float32') -> None:
         core = require_openvino().Core()
-        can = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-        if precision == 'bfloat16' and 'BF16' not in can:
-            raise UsageError('this processor does not compute in bfloat16: use float32')
+        if precision == 'bfloat16' and not computes_in_bfloat16():
+            raise UsageError('this CPU does not compute in bfloat16: use float32')
         options = {
             'INFERENCE_PRECISION_HINT': PRECISIONS[precision],
             'PERFORMANCE_HINT': 'LATENCY',
