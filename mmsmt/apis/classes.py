@@ -65,7 +65,9 @@ def _of_config(cfg: Config) -> dict[str, Any]:
     if dataset is None:
         return {}
     kind = dataset.get('type')
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if isinstance(kind, str):
+        with DATASETS.switch_scope_and_registry(None) as registry:  # the host's
+            kind = registry.get(kind)
     return _lower({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
 
 

@@ -167,4 +167,7 @@ def _kind(step: Any) -> str:
 def _collate(cfg: Config) -> Any:
     given = (cfg.get('test_dataloader') or {}).get('collate_fn')
     kind = given.get('type') if isinstance(given, dict) else given
-    return (FUNCTIONS.get(kind) if isinstance(kind, str) else kind) or pseudo_collate
+    if isinstance(kind, str):
+        with FUNCTIONS.switch_scope_and_registry(None) as registry:  # the host's
+            kind = registry.get(kind)
+    return kind or pseudo_collate
