@@ -16,7 +16,8 @@ from pycocotools import mask as coco
 
 from mmsmt.apis.classes import find_classes
 from mmsmt.apis.predict import predict
-from mmsmt.apis.sources import open_source
+from mmsmt.apis.predictor import Predictor, Sample
+from mmsmt.apis.sources import Item, open_source
 from mmsmt.errors import BadSampleError, UsageError
 
 TASKS = ('cls', 'mask_rcnn', 'upernet')
@@ -173,6 +174,35 @@ def test_broken_image_stops_after_the_results_before_it(
     assert [row[0] for row in rows(out)[1:]] == ['a.png', 'b/a.png', 'd.png']
     assert (summary.images, len(summary.skipped)) == (3, 1)
     assert 'b/c.png' in summary.skipped[0]
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, ZeroDivisionError])
+def test_ends_in_the_middle(
+    network: Callable,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
+    """Ctrl-C writes what there is; a fault leaves no half-written video."""
+    read = Predictor.read
+
+    def read_three(self: Predictor, item: Item) -> Sample:
+        if item.name.endswith('3'):
+            raise error
+        return read(self, item)
+
+    monkeypatch.setattr(Predictor, 'read', read_three)
+    net, out = network('cls'), tmp_path / 'out'
+    if error is KeyboardInterrupt:
+        summary = predict(net.config, net.checkpoint, str(clip), out, device='cpu')
+        assert summary.interrupted and summary.images == 3
+        assert files(out) == {'scores.csv', 'pictures/clip.mp4'}
+        assert len(rows(out)) == 4
+    else:
+        with pytest.raises(error):
+            predict(net.config, net.checkpoint, str(clip), out, device='cpu')
+        assert not files(out)
 
 
 def test_only_broken_images(network: Callable, tmp_path: Path) -> None:
