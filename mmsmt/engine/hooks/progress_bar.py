@@ -17,6 +17,19 @@ from rich.progress import (
 from mmsmt.registry import HOOKS
 
 
+def new_bar(console: Console) -> Progress:
+    """A progress bar with the remaining time, which disappears at its end."""
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
     """Show a bar with the remaining time for training, validation and test.
@@ -30,15 +43,7 @@ class ProgressBarHook(Hook):
     def __init__(self) -> None:
         console = Console(stderr=True)
         self.enabled = console.is_terminal and is_main_process()
-        self.bar = Progress(
-            TextColumn('{task.description}'),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
+        self.bar = new_bar(console)
 
     def _start(self, name: str, total: int, completed: int = 0) -> None:
         if self.enabled:

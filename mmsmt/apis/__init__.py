@@ -1,0 +1,1 @@
+"""What users call: predictions of any config of any host on images and videos."""

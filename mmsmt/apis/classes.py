@@ -1,0 +1,123 @@
+"""Names and colours of classes, from a checkpoint or a config."""
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from mmsmt.errors import UsageError
+from mmsmt.text import nearest, shorten
+
+GOLDEN_ANGLE = 0.618034  # of a turn: successive hues stay apart, however many there are
+
+
+class Classes(NamedTuple):
+    """The classes of a model, by index."""
+
+    names: list[str]
+    colors: list[tuple[int, int, int]]  # RGB
+
+    def find(self, wanted: Sequence[str]) -> list[int]:
+        """Indices of classes by their names.
+
+        Raises:
+            UsageError: If there is no class of a name.
+        """
+        for name in wanted:
+            if name not in self.names:
+                near = nearest(name, self.names)
+                hint = f'did you mean {near}?' if near else f'they are {shorten(self.names)}'
+                raise UsageError(f'--classes: the model has no class {name!r}; {hint}')
+        return sorted({self.names.index(name) for name in wanted})
+
+
+def find_classes(model: Any, container: Mapping[str, Any], cfg: Config) -> Classes:
+    """Find names and colours of a model's classes.
+
+    They are those of the checkpoint, else those of the config's data set, else numbers and
+    colours of equal distance.
+
+    Args:
+        model: Of a host.
+        container: What the checkpoint holds; empty for an exported file.
+        cfg: The model's config.
+    """
+    found = [_of_checkpoint(container), _of_config(cfg)]
+    number = _number_of_classes(model)
+    if number is None:
+        number = max((len(meta['classes']) for meta in found if 'classes' in meta), default=0)
+    names = _first_that_fits(found, 'classes', number) or map(str, range(number))
+    colors = _first_that_fits(found, 'palette', number) or map(_color, range(number))
+    return Classes([*map(_printable, names)], [_as_color(color) for color in colors])
+
+
+def _of_checkpoint(container: Mapping[str, Any]) -> dict[str, Any]:
+    meta = container.get('meta')
+    if not isinstance(meta, Mapping):
+        return {}
+    return _lower({**meta, **(meta.get('dataset_meta') or {})})  # hosts' files of 2.x have CLASSES
+
+
+def _of_config(cfg: Config) -> dict[str, Any]:
+    dataset: Any = test_dataset(cfg)
+    if dataset is None:
+        return {}
+    kind = dataset.get('type')
+    if isinstance(kind, str):
+        with DATASETS.switch_scope_and_registry(None) as registry:  # the host's
+            kind = registry.get(kind)
+    return _lower({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
+
+
+def test_dataset(cfg: Config) -> Any:
+    """The config of the data set of tests, inside its wrappers; None where there is none."""
+    part: Any = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    while isinstance(part, Mapping) and 'pipeline' not in part:
+        inner = part.get('dataset') or part.get('datasets')
+        if inner is None:
+            break
+        part = inner
+        while isinstance(part, list | tuple) and part:
+            part = part[0]
+    return part if isinstance(part, Mapping) and 'type' in part else None
+
+
+def _lower(meta: dict[str, Any]) -> dict[str, Any]:
+    lists = {key.lower(): value for key, value in meta.items() if isinstance(key, str)}
+    return {key: value for key, value in lists.items() if isinstance(value, list | tuple)}
+
+
+def _first_that_fits(found: list[dict[str, Any]], key: str, number: int) -> Any:
+    return next((meta[key] for meta in found if len(meta.get(key, ())) == number), None)
+
+
+def _number_of_classes(model: Any) -> int | None:
+    """How many classes the last head of a host's model tells apart."""
+    roi_head = getattr(model, 'roi_head', None)
+    heads: list[Any]
+    heads = [getattr(roi_head, 'bbox_head', None), getattr(model, 'decode_head', None)]
+    heads += [getattr(model, name, None) for name in ('bbox_head', 'head', 'panoptic_head')]
+    for head in heads:
+        # A cascade has a list of heads.
+        last = head[-1] if hasattr(head, '__getitem__') and len(head) else head
+        for name in ('num_classes', 'num_things_classes'):
+            if isinstance(number := getattr(last, name, None), int):
+                return number
+    return None
+
+
+def _printable(name: object) -> str:
+    """A name without what a terminal would obey; a checkpoint may hold anything."""
+    return ''.join(c if c.isprintable() else '?' for c in str(name))
+
+
+def _as_color(color: Any) -> tuple[int, int, int]:
+    red, green, blue = (int(value) & 255 for value in color)
+    return red, green, blue
+
+
+def _color(index: int) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_ANGLE % 1, 0.85, 0.95)
+    return round(255 * red), round(255 * green), round(255 * blue)

@@ -1,0 +1,173 @@
+"""A host's model with its test pipeline, from images to the host's predictions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import FUNCTIONS, init_default_scope
+
+from mmsmt.apis.classes import find_classes, test_dataset
+from mmsmt.apis.sources import Item
+from mmsmt.checkpoints import read_container
+from mmsmt.datasets.guarded_pipeline import GuardedPipeline
+from mmsmt.deploy.session import format_of, open_session
+from mmsmt.engine.exported import ExportedModel
+from mmsmt.errors import BadSampleError, UsageError
+from mmsmt.hosts.config import read_config
+from mmsmt.hosts.meta_device import build_model
+from mmsmt.hosts.weights import fit_weights
+from mmsmt.layers import use_onednn_linear
+
+LOADER = 'LoadImageFromFile'
+
+
+class Sample:
+    """An image, ready for the model.
+
+    Args:
+        item: What it is.
+        pixels: As loaded, of any type and number of channels.
+        packed: What the pipeline made of it.
+    """
+
+    def __init__(self, item: Item, pixels: np.ndarray, packed: dict[str, Any]) -> None:
+        self.item, self.pixels, self.packed = item, pixels, packed
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The image to draw on, RGB (H, W, 3) uint8."""
+        pixels = self.pixels.clip(0, 255).astype(np.uint8)
+        pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+        pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, 2)
+        return np.ascontiguousarray(pixels[..., ::-1])
+
+
+class Predictor:
+    """Predicts with any config of any host.
+
+    An image's predictions do not depend on the others of its batch: images of different sizes,
+    which hosts would pad to a common one, go through the model one size after the other.
+
+    Args:
+        config: File, or `package::path` in a host's tree of configs.
+        checkpoint: `.pth` or `.safetensors`; or exported, `.onnx` or `.xml`.
+        device: By default the GPU, if there is one; exported files run on the CPU.
+        precision: In which an `.xml` file computes.
+
+    Raises:
+        UsageError: If the config has no model or test pipeline, or cannot be built.
+        CheckpointError: If the checkpoint cannot be read safely or does not fit.
+    """
+
+    def __init__(
+        self, config: str, checkpoint: str, device: str | None = None, precision: str = 'float32'
+    ) -> None:
+        self.cfg = read_config(config)
+        if 'type' not in self.cfg.model:
+            raise UsageError(f'{config}: not a training config: `model` is missing')
+        self.device = _device(device, checkpoint, precision)
+        init_default_scope(self.cfg.get('default_scope', 'mmengine'))
+        dataset = test_dataset(self.cfg)
+        pipeline = (dataset or {}).get('pipeline') or self.cfg.get('test_pipeline')
+        if not pipeline:
+            raise UsageError(f'{config}: has no test pipeline (test_dataloader.dataset.pipeline)')
+        try:
+            self.load, self.prepare = _split(list(pipeline), config)
+            self.collate = _collate(self.cfg)
+            model: Any = build_model(self.cfg).eval()
+        except (ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError) as error:
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            raise UsageError(f'{config}: the model cannot be built: {text}') from error
+        if format_of(checkpoint):
+            self.classes = find_classes(model, {}, self.cfg)
+            session = open_session(checkpoint, torch.get_num_threads(), precision)
+            self.model: Any = ExportedModel(session, model)
+            return
+        container = read_container(checkpoint)
+        state, _ = fit_weights(model, container, checkpoint)
+        model.load_state_dict(state, strict=False)
+        self.classes = find_classes(model, container, self.cfg)
+        if self.device.type == 'cpu':
+            model = revert_sync_batchnorm(model)
+        use_onednn_linear(self.device.type == 'cpu')
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+
+    def read(self, item: Item) -> Sample:
+        """Load an image and run the pipeline on it.
+
+        Raises:
+            BadSampleError: If it cannot be read.
+        """
+        number = dict(img_id=0, sample_idx=0)
+        if item.frame is None:
+            if not Path(item.path).is_file():
+                raise BadSampleError(f'{item.path}: no such file')
+            data = self.load(dict(img_path=item.path, **number))
+        else:
+            size = item.frame.shape[:2]
+            data = dict(img_path=item.name, img=item.frame, img_shape=size, ori_shape=size)
+            data |= number | dict(height=size[0], width=size[1])
+        pixels = data['img']
+        return Sample(item, pixels, self.prepare(data))
+
+    @torch.no_grad()
+    def __call__(self, samples: Sequence[Sample]) -> list[Any]:
+        """The host's data samples with predictions, on the CPU, one for each sample."""
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for index, sample in enumerate(samples):
+            by_shape.setdefault(tuple(sample.packed['inputs'].shape), []).append(index)
+        results: list[Any] = [None] * len(samples)
+        for indices in by_shape.values():
+            batch = self.collate([samples[index].packed for index in indices])
+            for index, result in zip(indices, self.model.test_step(batch), strict=True):
+                results[index] = result.cpu()
+        return results
+
+
+def _device(name: str | None, checkpoint: str, precision: str) -> torch.device:
+    kind = format_of(checkpoint)
+    if precision != 'float32' and kind != 'openvino':
+        raise UsageError(f'--precision {precision} is of .xml files')
+    if kind and name not in (None, 'cpu'):
+        raise UsageError(f'--device {name}: exported files run on the CPU')
+    try:
+        device = torch.device(name or ('cuda' if torch.cuda.is_available() and not kind else 'cpu'))
+    except RuntimeError as error:
+        raise UsageError(f'--device {name}: {str(error).splitlines()[0]}') from error
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f'--device {name}: PyTorch sees {torch.cuda.device_count()} GPUs')
+    return device
+
+
+def _split(steps: list[Any], config: str) -> tuple[GuardedPipeline, GuardedPipeline]:
+    """A pipeline's loading of images and the rest of it, without loading of annotations."""
+    kinds = [_kind(step) for step in steps]
+    if LOADER not in kinds:
+        raise UsageError(f'{config}: the test pipeline has no {LOADER}; it has {", ".join(kinds)}')
+    place = kinds.index(LOADER)
+    rest = [
+        step
+        for step, kind in zip(steps[place + 1 :], kinds[place + 1 :], strict=True)
+        if not (kind.startswith('Load') and 'Annotation' in kind)
+    ]
+    return GuardedPipeline(steps[: place + 1]), GuardedPipeline(rest)
+
+
+def _kind(step: Any) -> str:
+    """Name of a transform, with or without the host's prefix, or a class."""
+    kind = step.get('type')
+    return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', '?')
+
+
+def _collate(cfg: Config) -> Any:
+    given = (cfg.get('test_dataloader') or {}).get('collate_fn')
+    kind = given.get('type') if isinstance(given, dict) else given
+    if isinstance(kind, str):
+        with FUNCTIONS.switch_scope_and_registry(None) as registry:  # the host's
+            kind = registry.get(kind)
+    return kind or pseudo_collate

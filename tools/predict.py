@@ -1,0 +1,72 @@
+"""Predict images, a folder or a video, and draw and write what a model sees."""
+
+import argparse
+import sys
+
+from mmsmt.apis.predict import Summary, predict
+from mmsmt.engine.tool import quiet, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('config', help='config file, or mmdet::PATH in the configs of an installed host')
+    add('checkpoint', help='.pth or .safetensors; or exported, .onnx or .xml')
+    add('source', help='image, folder, glob pattern, video, or number of a webcam')
+    add('--out', default='work_dirs/predict', help='folder of the results (%(default)s)')
+    add('--batch-size', type=int, default=1, help='images predicted together (%(default)s)')
+    add('--score-thr', type=float, default=0.3, help='least score of detections (%(default)s)')
+    add('--classes', nargs='+', default=[], metavar='NAME', help='keep only these classes')
+    add('--device', help='cpu, cuda or cuda:1 (the GPU, if there is one)')
+    add(
+        '--precision',
+        choices=('float32', 'bfloat16'),
+        default='float32',
+        help='in which an .xml file computes (%(default)s)',
+    )
+    add('--on-bad', choices=('stop', 'skip'), default='stop', help='at an unreadable image')
+    add('--no-pictures', action='store_true', help='write results only, do not draw')
+    return parser.parse_args()
+
+
+def show(summary: Summary) -> None:
+    """Print what was written, and how fast it went."""
+    for path, what in summary.written:
+        print(f'written  {path}: {what}')
+    for reason in summary.skipped:
+        print(f'skipped  {reason}')
+    rate = summary.images / summary.seconds
+    print(f'speed    {summary.images} images in {summary.seconds:.1f} s: {rate:.1f} images/s')
+
+
+def main() -> None:
+    """Predict and say what was written."""
+    args = parse_args()
+    quiet()
+
+    def run() -> Summary:
+        return predict(
+            args.config,
+            args.checkpoint,
+            args.source,
+            args.out,
+            batch_size=args.batch_size,
+            score_thr=args.score_thr,
+            device=args.device,
+            classes=args.classes,
+            precision=args.precision,
+            on_bad=args.on_bad,
+            pictures=not args.no_pictures,
+        )
+
+    def finish(summary: Summary) -> None:
+        show(summary)
+        if summary.interrupted and not args.source.isdecimal():
+            sys.exit(130)
+
+    run_tool(run, finish)
+
+
+if __name__ == '__main__':
+    main()
