@@ -1,0 +1,1 @@
+"""Ways in: prediction, models by name, other ecosystems."""
