@@ -194,8 +194,15 @@ class TimmClassifier(nn.Module):
         return to_host(parts, 'classifier', backbone_only=True) | parts.other
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        """Load entries of this module, of mmpretrain's classifier or of a released file."""
-        return super().load_state_dict(self.named_as_here(state_dict), strict, assign)
+        """Load entries of this module, of mmpretrain's classifier or of a released file.
+
+        Raises:
+            CheckpointError: If `strict` and an entry is missing, unexpected or of another shape.
+        """
+        state = self.named_as_here(state_dict)
+        if strict:
+            self._require_fit(state, 'weights')
+        return super().load_state_dict(state, strict, assign)
 
     @torch.jit.ignore
     def load_pretrained(self, checkpoint_path: str, prefix: str = '') -> None:
@@ -208,12 +215,19 @@ class TimmClassifier(nn.Module):
             CheckpointError: If the file cannot be read safely or does not fit.
         """
         state = self.named_as_here(find_weights(read_container(checkpoint_path), checkpoint_path))
-        own = self.state_dict()
         stem = f'{FIRST_CONVS[self.backbone.network]}.weight'
         if stem in state and state[stem].shape[1] != self.in_chans:
             state[stem] = adapt_input_conv(self.in_chans, state[stem])
-        sizes = [len(entries.get('head.fc.bias', ())) for entries in (own, state)]
-        allow: Sequence[str] = ['head'] if sizes[0] != sizes[1] else []
-        report = compare(own, state)
-        report.require_fit(checkpoint_path, allow)
-        super().load_state_dict(report.keep_fitting(state), strict=False)
+        same_classes = len(state.get('head.fc.bias', ())) == self.num_classes
+        fitting = self._require_fit(state, checkpoint_path, () if same_classes else ('head',))
+        super().load_state_dict(fitting, strict=False)
+
+    def _require_fit(
+        self, state: dict[str, Tensor], source: str, allow: Sequence[str] = ()
+    ) -> dict[str, Tensor]:
+        """The entries that fit; CheckpointError if others than those of `allow` do not."""
+        report = compare(self.state_dict(), state)
+        below = 'backbone.'
+        parts = {n.removeprefix(below): v for n, v in state.items() if n.startswith(below)}
+        report.require_fit(source, allow, self.backbone.fit_hint(parts))
+        return report.keep_fitting(state)
