@@ -4,8 +4,10 @@ Kept trivial on purpose: mmengine swallows an import error of a child registry's
 and then only says that the type is not registered.
 """
 
+import importlib
 import importlib.metadata
 import warnings
+from typing import Any
 
 # Of mmengine's import of setuptools, which whoever trains can do nothing about.
 warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
@@ -32,3 +34,16 @@ try:
     importlib.metadata.version('mmsegmentation')
 except importlib.metadata.PackageNotFoundError:
     MODULE2PACKAGE['mmseg'] = 'mmseg'
+
+_LAZY = ('get_config', 'get_model', 'list_models')
+
+
+def __getattr__(name: str) -> Any:
+    """Models by name, imported at the first use."""
+    if name not in _LAZY:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module('mmsmt.apis.names'), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

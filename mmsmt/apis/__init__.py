@@ -1,1 +1,1 @@
-"""What users call: predictions of any config of any host on images and videos."""
+"""Ways in: prediction, models by name, other ecosystems."""

@@ -182,7 +182,7 @@ class FourStageBackbone(ReleasedWeightsModule):
         Raises:
             ValueError: If the input has another shape, is too small for the stem or has integers.
         """
-        features, _ = self._run_stages(x, max(self.out_indices))
+        features, _ = self.run_stages(x, max(self.out_indices))
         # Not as views: mmcv 2.1.0's RoIAlign takes any map's memory for contiguous and computes
         # nonsense from a channels-last one, without an error.
         return tuple(features[i].permute(0, 3, 1, 2).contiguous() for i in self.out_indices)
@@ -201,9 +201,9 @@ class FourStageBackbone(ReleasedWeightsModule):
             ValueError: As `forward`.
         """
         with torch.no_grad():
-            return tuple(self._run_stages(x, len(self.strides) - 1)[1])
+            return tuple(self.run_stages(x, len(self.strides) - 1)[1])
 
-    def _run_stages(self, x: Tensor, last: int) -> tuple[list[Tensor], list[tuple[Tensor, ...]]]:
+    def run_stages(self, x: Tensor, last: int) -> tuple[list[Tensor], list[tuple[Tensor, ...]]]:
         """Normalised maps (B, H, W, C) and significance maps of the stages up to `last`."""
         least = getattr(self.patch_embeds[0], 'min_size', 1)
         x = check_images(x, self.in_channels, least).permute(0, 2, 3, 1).contiguous()

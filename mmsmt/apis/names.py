@@ -1,0 +1,184 @@
+"""Models by name: the model index, configs and models of its entries, published weights."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fnmatch import filter as matching
+from functools import cache
+from typing import Any, NamedTuple
+
+import yaml
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from torch import nn
+
+from mmsmt.checkpoints import read_container
+from mmsmt.errors import UsageError
+from mmsmt.hosts.config import read_config
+from mmsmt.hosts.meta_device import build_model
+from mmsmt.hosts.weights import fit_weights
+from mmsmt.paths import carried
+from mmsmt.text import nearest, some
+
+INDEX = 'model-index.yml'
+
+
+class Entry(NamedTuple):
+    """A model of the index.
+
+    Args:
+        config: File of its config.
+        weights: Address of the published weights, empty if there are none.
+        origin: Who published them, and where; without an address, why there is none.
+        licence: Of the weights, empty if they have none.
+    """
+
+    config: str
+    weights: str
+    origin: str
+    licence: str
+
+
+@cache
+def read_index() -> Mapping[str, Entry]:
+    """Every model of the index under its name, in the order of the metafiles."""
+    index = carried(INDEX)
+    metafiles = [
+        yaml.safe_load((index.parent / name).read_text(encoding='utf-8'))
+        for name in yaml.safe_load(index.read_text(encoding='utf-8'))['Import']
+    ]
+    weights_of = {
+        collection['Name']: collection['Metadata']['Weights']
+        for metafile in metafiles
+        for collection in metafile.get('Collections', [])
+    }
+    return {
+        entry['Name']: Entry(
+            str(index.parent / entry['Config']),
+            entry.get('Weights', ''),
+            weights_of[entry['In Collection']]['Origin'],
+            weights_of[entry['In Collection']].get('License', ''),
+        )
+        for metafile in metafiles
+        for entry in metafile['Models']
+    }
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of a name.
+
+    Raises:
+        UsageError: If there is none; the message has the nearest name.
+    """
+    index = read_index()
+    if name in index:
+        return index[name]
+    meant = nearest(name, index)
+    hint = f'did you mean {meant}? ' if meant else ''
+    raise UsageError(f'unknown model {name!r}; {hint}mmsmt.list_models() has all names')
+
+
+def list_models(pattern: str = '*') -> list[str]:
+    """Names for `get_model`, sorted.
+
+    Args:
+        pattern: What a name has to match, with `*` and `?` as in a shell.
+
+    Examples:
+        >>> import mmsmt
+        >>> mmsmt.list_models('upernet_smt_*')
+        ['upernet_smt_b_160k_ade20k', 'upernet_smt_s_160k_ade20k', 'upernet_smt_t_160k_ade20k']
+    """
+    return sorted(matching(read_index(), pattern))
+
+
+def get_config(name: str) -> Config:
+    """The config of a name; the inferencers of mmdet and mmseg take it in place of a name.
+
+    Raises:
+        UsageError: If the name is unknown.
+    """
+    return read_config(find_entry(name).config)
+
+
+def get_model(
+    name: str,
+    weights: str | bool | None = None,
+    *,
+    allow: Sequence[str] = (),
+    **overrides: Any,
+) -> nn.Module:
+    """Build the model of a name, in evaluation mode on the CPU.
+
+    Args:
+        name: One of `list_models()`.
+        weights: A path or an address of a checkpoint, True for the published weights. Without it
+            the weights are random: neither a checkpoint nor a pre-trained backbone is loaded.
+        allow: Entries or modules that may differ between the checkpoint and the model.
+        **overrides: Fields of the config's `model` to replace; dicts are merged.
+
+    Returns:
+        The model of mmpretrain, mmdet or mmseg; their functions and inferencers find the config,
+        and the classes of the checkpoint, where they look for them.
+
+    Raises:
+        UsageError: If the name is unknown or has no published weights.
+        CheckpointError: If the checkpoint cannot be read or does not fit.
+
+    Examples:
+        >>> import mmsmt
+        >>> model = mmsmt.get_model('smt_t_in1k', head=dict(num_classes=5))
+        >>> type(model).__name__, model.head.fc.out_features
+        ('ImageClassifier', 5)
+    """
+    entry = find_entry(name)
+    cfg = get_config(name)
+    source = _published(name, entry, cfg) if weights is True else weights or ''
+    if overrides:
+        cfg.merge_from_dict({'model': overrides})
+    model: Any = build_model(cfg)
+    with _without_remarks():
+        model.init_weights()
+    meta: dict[str, Any] = {}
+    if source:
+        container = read_container(source)
+        state, _ = fit_weights(model, container, source, allow)
+        model.load_state_dict(state, strict=False)
+        meta = (container.get('meta') or {}).get('dataset_meta') or {}
+    # mmdet and mmseg look for the first two, mmpretrain for the others.
+    model.cfg, model.dataset_meta = cfg, meta
+    model._config, model._dataset_meta, model._metainfo = cfg, meta, None
+    return model.eval()
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Silence mmengine's list of how every single parameter was initialised."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _published(name: str, entry: Entry, cfg: Config) -> str:
+    """The address of the published weights, else a UsageError that says what there is instead."""
+    if entry.weights:
+        return entry.weights
+    with_weights = {other.weights: key for key, other in read_index().items() if other.weights}
+    init = cfg.model.backbone.get('init_cfg') or {}
+    if backbone := with_weights.get(init.get('checkpoint', '')):
+        why = 'nobody published weights of this model'
+        instead = (
+            f'its backbone has some, as part of {backbone}: `mmsmt train` starts from them, and '
+            f"get_model('{backbone}', weights=True) loads them"
+        )
+    else:
+        why = entry.origin
+        instead = f'{some(with_weights.values(), 6)} have published weights'
+    raise UsageError(
+        f'{name}: no published weights ({why}). {instead}; '
+        f'weights=PATH loads a file of yours, and without weights they are random'
+    )
