@@ -28,6 +28,7 @@ from mmsmt.benchmark.measurement import (
     peak_memory,
     time_jobs,
 )
+from mmsmt.benchmark.runtimes import RUNTIMES
 
 SMALL = Shape(2, 64, 96)
 PICO = Contender('pico', 'mmsmt', 'SMT', dict(arch='pico'), 50.0, 'https://example.invalid')
@@ -55,7 +56,7 @@ def test_groups_hold_what_is_compared() -> None:
                 plain.append(('plain SMT-T', 'cudagraph', 'contiguous'))
                 others += [(name, 'cudagraph', layout) for name, layout in both]
                 for jobs_of in (ours, plain, others):
-                    jobs_of.append((jobs_of[0][0], 'onnxruntime', 'contiguous'))
+                    jobs_of += [(jobs_of[0][0], runtime, 'contiguous') for runtime in RUNTIMES]
             assert found.pop(f'2x64x96_{step}_{way}') == ours + plain + others
     assert not found
 

@@ -10,13 +10,13 @@ metainfo = dict(
 crop_size = (192, 192)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='mmseg.LoadAnnotations', reduce_zero_label=True),
     dict(type='mmseg.RandomCrop', crop_size=crop_size, cat_max_ratio=0.98),
     dict(type='mmseg.PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='mmseg.LoadAnnotations', reduce_zero_label=True),
     dict(type='mmseg.PackSegInputs'),
 ]
 train_dataloader = dict(
@@ -59,7 +59,7 @@ tta_pipeline = [
                 dict(type='mmseg.Resize', scale=(size, size), keep_ratio=True)
                 for size in (224, 256, 288)
             ],
-            [dict(type='LoadAnnotations', reduce_zero_label=True)],
+            [dict(type='mmseg.LoadAnnotations', reduce_zero_label=True)],
             [dict(type='mmseg.PackSegInputs')],
         ],
     ),
