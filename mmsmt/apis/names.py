@@ -16,7 +16,7 @@ from mmsmt.checkpoints import read_container
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config
 from mmsmt.hosts.meta_device import build_model
-from mmsmt.hosts.weights import fit_weights
+from mmsmt.hosts.weights import load_weights
 from mmsmt.paths import carried
 from mmsmt.text import nearest, some
 
@@ -142,8 +142,7 @@ def get_model(
     meta: dict[str, Any] = {}
     if source:
         container = read_container(source)
-        state, _ = fit_weights(model, container, source, allow)
-        model.load_state_dict(state, strict=False)
+        load_weights(model, container, source, allow)
         meta = (container.get('meta') or {}).get('dataset_meta') or {}
     # mmdet and mmseg look for the first two, mmpretrain for the others.
     model.cfg, model.dataset_meta = cfg, meta

@@ -19,8 +19,8 @@ from mmsmt.deploy.session import format_of, open_session
 from mmsmt.engine.exported import ExportedModel
 from mmsmt.errors import BadSampleError, UsageError
 from mmsmt.hosts.config import read_config
-from mmsmt.hosts.meta_device import build_model
-from mmsmt.hosts.weights import fit_weights
+from mmsmt.hosts.meta_device import build_model, explain_build
+from mmsmt.hosts.weights import load_weights
 from mmsmt.layers import use_onednn_linear
 
 LOADER = 'LoadImageFromFile'
@@ -76,21 +76,17 @@ class Predictor:
         pipeline = (dataset or {}).get('pipeline') or self.cfg.get('test_pipeline')
         if not pipeline:
             raise UsageError(f'{config}: has no test pipeline (test_dataloader.dataset.pipeline)')
-        try:
+        with explain_build(config):
             self.load, self.prepare = _split(list(pipeline), config)
             self.collate = _collate(self.cfg)
             model: Any = build_model(self.cfg).eval()
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError) as error:
-            text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            raise UsageError(f'{config}: the model cannot be built: {text}') from error
         if format_of(checkpoint):
             self.classes = find_classes(model, {}, self.cfg)
             session = open_session(checkpoint, torch.get_num_threads(), precision)
             self.model: Any = ExportedModel(session, model)
             return
         container = read_container(checkpoint)
-        state, _ = fit_weights(model, container, checkpoint)
-        model.load_state_dict(state, strict=False)
+        load_weights(model, container, checkpoint)
         self.classes = find_classes(model, container, self.cfg)
         if self.device.type == 'cpu':
             model = revert_sync_batchnorm(model)

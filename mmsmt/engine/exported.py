@@ -1,8 +1,8 @@
 """An exported file in a host's model's place, for the host's own evaluation."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmsmt.deploy.session import Session
 from mmsmt.errors import UsageError
+from mmsmt.hosts.model import kind_of
 
 Found = dict[str, Tensor]
 NEEDED = {
@@ -33,7 +34,7 @@ class ExportedModel(nn.Module):
     def __init__(self, session: Session, model: Any) -> None:
         super().__init__()
         self.session, self.model = session, model
-        self.kind = _kind_of(model)
+        self.kind = kind_of(model)
         needed = NEEDED[self.kind]
         if getattr(model, 'with_mask', False):
             needed += ('masks',)
@@ -60,12 +61,6 @@ class ExportedModel(nn.Module):
         found = {name: torch.from_numpy(np.array(value)) for name, value in given.items()}
         predict = {'classifier': _classify, 'segmenter': _segment, 'detector': _detect}[self.kind]
         return predict(self.model, found, samples)
-
-
-def _kind_of(model: Any) -> str:
-    if hasattr(model, 'decode_head'):
-        return 'segmenter'
-    return 'classifier' if hasattr(model, 'head') else 'detector'
 
 
 def _require_classes(found: int, expected: int) -> None:
@@ -110,8 +105,8 @@ def _paste(model: Any, result: Any, masks: Tensor, info: dict) -> Any:
             'give those of boxes: export it without --masks images'
         )
     head: Any = model.roi_head.mask_head
-    head = deepcopy(head[-1] if isinstance(head, nn.ModuleList) else head)
-    head.class_agnostic = True
-    cfg = model.roi_head.test_cfg
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
     options = dict(rescale=True, activate_map=True)
-    return head.predict_by_feat((masks[:, None],), [result], [info], cfg, **options)[0]
+    with mock.patch.object(head, 'class_agnostic', True):
+        cfg = model.roi_head.test_cfg
+        return head.predict_by_feat((masks[:, None],), [result], [info], cfg, **options)[0]

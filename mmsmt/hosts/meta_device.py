@@ -1,6 +1,7 @@
 """Building models of configs: with weights, or on the meta device, without memory for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from mmsmt.errors import UsageError
 from mmsmt.hosts.config import without_files
 
 _MADE = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
@@ -39,6 +41,20 @@ class Weightless(TorchFunctionMode):
         if func in _MADE and kwargs.get('device') is None:
             kwargs = {**kwargs, 'device': 'meta'}
         return func(*args, **kwargs)
+
+
+@contextmanager
+def explain_build(config: str) -> Iterator[None]:
+    """Say of errors while a config's model is built which config it is.
+
+    Raises:
+        UsageError: In place of what hosts raise for arguments that are wrong.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise UsageError(f'{config}: the model cannot be built: {text}') from error
 
 
 def build_model(cfg: Config) -> nn.Module:

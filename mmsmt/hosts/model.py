@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmsmt.checkpoints import read_container
-from mmsmt.errors import ConfigError, UsageError
+from mmsmt.errors import ConfigError
 from mmsmt.hosts.config import read_config
 from mmsmt.hosts.images import MEAN, STD, to_batch
-from mmsmt.hosts.meta_device import build_model, build_on_meta
+from mmsmt.hosts.meta_device import build_model, build_on_meta, explain_build
 from mmsmt.hosts.request import Request
-from mmsmt.hosts.weights import fit_weights
+from mmsmt.hosts.weights import load_weights
 
 
 class LoadedModel(NamedTuple):
@@ -58,15 +58,12 @@ def load_model(
     if out_indices is not None:
         _set_out_indices(cfg.model.backbone, out_indices)
     torch.manual_seed(seed)
-    try:
+    with explain_build(request.config):
         model = build_model(cfg)
         initialised: Any = model if 'type' in cfg.model else backbone_of(model)
         if hasattr(initialised, 'init_weights'):
             initialised.init_weights()
         trained = build_on_meta(as_trained) if request.file else model
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise UsageError(f'{request.config}: the model cannot be built: {text}') from error
     if request.file:
         _load(model, request.file, trained)
     pixels = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
@@ -86,8 +83,7 @@ def _load(model: nn.Module, file: str, trained: nn.Module) -> None:
     allow = sorted(set(model.state_dict()) ^ set(trained.state_dict()))
     if set(dict(trained.named_children())) == {'backbone'}:
         allow += ['head', 'neck']
-    state, _ = fit_weights(model, read_container(file), file, allow)
-    model.load_state_dict(state, strict=False)
+    load_weights(model, read_container(file), file, allow)
 
 
 def _set_out_indices(backbone: dict[str, Any], out_indices: tuple[int, ...]) -> None:
@@ -97,6 +93,13 @@ def _set_out_indices(backbone: dict[str, Any], out_indices: tuple[int, ...]) -> 
     # mmpretrain's ConvNeXt otherwise gives pooled vectors.
     if kind and 'gap_before_final_norm' in inspect.signature(kind).parameters:
         backbone['gap_before_final_norm'] = False
+
+
+def kind_of(model: Any) -> str:
+    """What a host's model is by the parts that it has: `classifier`, `segmenter` or `detector`."""
+    if hasattr(model, 'decode_head'):
+        return 'segmenter'
+    return 'classifier' if hasattr(model, 'head') else 'detector'
 
 
 def backbone_of(model: nn.Module) -> nn.Module:

@@ -40,3 +40,21 @@ def fit_weights(
     report = compare(model.state_dict(), state, dropped, dialect)
     report.require_fit(source, allow, hint)
     return report.keep_fitting(state), report
+
+
+def load_weights(
+    model: nn.Module, container: dict[str, Any], source: str, allow: Sequence[str] = ()
+) -> None:
+    """Load what a checkpoint holds into a model, as far as `fit_weights` lets it pass.
+
+    Args:
+        model: See `fit_weights`; so are the others.
+        container: As `read_container` gives it.
+        source: What was read, for messages.
+        allow: Entries or modules that may differ.
+
+    Raises:
+        CheckpointError: As `fit_weights`.
+    """
+    state, _ = fit_weights(model, container, source, allow)
+    model.load_state_dict(state, strict=False)  # what may be missing is in `allow`

@@ -15,7 +15,7 @@ from mmsmt.deploy.detections.families import compute_of
 from mmsmt.deploy.detections.paste import paste_found, threshold_of
 from mmsmt.deploy.export.difference import relative_difference
 from mmsmt.errors import UsageError
-from mmsmt.hosts.model import LoadedModel, logits_of, maps_of
+from mmsmt.hosts.model import LoadedModel, kind_of, logits_of, maps_of
 
 Named = dict[str, Tensor]
 Size = tuple[int, int]
@@ -94,11 +94,10 @@ def _without_boxes(model: Any, backbone_only: bool, maps: bool) -> Task | None:
     """What to export of a model, by the parts that it has; None stands for boxes."""
     if backbone_only or not hasattr(model, 'data_preprocessor'):
         return BACKBONE
-    if hasattr(model, 'decode_head'):
-        return SEGMENTER
-    if hasattr(model, 'head'):
-        return CLASSIFIER
-    return DETECTOR_MAPS if maps else None
+    kind = kind_of(model)
+    if kind == 'detector':
+        return DETECTOR_MAPS if maps else None
+    return SEGMENTER if kind == 'segmenter' else CLASSIFIER
 
 
 def _detector(model: Any, pasted: bool) -> Task:
