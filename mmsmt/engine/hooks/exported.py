@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import torch
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from torch import nn
 
 from mmsmt.deploy.session import open_session
 from mmsmt.engine.exported import ExportedModel
+from mmsmt.engine.hooks.replaced_model import ReplacedModelHook
 from mmsmt.registry import HOOKS
 
 
 @HOOKS.register_module()
-class ExportedModelHook(Hook):
+class ExportedModelHook(ReplacedModelHook):
     """Test an exported file in the model's place; the model is back afterwards.
 
     Args:
@@ -20,17 +20,10 @@ class ExportedModelHook(Hook):
         precision: See `mmsmt.deploy.session.open_session`.
     """
 
-    priority = 'LOWEST'
-
     def __init__(self, path: str | Path, precision: str = 'float32') -> None:
         self.path, self.precision = path, precision
 
-    def before_test_epoch(self, runner: Runner) -> None:
-        """Put the file in the model's place."""
-        self.model = runner.model
+    def replacement(self, model: nn.Module) -> nn.Module:
+        """The file in its runtime."""
         session = open_session(self.path, torch.get_num_threads(), self.precision)
-        runner.model = ExportedModel(session, getattr(self.model, 'module', self.model))
-
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Put the model back."""
-        runner.model = self.model
+        return ExportedModel(session, model)
