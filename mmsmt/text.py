@@ -5,8 +5,9 @@ from difflib import get_close_matches
 
 
 def count(number: int, noun: str) -> str:
-    """A number and its noun: `1 image`, `1,000 images`."""
-    return f'{number:,} {noun}' if number == 1 else f'{number:,} {noun}s'
+    """A number and its noun: `1 image`, `1,000 images`, `2 classes`."""
+    ending = '' if number == 1 else 'es' if noun.endswith('s') else 's'
+    return f'{number:,} {noun}{ending}'
 
 
 def some(names: Iterable[object], limit: int = 3) -> str:

@@ -137,9 +137,7 @@ class Scores:
         text = io.StringIO()
         csv.writer(text, lineterminator='\n').writerows(self.rows)
         write_atomically(self.path, text.getvalue().encode(errors='surrogateescape'))
-        return f'{count(len(self.rows) - 1, "image")}, {count(len(self.wanted), "class")}'.replace(
-            'classs', 'classes'
-        )
+        return f'{count(len(self.rows) - 1, "image")}, {count(len(self.wanted), "class")}'
 
 
 class Labels:

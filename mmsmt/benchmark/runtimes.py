@@ -14,7 +14,7 @@ from mmsmt.deploy.onnx.session import OnnxRuntimeSession
 from mmsmt.deploy.onnx.writer import write_onnx
 from mmsmt.deploy.openvino.quantization import quantize
 from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
-from mmsmt.deploy.session import Session
+from mmsmt.deploy.session import FORMATS, Session
 
 CALIBRATION = 8  # batches
 
@@ -38,13 +38,13 @@ class Runtime(NamedTuple):
     marker: str
 
 
-WRITES = ('onnx', 'onnxscript')
+ONNX, OPENVINO = FORMATS['onnx'], FORMATS['openvino']
 BFLOAT16, INT8 = 'openvino-bf16', 'openvino-int8'
 RUNTIMES = {
-    'onnxruntime': Runtime('ONNX Runtime', 'onnx', (*WRITES, 'onnxruntime'), 1e-3, 's'),
-    'openvino': Runtime('OpenVINO', 'openvino', (*WRITES, 'openvino'), 1e-3, 'D'),
-    BFLOAT16: Runtime('OpenVINO, bfloat16', 'openvino', (*WRITES, 'openvino'), 0.3, 'd'),
-    INT8: Runtime('OpenVINO, int8', 'openvino', (*WRITES, 'openvino', 'nncf'), inf, 'X'),
+    'onnxruntime': Runtime(ONNX.runtime, ONNX.extra, (*ONNX.writes, 'onnxruntime'), 1e-3, 's'),
+    'openvino': Runtime(OPENVINO.runtime, OPENVINO.extra, OPENVINO.writes, 1e-3, 'D'),
+    BFLOAT16: Runtime('OpenVINO, bfloat16', OPENVINO.extra, OPENVINO.writes, 0.3, 'd'),
+    INT8: Runtime('OpenVINO, int8', OPENVINO.extra, (*OPENVINO.writes, 'nncf'), inf, 'X'),
 }
 
 

@@ -64,3 +64,13 @@ def images(tmp_path: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(coarse).resize(size[::-1]).save(folder / name)
     return folder
+
+
+@pytest.fixture
+def released_file(tmp_path: Path, released_state, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The authors' file of SMT-T in the cache, as if it had been downloaded."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    path = Path(torch.hub.get_dir(), 'checkpoints', 'smt_tiny.pth')
+    path.parent.mkdir(parents=True)
+    torch.save({'model': released_state('tiny')}, path)
+    return path

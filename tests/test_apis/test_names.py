@@ -85,16 +85,6 @@ def test_get_model(name: str, kind: str, overrides: dict) -> None:
     assert all(model.cfg.model[part][key] == value for key, value in fields.items())
 
 
-@pytest.fixture
-def released_file(tmp_path: Path, released_state, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The authors' file of SMT-T in the cache, as if it had been downloaded."""
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    path = Path(torch.hub.get_dir(), 'checkpoints', 'smt_tiny.pth')
-    path.parent.mkdir(parents=True)
-    torch.save({'model': released_state('tiny')}, path)
-    return path
-
-
 def test_published_weights(released_file: Path, golden, golden_images) -> None:
     """Both doors give the logits of the authors' code."""
     import mmpretrain

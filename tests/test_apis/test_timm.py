@@ -98,16 +98,6 @@ def test_weights_of_mmpretrain(tmp_path: Path) -> None:
         timm.create_model('smt_tiny', checkpoint_path=str(path))
 
 
-@pytest.fixture
-def released_file(tmp_path: Path, released_state, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The authors' file of SMT-T in the cache, as if it had been downloaded."""
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    path = Path(torch.hub.get_dir(), 'checkpoints', 'smt_tiny.pth')
-    path.parent.mkdir(parents=True)
-    torch.save({'model': released_state('tiny')}, path)
-    return path
-
-
 def test_published_weights(released_file: Path, golden: Callable, golden_images: Callable) -> None:
     expected = torch.from_numpy(golden('golden_tiny')['224x224_logits'])
     x = golden_images(2, 224, 224)

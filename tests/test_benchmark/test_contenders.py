@@ -67,7 +67,6 @@ def test_missing_library(
 
 @pytest.mark.parametrize('name', [n for n, c in CONTENDERS.items() if c.library == 'timm'])
 def test_peers_of_timm_give_four_maps(name: str) -> None:
-    pytest.importorskip('timm')
     with torch.no_grad():
         maps = build(CONTENDERS[name]).to('meta')(torch.zeros(1, 3, 224, 256, device='meta'))
     check_maps(CONTENDERS[name], maps, 224, 256)
