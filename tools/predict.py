@@ -5,6 +5,7 @@ import sys
 
 from mmsmt.apis.predict import Summary, predict
 from mmsmt.engine.tool import quiet, run_tool
+from mmsmt.text import count
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,7 +38,8 @@ def show(summary: Summary) -> None:
     for reason in summary.skipped:
         print(f'skipped  {reason}')
     rate = summary.images / summary.seconds
-    print(f'speed    {summary.images} images in {summary.seconds:.1f} s: {rate:.1f} images/s')
+    images = count(summary.images, 'image')
+    print(f'speed    {images} in {summary.seconds:.1f} s: {rate:.1f} images/s')
 
 
 def main() -> None:
