@@ -30,6 +30,23 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the rate by actual over base batch size',
     )
+    parser.add_argument(
+        '--epochs', type=int, help="length of the training; the config's schedule in proportion"
+    )
+    parser.add_argument('--seed', type=int, help='of weights, order and augmentation')
+    parser.add_argument(
+        '--save-best',
+        nargs='?',
+        const='',
+        metavar='METRIC',
+        help='keep the checkpoint with the best box AP, mIoU or top-1, or the metric named here',
+    )
+    parser.add_argument(
+        '--early-stop',
+        type=int,
+        metavar='N',
+        help='stop after N validations without a new best; the metric is that of --save-best',
+    )
     parser.add_argument('--no-validate', action='store_true', help='train without validation')
     parser.add_argument(
         '--on-bad', choices=CHOICES, help='bad data: stop (default), or skip and count them'

@@ -10,6 +10,8 @@ from mmengine.logging import print_log
 
 from mmsmt.datasets.root import VARIABLE
 from mmsmt.deploy.session import format_of
+from mmsmt.engine.best_model import keep_best
+from mmsmt.engine.length import set_epochs
 from mmsmt.engine.resume import find_last_good
 from mmsmt.errors import UsageError
 
@@ -33,7 +35,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Apply `--resume`, `--amp`, `--auto-scale-lr`, `--no-validate`, `--on-bad`, in place."""
+    """Apply the options of training to a config, in place.
+
+    Raises:
+        UsageError: If the config lacks what an option needs.
+    """
     if args.resume is not None:
         found = find_last_good(cfg.work_dir) if args.resume == 'auto' else args.resume
         cfg.resume = found is not None
@@ -48,8 +54,14 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
         # mmengine compares the base with the images of one iteration, not of one step.
         cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
+    if args.seed is not None:
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
+    if args.epochs is not None:
+        set_epochs(cfg, args.epochs)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.save_best is not None or args.early_stop is not None:
+        keep_best(cfg, args.save_best or '', args.early_stop, save=args.save_best is not None)
     if args.on_bad:
         cfg.on_bad = args.on_bad
 

@@ -10,6 +10,14 @@ from torch import distributed
 
 from mmsmt.errors import ConfigError
 
+# Where launchers tell the number of processes, before these connect.
+_VARIABLES = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
+
+
+def planned_processes(launcher: str) -> int:
+    """Number of processes that a launcher has started or is starting."""
+    return int(os.environ.get(_VARIABLES.get(launcher, ''), 1))
+
 
 def prepare_cpu_processes(cfg: Config) -> None:
     """Set a config up for distributed data parallelism over gloo, in place.

@@ -68,7 +68,8 @@ def test_scaled_rate_counts_accumulated_batches(batch: int, counts: int, factor:
             auto_scale_lr=dict(base_batch_size=64, enable=False),
         )
     )
-    off = dict(resume=None, amp=False, no_validate=False, on_bad=None)
+    off = dict(resume=None, amp=False, no_validate=False, on_bad=None, seed=None)
+    off |= dict(epochs=None, save_best=None, early_stop=None)
     options = Namespace(auto_scale_lr=True, **off)
     apply_train_options(cfg, options)
     wrapper = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)

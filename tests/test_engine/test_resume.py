@@ -118,7 +118,8 @@ def test_a_first_start(tmp_path: Path) -> None:
     ],
 )
 def test_option(folder: Path, resume: str | None, want: tuple[bool, str]) -> None:
-    none = dict(amp=False, auto_scale_lr=False, no_validate=False, on_bad=None)
+    none = dict(amp=False, auto_scale_lr=False, no_validate=False, on_bad=None, seed=None)
+    none |= dict(epochs=None, save_best=None, early_stop=None)
     args = argparse.Namespace(resume=resume, **none)
     cfg = Config(dict(work_dir=str(folder), resume=False, load_from='start.pth'))
     apply_train_options(cfg, args)

@@ -23,12 +23,12 @@ from mmsmt.checks.config.learning_rate import KEY, check_rate
 from mmsmt.checks.config.segmentation import check_segmentation
 from mmsmt.checks.config.views import check_views
 from mmsmt.checks.config.weights import check_weights
+from mmsmt.engine.distributed import planned_processes
 from mmsmt.errors import UsageError
 from mmsmt.paths import carried
 
 OWN_CONFIGS = carried('configs')
-# Where launchers tell the number of processes and the number of this one, before these connect.
-_VARIABLES = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
+# Where launchers tell the number of this process, before it connects to the others.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
@@ -95,7 +95,7 @@ def require_valid(cfg: Config, trains: bool = True) -> None:
     Raises:
         UsageError: If anything but the batch is wrong: names the key and what is right.
     """
-    processes = int(os.environ.get(_VARIABLES.get(cfg.launcher, ''), 1))
+    processes = planned_processes(cfg.launcher)
     with _quiet():
         findings = [f for f in _check_parts(deepcopy(cfg), processes, weights=False) if not f.note]
     faults = [str(f) for f in findings if f.key != KEY]

@@ -3,6 +3,7 @@
 from mmsmt.engine.hooks.anomaly import AnomalyHook
 from mmsmt.engine.hooks.checkpoint import AtomicCheckpointHook
 from mmsmt.engine.hooks.deploy import DeployHook
+from mmsmt.engine.hooks.early_stopping import ResumableEarlyStoppingHook
 from mmsmt.engine.hooks.epoch_seed import EpochSeedHook
 from mmsmt.engine.hooks.exported import ExportedModelHook
 from mmsmt.engine.hooks.missed_validation import MissedValidationHook
@@ -20,6 +21,7 @@ __all__ = [
     'ExportedModelHook',
     'MissedValidationHook',
     'ProgressBarHook',
+    'ResumableEarlyStoppingHook',
     'SharedStatisticsHook',
     'SkippedSamplesHook',
     'StartSummaryHook',

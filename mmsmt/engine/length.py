@@ -1,0 +1,80 @@
+"""Length of a training: the epochs of its loop, its schedules and what depends on them."""
+
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+
+from mmsmt.engine.distributed import planned_processes
+from mmsmt.errors import UsageError
+
+# Fields of schedules, loops and hooks that count epochs, or iterations where the loop counts these.
+_POINTS = ('begin', 'end', 'milestones', 'T_max', 'step_size', 'periods', 'restarts')
+_PLACES = ('dynamic_intervals', 'switch_epoch', 'switch_iter', 'val_begin')
+
+
+def set_epochs(cfg: Config, epochs: int) -> None:
+    """Make a training as long as `epochs`, its schedules in proportion, in place.
+
+    A warm-up that is counted in iterations stays as it is, unless the loop counts iterations too.
+    Such a loop runs for as many as make these epochs of its data set, and keeps the number of its
+    validations and checkpoints.
+
+    Args:
+        cfg: Training config, after all other options.
+        epochs: From 1.
+
+    Raises:
+        UsageError: If the number is less than 1, or the config's training has no length.
+    """
+    if epochs < 1:
+        raise UsageError(f'--epochs must be at least 1, got {epochs}')
+    by_epoch = 'max_epochs' in cfg.train_cfg
+    unit = 'max_epochs' if by_epoch else 'max_iters'
+    if unit not in cfg.train_cfg:
+        raise UsageError('--epochs needs `train_cfg.max_epochs` or `max_iters` in the config')
+    length = epochs if by_epoch else epochs * _epoch_length(cfg)
+    factor = length / cfg.train_cfg[unit]
+    if not by_epoch:
+        checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+        _scale(checkpoint, ('interval',), factor)
+        _scale(cfg.train_cfg, ('val_interval',), factor)
+    for part in (cfg.train_cfg, *(cfg.get('custom_hooks') or ())):
+        _scale(part, _PLACES, factor)
+    schedules = cfg.get('param_scheduler') or []
+    schedules = schedules if isinstance(schedules, list | tuple) else [schedules]
+    for schedule in schedules:
+        if schedule.get('by_epoch', True) == by_epoch:
+            _scale(schedule, _POINTS, factor)
+    # mmengine refuses a schedule that begins at its end, which in a short training may be the end.
+    cfg.param_scheduler = [
+        s
+        for s in schedules
+        if s.get('by_epoch', True) != by_epoch or s.get('begin', 0) < s.get('end', length)
+    ]
+    cfg.train_cfg[unit] = length
+
+
+def _epoch_length(cfg: Config) -> int:
+    """Iterations that show every image once to a training that counts iterations."""
+    loader = cfg.train_dataloader
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    images = loader.batch_size * planned_processes(cfg.launcher)
+    return max(1, round(len(DATASETS.build(loader.dataset)) / images))
+
+
+def _scale(part: Any, fields: tuple[str, ...], factor: float) -> None:
+    for field in fields:
+        if part.get(field) is not None:
+            part[field] = _scaled(part[field], factor)
+
+
+def _scaled(value: Any, factor: float) -> Any:
+    """A point or points in time; what is not at the start does not get there."""
+    if isinstance(value, list | tuple):
+        # `dynamic_intervals` are pairs of a point in time and an interval, which stays.
+        return [
+            (_scaled(v[0], factor), v[1]) if isinstance(v, list | tuple) else _scaled(v, factor)
+            for v in value
+        ]
+    return max(1, round(value * factor)) if value > 0 else value
