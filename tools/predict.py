@@ -26,6 +26,7 @@ def parse_args() -> argparse.Namespace:
         default='float32',
         help='in which an .xml file computes (%(default)s)',
     )
+    add('--tta', action='store_true', help="merge the views of the config's tta_pipeline")
     add('--on-bad', choices=('stop', 'skip'), default='stop', help='at an unreadable image')
     add('--no-pictures', action='store_true', help='write results only, do not draw')
     return parser.parse_args()
@@ -58,6 +59,7 @@ def main() -> None:
             device=args.device,
             classes=args.classes,
             precision=args.precision,
+            tta=args.tta,
             on_bad=args.on_bad,
             pictures=not args.no_pictures,
         )

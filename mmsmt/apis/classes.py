@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from mmsmt.errors import UsageError
+from mmsmt.hosts.config import test_dataset
 from mmsmt.text import nearest, shorten
 
 GOLDEN_ANGLE = 0.618034  # of a turn: successive hues stay apart, however many there are
@@ -69,19 +70,6 @@ def _of_config(cfg: Config) -> dict[str, Any]:
         with DATASETS.switch_scope_and_registry(None) as registry:  # the host's
             kind = registry.get(kind)
     return _lower({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
-
-
-def test_dataset(cfg: Config) -> Any:
-    """The config of the data set of tests, inside its wrappers; None where there is none."""
-    part: Any = cfg.get('test_dataloader') or cfg.get('val_dataloader')
-    while isinstance(part, Mapping) and 'pipeline' not in part:
-        inner = part.get('dataset') or part.get('datasets')
-        if inner is None:
-            break
-        part = inner
-        while isinstance(part, list | tuple) and part:
-            part = part[0]
-    return part if isinstance(part, Mapping) and 'type' in part else None
 
 
 def _lower(meta: dict[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def predict(
     device: str | None = None,
     classes: Sequence[str] = (),
     precision: str = 'float32',
+    tta: bool = False,
     on_bad: str = 'stop',
     pictures: bool = True,
 ) -> Summary:
@@ -97,6 +98,7 @@ def predict(
         device: By default the GPU, if there is one.
         classes: Names of the classes to keep; all by default.
         precision: In which an `.xml` file computes: `float32` or `bfloat16`.
+        tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
         on_bad: 'stop' at an image that cannot be read, or 'skip' it.
         pictures: Whether to draw.
 
@@ -107,7 +109,7 @@ def predict(
     if batch_size < 1:
         raise UsageError(f'--batch-size must be at least 1, got {batch_size}')
     images = open_source(source, Path(out))
-    predictor = Predictor(config, checkpoint, device, precision)
+    predictor = Predictor(config, checkpoint, device, precision, tta)
     wanted = predictor.classes.find(classes)
     run = Run(predictor, images, Path(out), wanted, score_thr, pictures)
     skipped, interrupted, start = list[str](), False, time.perf_counter()

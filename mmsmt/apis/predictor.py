@@ -11,14 +11,15 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import FUNCTIONS, init_default_scope
 
-from mmsmt.apis.classes import find_classes, test_dataset
+from mmsmt.apis.classes import find_classes
 from mmsmt.apis.sources import Item
 from mmsmt.checkpoints import read_container
 from mmsmt.datasets.guarded_pipeline import GuardedPipeline
 from mmsmt.deploy.session import format_of, open_session
 from mmsmt.engine.exported import ExportedModel
+from mmsmt.engine.tta.config import set_tta
 from mmsmt.errors import BadSampleError, UsageError
-from mmsmt.hosts.config import read_config
+from mmsmt.hosts.config import read_config, test_dataset
 from mmsmt.hosts.meta_device import build_model, explain_build
 from mmsmt.hosts.weights import load_weights
 from mmsmt.layers import use_onednn_linear
@@ -58,6 +59,7 @@ class Predictor:
         checkpoint: `.pth` or `.safetensors`; or exported, `.onnx` or `.xml`.
         device: By default the GPU, if there is one; exported files run on the CPU.
         precision: In which an `.xml` file computes.
+        tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
 
     Raises:
         UsageError: If the config has no model or test pipeline, or cannot be built.
@@ -65,21 +67,31 @@ class Predictor:
     """
 
     def __init__(
-        self, config: str, checkpoint: str, device: str | None = None, precision: str = 'float32'
+        self,
+        config: str,
+        checkpoint: str,
+        device: str | None = None,
+        precision: str = 'float32',
+        tta: bool = False,
     ) -> None:
         self.cfg = read_config(config)
         if 'type' not in self.cfg.model:
             raise UsageError(f'{config}: not a training config: `model` is missing')
         self.device = _device(device, checkpoint, precision)
+        if tta and format_of(checkpoint):
+            raise UsageError(f'{checkpoint}: an exported file cannot be used with --tta')
         init_default_scope(self.cfg.get('default_scope', 'mmengine'))
         dataset = test_dataset(self.cfg)
         pipeline = (dataset or {}).get('pipeline') or self.cfg.get('test_pipeline')
+        if tta:
+            pipeline = set_tta(self.cfg)
         if not pipeline:
             raise UsageError(f'{config}: has no test pipeline (test_dataloader.dataset.pipeline)')
         with explain_build(config):
             self.load, self.prepare = _split(list(pipeline), config)
             self.collate = _collate(self.cfg)
-            model: Any = build_model(self.cfg).eval()
+            built: Any = build_model(self.cfg).eval()
+        model = built.module if tta else built
         if format_of(checkpoint):
             self.classes = find_classes(model, {}, self.cfg)
             session = open_session(checkpoint, torch.get_num_threads(), precision)
@@ -89,9 +101,9 @@ class Predictor:
         load_weights(model, container, checkpoint)
         self.classes = find_classes(model, container, self.cfg)
         if self.device.type == 'cpu':
-            model = revert_sync_batchnorm(model)
+            built = revert_sync_batchnorm(built)
         use_onednn_linear(self.device.type == 'cpu')
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = built.to(self.device, memory_format=torch.channels_last)
 
     def read(self, item: Item) -> Sample:
         """Load an image and run the pipeline on it.
@@ -114,15 +126,21 @@ class Predictor:
     @torch.no_grad()
     def __call__(self, samples: Sequence[Sample]) -> list[Any]:
         """The host's data samples with predictions, on the CPU, one for each sample."""
-        by_shape: dict[tuple[int, ...], list[int]] = {}
+        by_shape: dict[tuple[tuple[int, ...], ...], list[int]] = {}
         for index, sample in enumerate(samples):
-            by_shape.setdefault(tuple(sample.packed['inputs'].shape), []).append(index)
+            by_shape.setdefault(_shapes(sample.packed['inputs']), []).append(index)
         results: list[Any] = [None] * len(samples)
         for indices in by_shape.values():
             batch = self.collate([samples[index].packed for index in indices])
             for index, result in zip(indices, self.model.test_step(batch), strict=True):
                 results[index] = result.cpu()
         return results
+
+
+def _shapes(inputs: Any) -> tuple[tuple[int, ...], ...]:
+    """Of an image, or of its views."""
+    views = inputs if isinstance(inputs, list | tuple) else [inputs]
+    return tuple(tuple(view.shape) for view in views)
 
 
 def _device(name: str | None, checkpoint: str, precision: str) -> torch.device:
@@ -146,12 +164,21 @@ def _split(steps: list[Any], config: str) -> tuple[GuardedPipeline, GuardedPipel
     if LOADER not in kinds:
         raise UsageError(f'{config}: the test pipeline has no {LOADER}; it has {", ".join(kinds)}')
     place = kinds.index(LOADER)
-    rest = [
-        step
-        for step, kind in zip(steps[place + 1 :], kinds[place + 1 :], strict=True)
-        if not (kind.startswith('Load') and 'Annotation' in kind)
-    ]
+    rest = [_without_annotations(step) for step in steps[place + 1 :] if not _reads_labels(step)]
     return GuardedPipeline(steps[: place + 1]), GuardedPipeline(rest)
+
+
+def _reads_labels(step: Any) -> bool:
+    kind = _kind(step)
+    return kind.startswith('Load') and 'Annotation' in kind
+
+
+def _without_annotations(step: Any) -> Any:
+    """A transform; test-time augmentation without what loads annotations of its views."""
+    if _kind(step) != 'TestTimeAug':
+        return step
+    branches = [[s for s in branch if not _reads_labels(s)] for branch in step['transforms']]
+    return dict(step, transforms=[branch for branch in branches if branch])
 
 
 def _kind(step: Any) -> str:

@@ -1,19 +1,18 @@
 """Command-line arguments of training and testing, applied to a config."""
 
 import argparse
-from copy import deepcopy
-from math import prod
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
-from mmengine.logging import print_log
 
 from mmsmt.datasets.root import VARIABLE
 from mmsmt.deploy.session import format_of
 from mmsmt.engine.best_model import keep_best
 from mmsmt.engine.length import set_epochs
 from mmsmt.engine.resume import find_last_good
+from mmsmt.engine.tta.config import set_tta
 from mmsmt.errors import UsageError
+from mmsmt.hosts.config import test_dataset
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,16 +81,10 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
     # The file to be evaluated holds the backbone; what it was trained from may be gone.
     remove_pretrained(cfg.model)
     if args.tta:
-        if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
-            raise UsageError('--tta needs `tta_model` and `tta_pipeline` in the config')
-        dataset = cfg.test_dataloader.dataset
-        while 'dataset' in dataset:
-            dataset = dataset.dataset
-        dataset.pipeline = deepcopy(cfg.tta_pipeline)
-        print_log(f'--tta: {describe_views(cfg.tta_pipeline)}', logger='current')
-        if 'data_preprocessor' in cfg.model:  # mmengine would replace it by the config's
-            cfg.pop('data_preprocessor', None)
-        cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+        dataset = test_dataset(cfg)
+        if dataset is None:
+            raise UsageError('--tta needs a `test_dataloader` in the config')
+        dataset.pipeline = set_tta(cfg)
     if args.deploy:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmsmt.DeployHook')]
     if args.show_dir:
@@ -115,22 +108,6 @@ def _test_exported(cfg: Config, args: argparse.Namespace) -> None:
         raise UsageError(f'{args.checkpoint}: no such file')
     hook = dict(type='mmsmt.ExportedModelHook', path=args.checkpoint, precision=args.precision)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-
-
-VIEW_KEYS = ('type', 'scale', 'scale_factor', 'prob')
-
-
-def describe_views(pipeline: list[dict]) -> str:
-    """Say which views of an image a pipeline of test-time augmentation makes."""
-    augmented = next((step for step in pipeline if 'TestTimeAug' in str(step.get('type'))), None)
-    choices = [
-        [[step[key] for key in VIEW_KEYS if key in step] for step in steps]
-        for steps in (augmented or {}).get('transforms', [])
-    ]
-    choices = [steps for steps in choices if len(steps) > 1]
-    number = prod(map(len, choices))
-    listed = [', '.join(' '.join(map(str, step)) for step in steps) for steps in choices]
-    return f'{number} views of an image, each of {" with each of ".join(listed)}'
 
 
 def remove_pretrained(model: ConfigDict) -> None:

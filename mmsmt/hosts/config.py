@@ -51,6 +51,19 @@ def read_config(name: str) -> Config:
     return cfg
 
 
+def test_dataset(cfg: Config) -> Any:
+    """The config of the data set of tests, inside its wrappers; None where there is none."""
+    part: Any = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    while isinstance(part, Mapping) and 'pipeline' not in part:
+        inner = part.get('dataset') or part.get('datasets')
+        if inner is None:
+            break
+        part = inner
+        while isinstance(part, list | tuple) and part:
+            part = part[0]
+    return part if isinstance(part, Mapping) and 'type' in part else None
+
+
 def without_files(part: Any) -> Any:
     """Copy a config, or a part of one, without what would load weights from a file."""
     if isinstance(part, Mapping):

@@ -4,20 +4,17 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from pycocotools import mask as coco
 
-from mmsmt.apis.classes import find_classes
 from mmsmt.apis.predict import predict
 from mmsmt.apis.predictor import Predictor, Sample
-from mmsmt.apis.sources import Item, open_source
+from mmsmt.apis.sources import Item
 from mmsmt.errors import BadSampleError, UsageError
 
 TASKS = ('cls', 'mask_rcnn', 'upernet')
@@ -261,48 +258,3 @@ def test_exported_file(network: Callable, images: Path, tmp_path: Path, task: st
         names = [tmp_path / n / 'labels/b/a.png' for n in ('net', 'onnx')]
         plain, exported = (cv2.imread(str(n), 0) for n in names)
         assert (plain == exported).mean() > 0.999
-
-
-@pytest.mark.parametrize(
-    ('host', 'dataset', 'number', 'last'),
-    [
-        ('mmdet', 'CocoDataset', 80, 'toothbrush'),
-        ('mmseg', 'CityscapesDataset', 19, 'bicycle'),
-        ('mmseg', 'CityscapesDataset', 5, '4'),  # another number of classes: not those names
-        ('mmpretrain', 'CIFAR10', 10, 'truck'),
-    ],
-)
-def test_names_of_the_data_set(host: str, dataset: str, number: int, last: str) -> None:
-    init_default_scope(host)
-    inner = dict(type=dataset, pipeline=[])
-    cfg = Config(dict(test_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=inner))))
-    head = SimpleNamespace(num_classes=number)
-    field = dict(mmdet='bbox_head', mmseg='decode_head', mmpretrain='head')[host]
-    model = SimpleNamespace(**{field: head})
-    found = find_classes(model, {}, cfg)
-    assert (len(found.names), found.names[-1], len(found.colors)) == (number, last, number)
-    named = dict(meta=dict(CLASSES=[f'my {i}' for i in range(number)]))
-    assert find_classes(model, named, cfg).names[-1] == f'my {number - 1}'
-
-
-def test_globs_and_names(images: Path) -> None:
-    def found(source: str) -> list[tuple[str, str]]:
-        return [(item.name, item.label) for item in open_source(source)]
-
-    assert found(f'{images}/*.png') == [('a', 'a.png'), ('d', 'd.png')]
-    assert found(f'{images}/**/a.png') == [('a', 'a.png'), ('b/a', 'b/a.png')]
-    assert found(f'{images}/b/c.png') == [('c', 'c.png')]
-    (images / 'A.jpg').write_bytes(b'')
-    assert [name for name, _ in found(f'{images}/*.[pj]*g')] == ['A.jpg', 'a.png', 'd.png']
-
-
-@pytest.mark.parametrize('source', ['nowhere', '*.nothing', 'empty', 'notes.txt', 'text.mp4'])
-def test_sources_without_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'empty').mkdir()
-    for name in ('notes.txt', 'text.mp4'):
-        (tmp_path / name).write_text('text')
-    with pytest.raises(UsageError, match=f'^{source.replace("*", "[*]")}: '):
-        open_source(source)

@@ -11,9 +11,10 @@ from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
 
 from mmsmt.backbones import SMT
-from mmsmt.engine.arguments import describe_views, remove_pretrained
+from mmsmt.engine.arguments import remove_pretrained
 from mmsmt.engine.runner import REQUIRED_HOOKS, add_required_hooks
 from mmsmt.engine.tool import run_tool
+from mmsmt.engine.tta.config import describe_views
 from mmsmt.errors import UsageError
 from mmsmt.paths import carried
 
