@@ -24,16 +24,38 @@ def demo() -> ModuleType:
 def test_the_picture_has_rows_of_all_tasks(demo: ModuleType, tmp_path: Path) -> None:
     folders = {task.method: tmp_path / f'{task.method}_smt_pico' for task in demo.TASKS}
     for folder in folders.values():
-        (folder / 'pictures').mkdir(parents=True)
-        for i in range(4):
-            prefix = 'test_' if folder.name.startswith('upernet') else ''
-            Image.new('RGB', (32, 32), 'red').save(folder / 'pictures' / f'{prefix}{i:06}.png')
+        pictures = folder / 'predicted/pictures'
+        pictures.mkdir(parents=True)
+        for i in range(2):
+            Image.new('RGB', (32, 32), 'red').save(pictures / f'{i:06}.jpg')
         log = folder / 'now' / 'vis_data' / 'scalars.json'
         log.parent.mkdir(parents=True)
         log.write_text('{"loss": 1.0, "step": 1}\n{"loss": 0.5, "step": 2}\n')
-    demo.picture(tmp_path, folders)
+    demo.draw(tmp_path, folders)
     with Image.open(tmp_path / 'demo.png') as picture:
-        assert picture.height > 300
+        # Three rows of two square pictures that fill the width.
+        assert picture.height > 3 * 580
+        assert all(
+            picture.getpixel((x, 300 + 600 * y))[0] > 200 for x in (300, 900) for y in (0, 1, 2)
+        )
+    assert (tmp_path / 'curves.png').is_file()
+
+
+def test_images_to_predict(
+    demo: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('MMSMT_DATA', str(tmp_path))
+    for kind in demo.SHOWN_DIGITS:
+        (tmp_path / 'digits/cls/val' / kind).mkdir(parents=True)
+        Image.new('RGB', (64, 64)).save(tmp_path / f'digits/cls/val/{kind}/0001.png')
+    (tmp_path / 'digits/scenes/images/val').mkdir(parents=True)
+    for i in range(3):
+        Image.new('RGB', (256, 192)).save(tmp_path / f'digits/scenes/images/val/{i:06}.jpg')
+    chosen = demo.choose_images(tmp_path / 'out')
+    assert len(list(chosen['cls'].iterdir())) == len(demo.SHOWN_DIGITS)
+    assert {file.name for file in chosen['upernet'].iterdir()} == {'000000.png', '000001.png'}
+    with Image.open(chosen['mask_rcnn'] / '000000.png') as scene:
+        assert scene.size == (512, 384)
 
 
 def test_a_backbone_without_digits_configs_is_refused(

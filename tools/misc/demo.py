@@ -5,16 +5,20 @@ Every step is a command that you could type; interrupted, the demo goes on where
 
 import sys
 from pathlib import Path
+from shutil import copyfile
 from typing import NamedTuple
 
 from mmengine.runner import find_latest_checkpoint
+from PIL import Image
 
 from mmsmt.analysis import contact_sheet, plot_curves
 from mmsmt.analysis.common.arguments import folder_parser
+from mmsmt.datasets.root import data_root
 from mmsmt.paths import carried, nearby
 from mmsmt.study.steps import evaluate, run_step, train
 
 CONFIGS = carried('configs') / 'digits'
+SHOWN_DIGITS, SHOWN_SCENES, SCORE = '035689', 2, 0.5
 
 
 class Task(NamedTuple):
@@ -33,20 +37,29 @@ TASKS = (
 )
 
 
-def picture(out: Path, folders: dict[str, Path]) -> None:
-    """Draw learning curves and predictions of all tasks into one picture."""
+def choose_images(out: Path) -> dict[str, Path]:
+    """Copy images to predict from the evaluated ones: folder of each method's."""
+    digits, scenes = out / 'images/digits', out / 'images/scenes'
+    for folder in (digits, scenes):
+        folder.mkdir(parents=True, exist_ok=True)
+    data = data_root() / 'digits'
+    for kind in SHOWN_DIGITS:
+        copyfile(min((data / 'cls/val' / kind).glob('*.png')), digits / f'{kind}.png')
+    for file in sorted((data / 'scenes/images/val').iterdir())[:SHOWN_SCENES]:
+        with Image.open(file) as scene:  # larger, so that what is drawn on it can be read
+            scene.resize((2 * scene.width, 2 * scene.height)).save(scenes / f'{file.stem}.png')
+    return {'cls': digits, 'mask_rcnn': scenes, 'upernet': scenes}
+
+
+def draw(out: Path, folders: dict[str, Path]) -> None:
+    """Draw learning curves into one picture, and predictions of all tasks into another."""
     plot_curves({task.title: folders[task.method] for task in TASKS}, out / 'curves.png')
     digits, masks, regions = (
-        sorted((folders[task.method] / 'pictures').rglob('*.[jp][pn]g')) for task in TASKS
+        sorted((folders[task.method] / 'predicted/pictures').glob('*.jpg')) for task in TASKS
     )
-    scenes = [path.name.removeprefix('test_')[:6] for path in regions[:3]]
-    masks = [path for path in masks if path.stem in scenes]
-    rows = [
-        ('classification of held-out digits', digits[::60][:8]),
-        ('detection with masks: truth left, prediction right', masks),
-        ('segmentation: truth left, prediction right', regions[:3]),
-        ('training', [out / 'curves.png']),
-    ]
+    rows = [('classification', digits)]
+    for pair in zip(masks, regions, strict=True):
+        rows.append((f'detection with masks, scores above {SCORE}; segmentation', list(pair)))
     contact_sheet(rows, out / 'demo.png')
 
 
@@ -64,6 +77,7 @@ def main() -> None:
             sys.exit(f'error: --backbone {args.backbone}: no {config}')
     log = out / 'demo.log'
     run_step('data', ['prepare', 'digits'], log)
+    images = choose_images(out)
     options: list[str] = []
     lines = ['| task | trained | evaluated | result |', '|---|---|---|---|']
     for task in TASKS:
@@ -74,16 +88,15 @@ def main() -> None:
         source = find_latest_checkpoint(str(folder))
         # Scenes are evaluated right afterwards, once is enough.
         options = ['--no-validate', '--cfg-options', f'model.backbone.init_cfg.checkpoint={source}']
-        shown = ['--show-dir', f'{folder}/pictures']
-        if task.method == 'upernet':  # mmseg takes a third of a second a picture
-            shown += ['--cfg-options', 'default_hooks.visualization.interval=10']
-        result = evaluate(task.title, config, folder, log, shown)
+        result = evaluate(task.title, config, folder, log)
+        shown = [str(images[task.method]), '--score-thr', str(SCORE)]
+        run_step('pictures', ['predict', config, source, *shown, f'--out={folder}/predicted'], log)
         values = ', '.join(f'{label} {result[key]:.3f}' for key, label in task.metrics.items())
         lines.append(f'| {task.title} | {trained} s | {result["seconds"]} s | {values} |')
-    picture(out, folders)
+    draw(out, folders)
     table = '\n'.join(lines)
     (out / 'results.md').write_text(table + '\n')
-    print(f'\n{table}\n\npictures: {out}/demo.png')
+    print(f'\n{table}\n\npictures: {out}/demo.png, {out}/curves.png')
 
 
 if __name__ == '__main__':
