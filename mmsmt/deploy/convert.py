@@ -8,7 +8,7 @@ from torch import nn
 from mmsmt.backbones import ConvHead
 from mmsmt.backbones.base import FourStageBackbone
 from mmsmt.deploy.folding import fold_batch_norm, fold_scale
-from mmsmt.deploy.layers import FoldedConvFFN, JoinedModulation
+from mmsmt.deploy.layers import FoldedConvFFN, JoinedModulation, TokenNorm
 from mmsmt.layers import ConvFFN, ConvStem, LayerScale, ResidualBlock
 from mmsmt.mixers import ScaleAwareModulation
 
@@ -17,9 +17,9 @@ from mmsmt.mixers import ScaleAwareModulation
 def deploy(model: nn.Module, join_kernels: bool = True) -> nn.Module:
     """Copy a model with what is exact folded into its weights.
 
-    Batch norms, layer scales and the feed-forward's identity go into the layers before them.
-    Outputs differ from the model's in evaluation by rounding. What belongs to a host (necks, heads)
-    stays.
+    Batch norms, layer scales and the feed-forward's identity go into the layers before them, and
+    layer norms see maps as tokens. Outputs differ from the model's in evaluation by rounding. What
+    belongs to a host (necks, heads) stays.
 
     The copy is made of ordinary modules, for inference, on any device and in any runtime. A
     checkpoint of it is refused by the model, since its entries have other names.
@@ -40,10 +40,11 @@ def deploy(model: nn.Module, join_kernels: bool = True) -> nn.Module:
     copied = deepcopy(model)
     copied.eval()  # of some hosts' models it returns nothing
     _fold(copied, join_kernels)
-    copied.eval()  # the new parts too
     for part in copied.modules():
         if isinstance(part, FourStageBackbone):
+            _see_tokens(part)
             part.requires_grad_(False)
+    copied.eval()  # the new parts too
     return copied
 
 
@@ -64,6 +65,14 @@ def _fold(module: nn.Module, join_kernels: bool) -> None:
             setattr(module, name, FoldedConvFFN(child))
         elif isinstance(child, ScaleAwareModulation) and join_kernels:
             setattr(module, name, JoinedModulation(child))
+
+
+def _see_tokens(backbone: nn.Module) -> None:
+    """Let layer norms of maps be norms of tokens, in place."""
+    for module in list(backbone.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.LayerNorm:
+                setattr(module, name, TokenNorm(child))
 
 
 def _fold_scale_into(branch: nn.Module, scale: nn.Module) -> nn.Module:

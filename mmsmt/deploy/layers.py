@@ -62,6 +62,27 @@ class FoldedConvFFN(nn.Module):
         return self.fc2(F.gelu(conv_channels_last(self.dwconv, self.fc1(x))))
 
 
+class TokenNorm(nn.LayerNorm):
+    """`LayerNorm` of a map (B, H, W, C) as of tokens (B, H * W, C).
+
+    OpenVINO normalises the last of three axes by one operator, in bfloat16 where it can. Of four
+    axes it makes several operators in float32, with conversions around them.
+
+    Args:
+        norm: What it computes. Its parameters are taken over.
+    """
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__(norm.normalized_shape, norm.eps, device='meta')
+        self.weight, self.bias = norm.weight, norm.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last axis."""
+        return (
+            super().forward(x.flatten(1, -2)).reshape(x.shape) if x.ndim > 3 else super().forward(x)
+        )
+
+
 def reorder_outputs(layer: nn.Linear | nn.Conv2d, order: Tensor) -> None:
     """Let a linear layer or depth-wise convolution give its channels in another order, in place."""
     layer.weight = nn.Parameter(layer.weight[order])

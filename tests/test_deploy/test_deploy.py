@@ -69,7 +69,7 @@ def test_what_is_folded_is_gone(join_kernels: bool) -> None:
     model = randomized(SMT('pico', layer_scale_init_value=1e-4)).double()
     deployed = deploy(model, join_kernels)
     kinds = {type(part) for part in deployed.modules()}
-    assert not kinds & {nn.BatchNorm2d, LayerScale, ConvFFN}
+    assert not kinds & {nn.BatchNorm2d, nn.LayerNorm, LayerScale, ConvFFN}
     assert (JoinedModulation in kinds) == join_kernels
     assert (ScaleAwareModulation in kinds) != join_kernels
     assert not any(part.training for part in deployed.modules())
