@@ -35,14 +35,21 @@ try:
 except importlib.metadata.PackageNotFoundError:
     MODULE2PACKAGE['mmseg'] = 'mmseg'
 
-_LAZY = ('get_config', 'get_model', 'list_models')
+# Of which module they are.
+_LAZY = {
+    'from_pretrained': 'mmsmt.apis.hub',
+    'get_config': 'mmsmt.apis.names',
+    'get_model': 'mmsmt.apis.names',
+    'list_models': 'mmsmt.apis.names',
+    'save_pretrained': 'mmsmt.apis.hub',
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Models by name, imported at the first use."""
+    """Models by name and from folders, imported at the first use."""
     if name not in _LAZY:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module('mmsmt.apis.names'), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:

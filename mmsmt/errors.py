@@ -36,6 +36,10 @@ class CheckpointError(UserError, RuntimeError):
         super().__init__(''.join(c if c.isprintable() else '?' for c in line))
 
 
+class HubError(UserError, OSError):
+    """A model hub cannot be reached, or refuses."""
+
+
 class AnomalyError(UserError, RuntimeError):
     """A training has a NaN or Inf loss."""
 

@@ -32,7 +32,8 @@ from setup_run import Problem, cache_folder, locked, run
 NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
 # Requirement files.
 HOSTS = ('openmmlab', 'core', 'cls', 'det', 'seg')
-INSTALLED = ('build', 'torch', *HOSTS, 'digits', 'analysis', 'onnx', 'openvino', 'benchmark', 'dev')
+EXTRAS = ('digits', 'analysis', 'onnx', 'openvino', 'benchmark', 'hub')
+INSTALLED = ('build', 'torch', *HOSTS, *EXTRAS, 'dev')
 
 
 class Environment:

@@ -40,13 +40,19 @@ class Entry(NamedTuple):
 
 
 @cache
-def read_index() -> Mapping[str, Entry]:
-    """Every model of the index under its name, in the order of the metafiles."""
+def read_metafiles() -> list[dict[str, Any]]:
+    """The metafiles of the index, in its order."""
     index = carried(INDEX)
-    metafiles = [
+    return [
         yaml.safe_load((index.parent / name).read_text(encoding='utf-8'))
         for name in yaml.safe_load(index.read_text(encoding='utf-8'))['Import']
     ]
+
+
+@cache
+def read_index() -> Mapping[str, Entry]:
+    """Every model of the index under its name, in the order of the metafiles."""
+    index, metafiles = carried(INDEX), read_metafiles()
     weights_of = {
         collection['Name']: collection['Metadata']['Weights']
         for metafile in metafiles
@@ -144,9 +150,20 @@ def get_model(
         container = read_container(source)
         load_weights(model, container, source, allow)
         meta = (container.get('meta') or {}).get('dataset_meta') or {}
+    return prepare_for_hosts(model, cfg, meta)
+
+
+def prepare_for_hosts(model: Any, cfg: Config, meta: Mapping[str, Any]) -> nn.Module:
+    """Put config and classes where functions and inferencers of hosts look for them.
+
+    Args:
+        model: Of a host; it goes into evaluation mode.
+        cfg: Its config.
+        meta: `classes` and `palette`, as far as they are known.
+    """
     # mmdet and mmseg look for the first two, mmpretrain for the others.
-    model.cfg, model.dataset_meta = cfg, meta
-    model._config, model._dataset_meta, model._metainfo = cfg, meta, None
+    model.cfg, model.dataset_meta = cfg, dict(meta)
+    model._config, model._dataset_meta, model._metainfo = cfg, dict(meta), None
     return model.eval()
 
 

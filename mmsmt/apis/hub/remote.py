@@ -1,0 +1,182 @@
+"""Folders of models on the Hugging Face Hub, or a server that speaks its protocol.
+
+The only part of the package that asks a network for a model by itself. Addresses, tokens and
+offline mode are huggingface_hub's: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mmsmt.apis.hub.folder import LIMITS, ModelFolder, Unfinished, read_folder, require_sizes
+from mmsmt.errors import HubError, UsageError
+
+_REPOSITORY = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*')
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name has the form `OWNER/NAME`."""
+    return bool(_REPOSITORY.fullmatch(name))
+
+
+def push(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    token: str | None = None,
+    message: str = 'Upload model',
+) -> str:
+    """Upload a model's folder; the repository is made if there is none.
+
+    Args:
+        folder: As `save_pretrained` writes it; it is checked as `pull` would check it.
+        repo_id: `OWNER/NAME`.
+        private: Whether a new repository is private.
+        revision: Branch, by default the main one.
+        token: By default that of `hf auth login` or HF_TOKEN.
+        message: Of the commit.
+
+    Returns:
+        Address of the commit.
+
+    Raises:
+        HubError: If the hub cannot be reached, or refuses.
+        UserError: If the folder is not one of a model.
+    """
+    _require_repository(repo_id)
+    path = read_folder(folder).path
+    hub = _import_hub()
+    with _one_line_errors(hub, repo_id):
+        api = hub.HfApi(token=token, library_name='mmsmt')
+        api.create_repo(repo_id, private=private or None, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            folder_path=path,
+            allow_patterns=[*LIMITS],
+            revision=revision,
+            commit_message=message,
+        )
+    return str(commit.commit_url)
+
+
+def pull(
+    repo_id: str,
+    out: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+) -> ModelFolder:
+    """Download a model into a folder, which is complete and checked afterwards, or absent.
+
+    Args:
+        repo_id: `OWNER/NAME`.
+        out: Folder, absent or empty.
+        revision: Branch, tag or commit.
+        token: By default that of `hf auth login` or HF_TOKEN.
+
+    Raises:
+        HubError: If the hub cannot be reached, or refuses.
+        TargetError: If the folder holds something.
+        UserError: If what was downloaded is refused, see `read_folder`.
+    """
+    _require_repository(repo_id)
+    with Unfinished(out) as temporary:
+        _download(repo_id, revision, token, local_dir=temporary)
+        shutil.rmtree(temporary / '.cache')  # huggingface_hub's notes for another download
+        read_folder(temporary)
+    return read_folder(out)
+
+
+def fetch(repo_id: str, *, revision: str | None = None, token: str | None = None) -> Path:
+    """A model's folder in the cache of huggingface_hub, downloaded if it is not there.
+
+    Args:
+        repo_id: `OWNER/NAME`.
+        revision: Branch, tag or commit.
+        token: By default that of `hf auth login` or HF_TOKEN.
+
+    Raises:
+        HubError: If it is not there and the hub cannot be reached, or refuses.
+        UsageError: If the repository has no model of ours.
+    """
+    _require_repository(repo_id)
+    return _download(repo_id, revision, token)
+
+
+def _download(repo_id: str, revision: str | None, token: str | None, **where: Any) -> Path:
+    hub = _import_hub()
+    options = dict(allow_patterns=[*LIMITS], token=token, library_name='mmsmt', **where)
+    with _one_line_errors(hub, repo_id):
+        if not hub.constants.is_offline_mode():
+            info = hub.HfApi(token=token).model_info(
+                repo_id, revision=revision, files_metadata=True
+            )
+            require_sizes(repo_id, {file.rfilename: file.size or 0 for file in info.siblings or []})
+            revision = info.sha  # what has been looked at
+        return Path(hub.snapshot_download(repo_id, revision=revision, **options))
+
+
+def _require_repository(repo_id: str) -> None:
+    if not is_repository(repo_id):
+        raise UsageError(f'{repo_id!r} is no repository of the hub, expected OWNER/NAME')
+
+
+def _import_hub() -> ModuleType:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise UsageError("the hub needs huggingface_hub: pip install 'mmsmt[hub]'") from error
+    return huggingface_hub
+
+
+@contextmanager
+def _one_line_errors(hub: Any, repo_id: str) -> Iterator[None]:
+    """Say in one line why the hub gives or takes nothing.
+
+    Raises:
+        HubError: In place of what huggingface_hub and its HTTP client raise.
+    """
+    errors, where = hub.errors, f'{repo_id} at {hub.constants.ENDPOINT}'
+    log_in = 'log in with `hf auth login` or set HF_TOKEN'
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise HubError(f'{where}: access has to be asked for on its page; {log_in}') from error
+    except errors.RepositoryNotFoundError as error:
+        raise HubError(
+            f'{where}: no such repository, or a private one; for that, {log_in}'
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise HubError(f'{where}: no such revision') from error
+    except errors.LocalTokenNotFoundError as error:
+        raise HubError(f'{where}: no token; {log_in}') from error
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+        if not hub.constants.is_offline_mode():
+            raise HubError(f'{where}: cannot be reached ({_first_line(error)})') from error
+        raise HubError(f'{where}: not in the cache, and HF_HUB_OFFLINE is set') from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise HubError(f'{where}: the token does not allow it ({status}); {log_in}') from error
+        raise HubError(f'{where}: refused ({_first_line(error)})') from error
+    except (errors.HFValidationError, OSError) as error:
+        raise HubError(f'{where}: {_first_line(error)}') from error
+    except Exception as error:
+        if not _of_client(error):
+            raise
+        raise HubError(f'{where}: cannot be reached ({_first_line(error)})') from error
+
+
+def _of_client(error: Exception) -> bool:
+    """Whether an error is of the HTTP client, which one depending on huggingface_hub's version."""
+    return type(error).__module__.partition('.')[0] in ('httpx', 'httpx2', 'requests')
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition('\n')[0].strip() or type(error).__name__
