@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from mmsmt.apis.predict import Summary, predict
+from mmsmt.deploy.session import RUNTIMES
 from mmsmt.engine.tool import quiet, run_tool
 from mmsmt.text import count
 
@@ -12,8 +13,12 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('config', help='config file, or mmdet::PATH in the configs of an installed host')
-    add('checkpoint', help='.pth or .safetensors; or exported, .onnx or .xml')
+    add(
+        'model',
+        help='config file, mmdet::PATH in the configs of an installed host, folder of mmsmt hub, '
+        'exported file (.onnx, .xml), or name of mmsmt.list_models()',
+    )
+    add('checkpoint', nargs='?', default='', help='of a config: .pth, .safetensors, .onnx, .xml')
     add('source', help='image, folder, glob pattern, video, or number of a webcam')
     add('--out', default='work_dirs/predict', help='folder of the results (%(default)s)')
     add('--batch-size', type=int, default=1, help='images predicted together (%(default)s)')
@@ -24,8 +29,9 @@ def parse_args() -> argparse.Namespace:
         '--precision',
         choices=('float32', 'bfloat16'),
         default='float32',
-        help='in which an .xml file computes (%(default)s)',
+        help='in which OpenVINO computes (%(default)s)',
     )
+    add('--runtime', choices=RUNTIMES.values(), help='of an exported file (by its suffix)')
     add('--tta', action='store_true', help="merge the views of the config's tta_pipeline")
     add('--on-bad', choices=('stop', 'skip'), default='stop', help='at an unreadable image')
     add('--no-pictures', action='store_true', help='write results only, do not draw')
@@ -50,7 +56,7 @@ def main() -> None:
 
     def run() -> Summary:
         return predict(
-            args.config,
+            args.model,
             args.checkpoint,
             args.source,
             args.out,
@@ -59,6 +65,7 @@ def main() -> None:
             device=args.device,
             classes=args.classes,
             precision=args.precision,
+            runtime=args.runtime,
             tta=args.tta,
             on_bad=args.on_bad,
             pictures=not args.no_pictures,

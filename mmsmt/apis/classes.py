@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS
 
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import test_dataset
+from mmsmt.hosts.weights import dataset_meta_of, lists_of
 from mmsmt.text import nearest, shorten
 
 GOLDEN_ANGLE = 0.618034  # of a turn: successive hues stay apart, however many there are
@@ -45,20 +46,13 @@ def find_classes(model: Any, container: Mapping[str, Any], cfg: Config) -> Class
         container: What the checkpoint holds; empty for an exported file.
         cfg: The model's config.
     """
-    found = [_of_checkpoint(container), _of_config(cfg)]
+    found = [dataset_meta_of(container), _of_config(cfg)]
     number = _number_of_classes(model)
     if number is None:
         number = max((len(meta['classes']) for meta in found if 'classes' in meta), default=0)
     names = _first_that_fits(found, 'classes', number) or map(str, range(number))
     colors = _first_that_fits(found, 'palette', number) or map(_color, range(number))
     return Classes([*map(_printable, names)], [_as_color(color) for color in colors])
-
-
-def _of_checkpoint(container: Mapping[str, Any]) -> dict[str, Any]:
-    meta = container.get('meta')
-    if not isinstance(meta, Mapping):
-        return {}
-    return _lower({**meta, **(meta.get('dataset_meta') or {})})  # hosts' files of 2.x have CLASSES
 
 
 def _of_config(cfg: Config) -> dict[str, Any]:
@@ -69,12 +63,7 @@ def _of_config(cfg: Config) -> dict[str, Any]:
     if isinstance(kind, str):
         with DATASETS.switch_scope_and_registry(None) as registry:  # the host's
             kind = registry.get(kind)
-    return _lower({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
-
-
-def _lower(meta: dict[str, Any]) -> dict[str, Any]:
-    lists = {key.lower(): value for key, value in meta.items() if isinstance(key, str)}
-    return {key: value for key, value in lists.items() if isinstance(value, list | tuple)}
+    return lists_of({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
 
 
 def _first_that_fits(found: list[dict[str, Any]], key: str, number: int) -> Any:

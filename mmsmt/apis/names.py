@@ -107,6 +107,15 @@ def get_config(name: str) -> Config:
     return read_config(find_entry(name).config)
 
 
+def find_model_for_host(name: str) -> tuple[Config, str | None] | None:
+    """Config and address of the published weights, if any, as hosts' inferencers want them.
+
+    None if there is no model of that name.
+    """
+    entry = read_index().get(name)
+    return (read_config(entry.config), entry.weights or None) if entry else None
+
+
 def get_model(
     name: str,
     weights: str | bool | None = None,
@@ -137,9 +146,8 @@ def get_model(
         >>> type(model).__name__, model.head.fc.out_features
         ('ImageClassifier', 5)
     """
-    entry = find_entry(name)
     cfg = get_config(name)
-    source = _published(name, entry, cfg) if weights is True else weights or ''
+    source = published_weights(name, cfg) if weights is True else weights or ''
     if overrides:
         cfg.merge_from_dict({'model': overrides})
     model: Any = build_model(cfg)
@@ -179,8 +187,13 @@ def _without_remarks() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _published(name: str, entry: Entry, cfg: Config) -> str:
-    """The address of the published weights, else a UsageError that says what there is instead."""
+def published_weights(name: str, cfg: Config) -> str:
+    """Address of the published weights of a name.
+
+    Raises:
+        UsageError: If there are none; says what there is instead.
+    """
+    entry = find_entry(name)
     if entry.weights:
         return entry.weights
     with_weights = {other.weights: key for key, other in read_index().items() if other.weights}

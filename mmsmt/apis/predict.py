@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from mmsmt.apis.models import find_model
 from mmsmt.apis.pictures import Pictures
 from mmsmt.apis.predictor import Predictor, Sample
 from mmsmt.apis.results import Writer, open_writer
@@ -72,7 +73,7 @@ class Run:
 
 
 def predict(
-    config: str,
+    model: str,
     checkpoint: str,
     source: str,
     out: str | Path = 'work_dirs/predict',
@@ -82,6 +83,7 @@ def predict(
     device: str | None = None,
     classes: Sequence[str] = (),
     precision: str = 'float32',
+    runtime: str | None = None,
     tta: bool = False,
     on_bad: str = 'stop',
     pictures: bool = True,
@@ -89,15 +91,16 @@ def predict(
     """Predict images or a video, and write results and drawn pictures.
 
     Args:
-        config: File, or `package::path` in a host's tree of configs.
-        checkpoint: `.pth` or `.safetensors`; or exported, `.onnx` or `.xml`.
+        model: Config, name, folder or exported file, see `mmsmt.apis.models.find_model`.
+        checkpoint: Of a config or a name; empty where the model has weights of its own.
         source: An image or video file, a folder, a glob pattern, or the number of a webcam.
         out: Folder for `detections.json`, `scores.csv` or `labels/`, and for `pictures/`.
         batch_size: Images that go through the model together; results do not depend on it.
         score_thr: Detections have to score higher to be written and drawn.
         device: By default the GPU, if there is one.
         classes: Names of the classes to keep; all by default.
-        precision: In which an `.xml` file computes: `float32` or `bfloat16`.
+        precision: In which OpenVINO computes: `float32` or `bfloat16`.
+        runtime: What runs an exported file: `onnxruntime` or `openvino`.
         tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
         on_bad: 'stop' at an image that cannot be read, or 'skip' it.
         pictures: Whether to draw.
@@ -109,7 +112,7 @@ def predict(
     if batch_size < 1:
         raise UsageError(f'--batch-size must be at least 1, got {batch_size}')
     images = open_source(source, Path(out))
-    predictor = Predictor(config, checkpoint, device, precision, tta)
+    predictor = Predictor(find_model(model, checkpoint, precision, runtime), device, tta)
     wanted = predictor.classes.find(classes)
     run = Run(predictor, images, Path(out), wanted, score_thr, pictures)
     skipped, interrupted, start = list[str](), False, time.perf_counter()

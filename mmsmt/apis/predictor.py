@@ -12,14 +12,13 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import FUNCTIONS, init_default_scope
 
 from mmsmt.apis.classes import find_classes
+from mmsmt.apis.models import FoundModel
 from mmsmt.apis.sources import Item
-from mmsmt.checkpoints import read_container
 from mmsmt.datasets.guarded_pipeline import GuardedPipeline
-from mmsmt.deploy.session import format_of, open_session
 from mmsmt.engine.exported import ExportedModel
 from mmsmt.engine.tta.config import set_tta
 from mmsmt.errors import BadSampleError, UsageError
-from mmsmt.hosts.config import read_config, test_dataset
+from mmsmt.hosts.config import test_dataset
 from mmsmt.hosts.meta_device import build_model, explain_build
 from mmsmt.hosts.weights import load_weights
 from mmsmt.layers import use_onednn_linear
@@ -49,57 +48,40 @@ class Sample:
 
 
 class Predictor:
-    """Predicts with any config of any host.
+    """Predicts with any model of any host.
 
     An image's predictions do not depend on the others of its batch: images of different sizes,
     which hosts would pad to a common one, go through the model one size after the other.
 
     Args:
-        config: File, or `package::path` in a host's tree of configs.
-        checkpoint: `.pth` or `.safetensors`; or exported, `.onnx` or `.xml`.
+        found: The model.
         device: By default the GPU, if there is one; exported files run on the CPU.
-        precision: In which an `.xml` file computes.
         tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
 
     Raises:
         UsageError: If the config has no model or test pipeline, or cannot be built.
-        CheckpointError: If the checkpoint cannot be read safely or does not fit.
+        CheckpointError: If the checkpoint does not fit.
     """
 
-    def __init__(
-        self,
-        config: str,
-        checkpoint: str,
-        device: str | None = None,
-        precision: str = 'float32',
-        tta: bool = False,
-    ) -> None:
-        self.cfg = read_config(config)
+    def __init__(self, found: FoundModel, device: str | None = None, tta: bool = False) -> None:
+        self.cfg, exported = found.cfg, found.session is not None
         if 'type' not in self.cfg.model:
-            raise UsageError(f'{config}: not a training config: `model` is missing')
-        self.device = _device(device, checkpoint, precision)
-        if tta and format_of(checkpoint):
-            raise UsageError(f'{checkpoint}: an exported file cannot be used with --tta')
+            raise UsageError(f'{found.name}: not a training config: `model` is missing')
+        if tta and exported:
+            raise UsageError(f'{found.source}: an exported file cannot be used with --tta')
+        self.device = _device(device, exported)
         init_default_scope(self.cfg.get('default_scope', 'mmengine'))
-        dataset = test_dataset(self.cfg)
-        pipeline = (dataset or {}).get('pipeline') or self.cfg.get('test_pipeline')
-        if tta:
-            pipeline = set_tta(self.cfg)
-        if not pipeline:
-            raise UsageError(f'{config}: has no test pipeline (test_dataloader.dataset.pipeline)')
-        with explain_build(config):
-            self.load, self.prepare = _split(list(pipeline), config)
+        pipeline = set_tta(self.cfg) if tta else _test_pipeline(found)
+        with explain_build(found.name):
+            self.load, self.prepare = _split(list(pipeline), found.name)
             self.collate = _collate(self.cfg)
             built: Any = build_model(self.cfg).eval()
         model = built.module if tta else built
-        if format_of(checkpoint):
-            self.classes = find_classes(model, {}, self.cfg)
-            session = open_session(checkpoint, torch.get_num_threads(), precision)
-            self.model: Any = ExportedModel(session, model)
+        self.classes = find_classes(model, found.container, self.cfg)
+        if found.session:
+            self.model: Any = ExportedModel(found.session, model)
             return
-        container = read_container(checkpoint)
-        load_weights(model, container, checkpoint)
-        self.classes = find_classes(model, container, self.cfg)
+        load_weights(model, dict(found.container), found.source)
         if self.device.type == 'cpu':
             built = revert_sync_batchnorm(built)
         use_onednn_linear(self.device.type == 'cpu')
@@ -143,14 +125,21 @@ def _shapes(inputs: Any) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(view.shape) for view in views)
 
 
-def _device(name: str | None, checkpoint: str, precision: str) -> torch.device:
-    kind = format_of(checkpoint)
-    if precision != 'float32' and kind != 'openvino':
-        raise UsageError(f'--precision {precision} is of .xml files')
-    if kind and name not in (None, 'cpu'):
+def _test_pipeline(found: FoundModel) -> list[Any]:
+    dataset = test_dataset(found.cfg) or {}
+    pipeline = dataset.get('pipeline') or found.cfg.get('test_pipeline')
+    if not pipeline:
+        raise UsageError(f'{found.name}: has no test pipeline (test_dataloader.dataset.pipeline)')
+    return pipeline
+
+
+def _device(name: str | None, exported: bool) -> torch.device:
+    if exported and name not in (None, 'cpu'):
         raise UsageError(f'--device {name}: exported files run on the CPU')
     try:
-        device = torch.device(name or ('cuda' if torch.cuda.is_available() and not kind else 'cpu'))
+        device = torch.device(
+            name or ('cuda' if torch.cuda.is_available() and not exported else 'cpu')
+        )
     except RuntimeError as error:
         raise UsageError(f'--device {name}: {str(error).splitlines()[0]}') from error
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():

@@ -39,7 +39,11 @@ class JoinedModulation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        return self.proj(conv_channels_last(self._modulate, self.context(x)) * self.value(x))
+        modulator = conv_channels_last(self._modulate, self.context(x))
+        # Of tokens: OpenVINO would take a product of maps on the convolution's side of the
+        # permutation, and copy both factors to get there.
+        product = modulator.flatten(1, 2) * self.value(x.flatten(1, 2))
+        return self.proj(product).reshape(x.shape)
 
     def _modulate(self, x: Tensor) -> Tensor:
         return self.reduce(F.gelu(self.expand(self.filter(x))))

@@ -9,6 +9,7 @@ import numpy as np
 from mmsmt.errors import UsageError
 
 Result = TypeVar('Result')
+DESCRIPTION = 'mmsmt'  # in files, the name of what `write_description` gives
 
 
 class Session(Protocol):
@@ -17,10 +18,12 @@ class Session(Protocol):
     Attributes:
         runtime: Name of the runtime.
         outputs: Names of the results.
+        description: What the file carries for `read_description`, empty if nothing.
     """
 
     runtime: str
     outputs: list[str]
+    description: str
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Results by name, of a batch of images as the network wants them."""
@@ -47,6 +50,9 @@ FORMATS = {
     'openvino': Format('.xml', 'OpenVINO', 'openvino', ('onnx', 'onnxscript', 'openvino')),
 }
 
+# Format to the name of what runs it by default.
+RUNTIMES = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
+
 
 def format_of(path: str | Path) -> str | None:
     """Name of the format that a suffix stands for; None if no exported file has it."""
@@ -54,13 +60,16 @@ def format_of(path: str | Path) -> str | None:
     return next((name for name, kind in FORMATS.items() if kind.suffix == suffix), None)
 
 
-def open_session(path: str | Path, threads: int = 0, precision: str = 'float32') -> Session:
-    """Load an exported file into its runtime, on the CPU.
+def open_session(
+    path: str | Path, threads: int = 0, precision: str = 'float32', runtime: str | None = None
+) -> Session:
+    """Load an exported file into a runtime, on the CPU.
 
     Args:
         path: `.onnx` for ONNX Runtime; `.xml`, with the `.bin` beside it, for OpenVINO.
         threads: How many it uses; 0 for as many as there are cores.
         precision: `float32`, or in OpenVINO `bfloat16`, in which it then computes where it can.
+        runtime: Of `RUNTIMES`; OpenVINO runs `.onnx` files too.
 
     Raises:
         UsageError: If there is no such file, its runtime is not installed or cannot run it.
@@ -71,7 +80,12 @@ def open_session(path: str | Path, threads: int = 0, precision: str = 'float32')
         raise UsageError(f'{path}: the name of an exported file ends in .onnx or .xml')
     if not path.is_file():
         raise UsageError(f'{path}: no such file')
-    if kind == 'openvino':
+    runtime = runtime or RUNTIMES[kind]
+    if kind == 'openvino' and runtime != 'openvino':
+        raise UsageError(f'{path}: only OpenVINO runs .xml files')
+    if precision != 'float32' and runtime != 'openvino':
+        raise UsageError(f'--precision {precision} is of OpenVINO: add --runtime openvino')
+    if runtime == 'openvino':
         from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
 
         return OpenVinoSession(read_model(path), threads, precision)

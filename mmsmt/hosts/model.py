@@ -2,8 +2,9 @@
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -17,7 +18,7 @@ from mmsmt.hosts.config import read_config
 from mmsmt.hosts.images import MEAN, STD, to_batch
 from mmsmt.hosts.meta_device import build_model, build_on_meta, explain_build
 from mmsmt.hosts.request import Request
-from mmsmt.hosts.weights import load_weights
+from mmsmt.hosts.weights import dataset_meta_of, load_weights
 
 
 class LoadedModel(NamedTuple):
@@ -29,6 +30,7 @@ class LoadedModel(NamedTuple):
     mean: tuple[float, ...] = MEAN  # of the channels as the model orders them, on a scale to 255
     std: tuple[float, ...] = STD
     bgr: bool = False  # whether that order is blue, green, red
+    dataset_meta: Mapping[str, Any] = MappingProxyType({})  # of the checkpoint: classes, palette
 
     def batch(self, images: Sequence[Image.Image]) -> Tensor:
         """Normalise RGB images of one size: (N, 3, H, W) on the model's device."""
@@ -64,8 +66,9 @@ def load_model(
         if hasattr(initialised, 'init_weights'):
             initialised.init_weights()
         trained = build_on_meta(as_trained) if request.file else model
+    container = read_container(request.file) if request.file else {}
     if request.file:
-        _load(model, request.file, trained)
+        _load(model, container, request.file, trained)
     pixels = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
     return LoadedModel(
         request.label,
@@ -75,15 +78,16 @@ def load_model(
         tuple(pixels.get('std') or STD),
         # OpenCV reads BGR; hosts turn that round or not.
         bgr=bool(pixels) and not (pixels.get('to_rgb') or pixels.get('bgr_to_rgb')),
+        dataset_meta=dataset_meta_of(container),
     )
 
 
-def _load(model: nn.Module, file: str, trained: nn.Module) -> None:
+def _load(model: nn.Module, container: dict[str, Any], file: str, trained: nn.Module) -> None:
     """Load a checkpoint of the model as it was trained, which may have had other norms."""
     allow = sorted(set(model.state_dict()) ^ set(trained.state_dict()))
     if set(dict(trained.named_children())) == {'backbone'}:
         allow += ['head', 'neck']
-    load_weights(model, read_container(file), file, allow)
+    load_weights(model, container, file, allow)
 
 
 def _set_out_indices(backbone: dict[str, Any], out_indices: tuple[int, ...]) -> None:

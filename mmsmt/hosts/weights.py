@@ -1,6 +1,6 @@
 """A checkpoint's entries under the names of a host's model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -58,3 +58,17 @@ def load_weights(
     """
     state, _ = fit_weights(model, container, source, allow)
     model.load_state_dict(state, strict=False)  # what may be missing is in `allow`
+
+
+def dataset_meta_of(container: Mapping[str, Any]) -> dict[str, Any]:
+    """`classes`, `palette` and other lists that a host's checkpoint has of its data set."""
+    meta = container.get('meta')
+    if not isinstance(meta, Mapping):
+        return {}
+    return lists_of({**meta, **(meta.get('dataset_meta') or {})})  # files of mmdet 2 have CLASSES
+
+
+def lists_of(meta: Mapping[Any, Any]) -> dict[str, Any]:
+    """The lists of a data set's description, their names in small letters."""
+    lists = {key.lower(): value for key, value in meta.items() if isinstance(key, str)}
+    return {key: value for key, value in lists.items() if isinstance(value, list | tuple)}

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,18 +132,35 @@ def test_reader_serves_no_other_address() -> None:
 
 
 @pytest.mark.slow
-def test_inferencers_take_configs_by_name() -> None:
-    """Also of classifiers the model itself, whose config mmpretrain finds."""
+def test_inferencers_take_names(network: Callable) -> None:
+    """Of classifiers they take the model itself too, whose config mmpretrain finds."""
     import numpy as np
-    from mmdet.apis import DetInferencer
     from mmpretrain import ImageClassificationInferencer
-    from mmseg.apis import MMSegInferencer
+
+    from mmsmt.apis.mmdet import DetInferencer
+    from mmsmt.apis.mmseg import MMSegInferencer
 
     image = np.zeros((64, 64, 3), 'uint8')
-    detect = DetInferencer(mmsmt.get_config('mask_rcnn_unified_halo_micro_1x'), device='cpu')
+    detect = DetInferencer('mask_rcnn_unified_halo_micro_1x', device='cpu')
     assert 'bboxes' in detect(image, no_save_vis=True)['predictions'][0]
-    config = mmsmt.get_config('upernet_smt_t_160k_ade20k')
-    segment = MMSegInferencer(config, dataset_name='ade20k', device='cpu')
+    segment = MMSegInferencer('upernet_smt_t_160k_ade20k', dataset_name='ade20k', device='cpu')
     assert segment(image)['predictions'].shape == (64, 64)
     classify = ImageClassificationInferencer(mmsmt.get_model('smt_t_in1k'))
     assert 0 <= classify(image)[0]['pred_label'] < 1000
+    with pytest.raises(ValueError, match='Cannot find model: no_such'):
+        DetInferencer('no_such', device='cpu')
+
+
+def test_a_pipeline_with_prefixes(network: Callable) -> None:
+    """Also by path: of the digits, whose pipeline says `mmseg.LoadAnnotations`."""
+    import numpy as np
+
+    from mmsmt.apis.mmseg import MMSegInferencer
+
+    net = network('upernet')
+    assert (
+        'mmseg.LoadAnnotations'
+        in Path(net.config).parent.joinpath('_base_/semantic.py').read_text()
+    )
+    segment = MMSegInferencer(net.config, net.checkpoint, device='cpu')
+    assert segment(np.zeros((64, 96, 3), 'uint8'))['predictions'].shape == (64, 96)

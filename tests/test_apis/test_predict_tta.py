@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,9 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import MODELS, init_default_scope
 
+from mmsmt.apis.models import FoundModel
 from mmsmt.apis.predict import predict
+from mmsmt.apis.predictor import Predictor
 from mmsmt.errors import UsageError
 
 
@@ -72,10 +75,11 @@ def test_predictions_are_those_of_a_test(
 
 def test_refuses(network: Callable, images: Path, tmp_path: Path) -> None:
     net = network('cls')
-    (tmp_path / 'net.onnx').write_bytes(b'')
-    with pytest.raises(UsageError, match='net.onnx: an exported file cannot be used with --tta'):
-        predict(net.config, str(tmp_path / 'net.onnx'), str(images), tmp_path / 'out', tta=True)
     cfg = Config.fromfile(net.config)
+    session: Any = object()
+    exported = FoundModel(net.config, cfg, 'net.onnx', {}, session)
+    with pytest.raises(UsageError, match='net.onnx: an exported file cannot be used with --tta'):
+        Predictor(exported, tta=True)
     cfg.pop('tta_model')
     cfg.dump(tmp_path / 'plain.py')
     with pytest.raises(UsageError, match='--tta needs `tta_model` and `tta_pipeline`'):

@@ -44,6 +44,8 @@ def show(exported: Exported) -> None:
     for images, height, width, differences, detections in exported.checks:
         worst = _differences(differences, detections, exported.unit)
         print(f'checked  {images} of {height} x {width}: {worst}')
+    if exported.undescribed:
+        print(f'alone    not usable without its config: {exported.undescribed}')
     if not exported.checks:
         print('checked  not at all: onnxruntime is not installed')
 

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.config import Config
 
-from mmsmt.apis.hub.portable import from_text
-from mmsmt.apis.hub.trust import require_harmless
 from mmsmt.checkpoints import compare, read_container, write_atomically
 from mmsmt.checkpoints.atomic import UNFINISHED
 from mmsmt.checkpoints.reader import import_safetensors
 from mmsmt.errors import CheckpointError, ConfigError, TargetError, UsageError
 from mmsmt.hosts.meta_device import build_on_meta, explain_build
+from mmsmt.hosts.portable import from_text
+from mmsmt.hosts.trust import require_harmless
 
 WEIGHTS, CONFIG, METADATA, CARD = 'model.safetensors', 'config.py', 'metadata.json', 'README.md'
 # The most bytes that a file may have.

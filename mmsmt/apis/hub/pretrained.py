@@ -22,7 +22,6 @@ from mmsmt.apis.hub.folder import (
     write_folder,
 )
 from mmsmt.apis.hub.metrics import read_metrics
-from mmsmt.apis.hub.portable import to_portable, to_text
 from mmsmt.apis.hub.remote import fetch, is_repository
 from mmsmt.apis.names import get_config, prepare_for_hosts, read_index
 from mmsmt.checkpoints import read_container
@@ -30,6 +29,7 @@ from mmsmt.checkpoints.reader import import_safetensors
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config
 from mmsmt.hosts.meta_device import build_model, build_on_meta, explain_build
+from mmsmt.hosts.portable import to_portable, to_text
 from mmsmt.hosts.weights import fit_weights, load_weights
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from mmsmt.checkpoints import write_atomically
 from mmsmt.datasets.root import data_root
 from mmsmt.deploy.convert import deploy
+from mmsmt.deploy.description import write_description
 from mmsmt.deploy.detections.families import limit_detections
 from mmsmt.deploy.export.graph import Graph
 from mmsmt.deploy.export.tasks import CLASSIFIER, Task, task_of
@@ -18,10 +19,11 @@ from mmsmt.deploy.onnx.session import OnnxRuntimeSession
 from mmsmt.deploy.onnx.writer import OLDEST_OPSET, write_onnx
 from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
 from mmsmt.deploy.openvino.writer import write_openvino
-from mmsmt.deploy.session import FORMATS, Session, format_of
-from mmsmt.errors import UsageError
+from mmsmt.deploy.session import DESCRIPTION, FORMATS, Session, format_of
+from mmsmt.errors import ConfigError, UsageError
+from mmsmt.hosts.config import read_config
 from mmsmt.hosts.images import read_samples
-from mmsmt.hosts.model import load_model
+from mmsmt.hosts.model import LoadedModel, load_model
 from mmsmt.hosts.request import Request
 from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention
 
@@ -43,6 +45,7 @@ class Exported(NamedTuple):
         types: Name of an output to its type, as NumPy names it.
         checks: One for each size that was tried; empty where the runtime is not installed.
         unit: Of their differences, in words.
+        undescribed: Why the file does not carry the config and cannot be used without it.
     """
 
     path: Path
@@ -52,6 +55,7 @@ class Exported(NamedTuple):
     types: dict[str, str]
     checks: list[Check]
     unit: str
+    undescribed: str
 
 
 def export(
@@ -115,7 +119,11 @@ def export(
     form = loaded._replace(model=_deploy(loaded.model)) if deployed else loaded
     _check_freedom(form.model, size)
     program = _translate(Graph(form, task), size, opset)
-    content = program.model_proto.SerializeToString()
+    description, missing = _describe(config, loaded)
+    proto = program.model_proto
+    if description:
+        proto.metadata_props.add(key=DESCRIPTION, value=description)
+    content = proto.SerializeToString()
     model = read_model(content) if kind == 'openvino' else None
     checks: list[Check] = []
     if samples and can_check:
@@ -125,6 +133,8 @@ def export(
         )
         checks = check(session, loaded, task, samples.images, size)
     if model:
+        if description:
+            model.set_rt_info(description, [DESCRIPTION])
         write_openvino(model, Path(out))
     else:
         write_atomically(out, content)
@@ -133,7 +143,15 @@ def export(
         {value.name: _shape(value) for value in each} for each in (graph.inputs, graph.outputs)
     )
     types = {value.name: str(value.dtype.numpy()) for value in graph.outputs}
-    return Exported(Path(out), task.name, inputs, outputs, types, checks, task.unit)
+    return Exported(Path(out), task.name, inputs, outputs, types, checks, task.unit, missing)
+
+
+def _describe(config: str, loaded: LoadedModel) -> tuple[str, str]:
+    """What the file says of its model, and if it cannot, why."""
+    try:
+        return write_description(read_config(config), loaded.dataset_meta, config), ''
+    except ConfigError as error:
+        return '', str(error)
 
 
 def _check_arguments(

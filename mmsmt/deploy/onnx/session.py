@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsmt.deploy.session import run_native
+from mmsmt.deploy.session import DESCRIPTION, run_native
 from mmsmt.errors import UsageError
 
 
@@ -38,6 +38,7 @@ class OnnxRuntimeSession:
         )
         self._input = self._session.get_inputs()[0].name
         self.outputs = [output.name for output in self._session.get_outputs()]
+        self.description = self._session.get_modelmeta().custom_metadata_map.get(DESCRIPTION, '')
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         values = run_native(

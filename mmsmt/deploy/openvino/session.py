@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mmsmt.deploy.session import run_native
+from mmsmt.deploy.session import DESCRIPTION, run_native
 from mmsmt.errors import UsageError
 
 PRECISIONS = {'float32': 'f32', 'bfloat16': 'bf16'}
@@ -70,6 +70,11 @@ class OpenVinoSession:
         )
         # A compiled output may have names of operators that were fused into it, too.
         self.outputs = [output.any_name for output in model.outputs]
+        places = [[DESCRIPTION], ['framework', DESCRIPTION]]  # of .xml files, and of .onnx files
+        self.description = next(
+            (model.get_rt_info(place).astype(str) for place in places if model.has_rt_info(place)),
+            '',
+        )
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         values = run_native(

@@ -9,7 +9,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import get_object_from_string
 
-from mmsmt.apis.hub.trust import (
+from mmsmt.errors import ConfigError
+from mmsmt.hosts.config import without_files
+from mmsmt.hosts.trust import (
     LOCAL_BACKENDS,
     OUTSIDE,
     SCOPES,
@@ -19,8 +21,6 @@ from mmsmt.apis.hub.trust import (
     require_harmless,
     top,
 )
-from mmsmt.errors import ConfigError
-from mmsmt.hosts.config import without_files
 
 # What belongs to a run, and imports, which no folder can carry.
 _OF_A_RUN = ('load_from', 'resume', 'work_dir', 'launcher', 'local_rank', 'custom_imports')

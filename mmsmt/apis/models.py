@@ -1,0 +1,88 @@
+"""A model as people name it: a config with weights, a name, a folder or an exported file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+
+from mmsmt.apis.hub import read_folder
+from mmsmt.apis.hub.folder import is_folder
+from mmsmt.apis.names import find_entry, published_weights, read_index
+from mmsmt.checkpoints import read_container
+from mmsmt.deploy.description import read_description
+from mmsmt.deploy.session import Session, format_of, open_session
+from mmsmt.errors import UsageError
+from mmsmt.hosts.config import read_config
+
+
+class FoundModel(NamedTuple):
+    """A model that was found, not built yet.
+
+    Args:
+        name: In messages.
+        cfg: Its config.
+        source: What its weights are from.
+        container: What the checkpoint holds; of an exported file only what it says of classes.
+        session: The exported file in its runtime, None for a checkpoint.
+    """
+
+    name: str
+    cfg: Config
+    source: str
+    container: Mapping[str, Any]
+    session: Session | None
+
+
+def find_model(
+    model: str, checkpoint: str = '', precision: str = 'float32', runtime: str | None = None
+) -> FoundModel:
+    """Find a model and read its weights.
+
+    Args:
+        model: A config file, `package::path` in a host's tree of configs, a name of
+            `list_models()`, a folder that `save_pretrained` wrote, or an exported file.
+        checkpoint: Weights or an exported file, for a config or a name. Folders and exported files
+            have their own; names may have published ones.
+        precision: In which OpenVINO computes.
+        runtime: What runs an exported file.
+
+    Raises:
+        UsageError: If there is no such model, or an argument does not go with it.
+        CheckpointError: If the weights cannot be read.
+        ConfigError: If the config of a folder or an exported file could run code.
+    """
+    file = checkpoint or (model if format_of(model) else '')
+    exported = format_of(file) is not None
+    if not exported and (runtime or precision != 'float32'):
+        option = f'--runtime {runtime}' if runtime else f'--precision {precision}'
+        raise UsageError(f'{option} is of exported files: mmsmt export writes one')
+    session = open_session(file, torch.get_num_threads(), precision, runtime) if exported else None
+    if checkpoint and (is_folder(model) or format_of(model)):
+        raise UsageError(f'{model} has weights of its own, so {checkpoint} is one too many')
+    if session and file == model:
+        described = read_description(session.description, model)
+        meta = {'dataset_meta': described.dataset_meta}
+        return FoundModel(model, described.cfg, model, {'meta': meta}, session)
+    if is_folder(model):
+        folder = read_folder(model)
+        return FoundModel(model, folder.cfg, folder.weights, folder.container(), None)
+    cfg = _config_of(model)
+    if session:
+        return FoundModel(model, cfg, file, {}, session)
+    source = checkpoint or _weights_of(model, cfg)
+    return FoundModel(model, cfg, source, read_container(source), None)
+
+
+def _config_of(model: str) -> Config:
+    is_name = model in read_index() and not Path(model).is_file()
+    if is_name or Path(model).name == model.partition('.')[0]:  # what looks like a name is one
+        return read_config(find_entry(model).config)
+    return read_config(model)
+
+
+def _weights_of(model: str, cfg: Config) -> str:
+    if model in read_index():
+        return published_weights(model, cfg)
+    raise UsageError(f'{model}: a config needs a checkpoint after it, .pth or .safetensors')
