@@ -5,7 +5,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmsmt.checkpoints import write_atomically
-from mmsmt.deploy.openvino.precision import find_coordinates, mark_float32
 from mmsmt.deploy.openvino.session import require_openvino
 
 
@@ -14,6 +13,5 @@ def write_openvino(model: Any, path: Path) -> None:
     with TemporaryDirectory() as folder:
         made = Path(folder, path.name)
         require_openvino().save_model(model, made, compress_to_fp16=False)
-        mark_float32(made, find_coordinates(model))
         for file in (made.with_suffix('.bin'), made):  # the one that names a network last
             write_atomically(path.with_suffix(file.suffix), file.read_bytes())
