@@ -11,8 +11,12 @@ from mmsmt.deploy.export.tasks import Task
 from mmsmt.deploy.session import Session
 from mmsmt.errors import UsageError
 from mmsmt.hosts.model import LoadedModel
+from mmsmt.mixers import SelfGuidedAttention
 
 BATCH = 8  # images at once
+# Rounding decides the order of nearly equal significance, by which SG-Former groups its tokens: in
+# PyTorch alone its results in float32 and float64 are ten times as far apart as SMT's.
+SORTING = 10.0
 
 
 class Check(NamedTuple):
@@ -82,11 +86,13 @@ def _compare(
             differences[name] = float(np.maximum(differences.get(name, 0.0), difference))  # or NaN
         if 'count' in expected:
             detections = (detections or 0) + int(expected['count'].sum())
+    sorts = any(isinstance(part, SelfGuidedAttention) for part in loaded.model.modules())
     for name, difference in differences.items():
-        if not difference <= task.limit(name):
+        limit = task.limit(name) * (SORTING if sorts else 1.0)
+        if not difference <= limit:
             raise UsageError(
                 f'nothing is written: for {shape[0]} images of {shape[1]} x {shape[2]} {name} in '
                 f'{session.runtime} differs by {difference:.1e} from PyTorch, '
-                f'allowed is {task.limit(name):.0e}'
+                f'allowed is {limit:.0e}'
             )
     return Check(*shape, differences, detections)
