@@ -38,3 +38,8 @@ def shorten(names: Iterable[str], shown: int = 12) -> str:
     listed = sorted(names)
     more = len(listed) - shown
     return (', '.join(listed[:shown]) or 'none') + (f' and {more} more' if more > 0 else '')
+
+
+def printable(text: object) -> str:
+    """A text of a stranger's file without control characters, which a terminal would obey."""
+    return ''.join(c if c.isprintable() else '?' for c in str(text))

@@ -10,7 +10,7 @@ from mmengine.registry import DATASETS
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import test_dataset
 from mmsmt.hosts.weights import dataset_meta_of, lists_of
-from mmsmt.text import nearest, shorten
+from mmsmt.text import nearest, printable, shorten
 
 GOLDEN_ANGLE = 0.618034  # of a turn: successive hues stay apart, however many there are
 
@@ -52,7 +52,7 @@ def find_classes(model: Any, container: Mapping[str, Any], cfg: Config) -> Class
         number = max((len(meta['classes']) for meta in found if 'classes' in meta), default=0)
     names = _first_that_fits(found, 'classes', number) or map(str, range(number))
     colors = _first_that_fits(found, 'palette', number) or map(_color, range(number))
-    return Classes([*map(_printable, names)], [_as_color(color) for color in colors])
+    return Classes([*map(printable, names)], [_as_color(color) for color in colors])
 
 
 def _of_config(cfg: Config) -> dict[str, Any]:
@@ -83,11 +83,6 @@ def _number_of_classes(model: Any) -> int | None:
             if isinstance(number := getattr(last, name, None), int):
                 return number
     return None
-
-
-def _printable(name: object) -> str:
-    """A name without what a terminal would obey; a checkpoint may hold anything."""
-    return ''.join(c if c.isprintable() else '?' for c in str(name))
 
 
 def _as_color(color: Any) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import distributed
 
 from mmsmt.errors import UserError
+from mmsmt.text import printable
 
 SECONDS_BEHIND_FIRST_RANK = 5
 
@@ -34,7 +35,7 @@ def _one_line_errors() -> Iterator[None]:
             # Bad input is the same in all processes of a machine. The first one says so, and
             # torchrun then ends those that wait here.
             time.sleep(SECONDS_BEHIND_FIRST_RANK)
-        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'error: {printable(" ".join(str(error).split()))}', file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -43,11 +43,12 @@ def to_portable(cfg: Config, source: str) -> dict[str, Any]:
     names, place = Names(), top(kept)
     for key in _OF_A_RUN:
         kept.pop(key, None)
-    plain = {key: _plain(value, names, place.scope) for key, value in kept.items()}
+    plain = _plain(kept, names, place.scope)
     for key, value in [*plain.items()]:
         # A variable of the file, an address of weights say; what uses it is gone.
-        if isinstance(value, str) and find_fault(Place(key, key, place.scope), value, names):
-            del plain[key]
+        if isinstance(value, str) and key != 'default_scope':
+            if find_fault(Place(key, key, place.scope), value, names):
+                del plain[key]
     require_harmless(plain, source)
     if from_text(to_text(plain), source) != plain:
         raise ConfigError(f'{source}: has values that are no Python literals')

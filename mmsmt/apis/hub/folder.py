@@ -14,9 +14,10 @@ from mmsmt.checkpoints import compare, read_container, write_atomically
 from mmsmt.checkpoints.atomic import UNFINISHED
 from mmsmt.checkpoints.reader import import_safetensors
 from mmsmt.errors import CheckpointError, ConfigError, TargetError, UsageError
-from mmsmt.hosts.meta_device import build_on_meta, explain_build
+from mmsmt.hosts.meta_device import build_on_meta
 from mmsmt.hosts.portable import from_text
 from mmsmt.hosts.trust import require_harmless
+from mmsmt.text import printable
 
 WEIGHTS, CONFIG, METADATA, CARD = 'model.safetensors', 'config.py', 'metadata.json', 'README.md'
 # The most bytes that a file may have.
@@ -68,7 +69,9 @@ def read_folder(path: str | Path) -> ModelFolder:
         CheckpointError: If the weights do not fit the config.
     """
     path = Path(path)
-    require_sizes(path, {file.name: file.stat().st_size for file in path.glob('*')})
+    require_sizes(
+        path, {file.name: file.stat().st_size for file in path.glob('*') if file.is_file()}
+    )
     source = str(path / CONFIG)
     plain = from_text(_text(path / CONFIG), source)
     require_harmless(plain, source)
@@ -115,13 +118,16 @@ def _dataset_meta(path: Path) -> dict[str, Any]:
         content = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f'{path}: is no JSON ({error})') from error
-    classes, palette = (dict.get(content, key) if isinstance(content, dict) else None
-                        for key in ('classes', 'palette'))  # fmt: skip
+    content = content if isinstance(content, dict) else {}
+    classes, palette = content.get('classes'), content.get('palette')
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise ConfigError(f'{path}: `classes` must be a list of names')
     if not isinstance(palette, list) or not all(map(_is_color, palette)):
         raise ConfigError(f'{path}: `palette` must be a list of [red, green, blue], 0 to 255')
-    return {'classes': tuple(classes), 'palette': [tuple(color) for color in palette]}
+    return {
+        'classes': tuple(map(printable, classes)),
+        'palette': [tuple(color) for color in palette],
+    }
 
 
 def _is_color(value: Any) -> bool:
@@ -140,8 +146,12 @@ def _require_fit(folder: ModelFolder) -> None:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f'{folder.weights}: not readable as safetensors ({error})') from error
-    with explain_build(str(folder.path / CONFIG)):
+    try:
         model = build_on_meta(folder.cfg)
+    except Exception as error:  # arguments of a stranger may raise anything
+        reason = f'{type(error).__name__}: {error}'
+        source = folder.path / CONFIG
+        raise UsageError(f'{source}: the model cannot be built: {reason}') from error
     state = {name: torch.empty(shape, device='meta') for name, shape in shapes.items()}
     compare(model.state_dict(), state).require_fit(folder.weights)
 

@@ -1,6 +1,7 @@
 """Results of an evaluation, from the files that tests and trainings write."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def read_metrics(metrics: Mapping[str, float] | str | Path) -> dict[str, float]:
         str(name): float(value)
         for name, value in record.items()
         if name not in _OTHERS and isinstance(value, int | float) and not isinstance(value, bool)
+        # COCO's evaluation gives -1 for sizes of objects that there are none of.
+        if math.isfinite(value) and value != -1
     }
     if not found:
         where = 'metrics' if isinstance(metrics, Mapping) else metrics

@@ -152,7 +152,6 @@ def from_pretrained(
         hint = '' if path.is_dir() else '; of the hub it would be OWNER/NAME'
         raise UsageError(f'{source}: no folder of a model{hint}')
     folder = read_folder(path)
-    with explain_build(str(path / CONFIG)):
-        model = build_model(folder.cfg)
+    model = build_model(folder.cfg)
     load_weights(model, folder.container(), folder.weights)
     return prepare_for_hosts(model, folder.cfg, folder.dataset_meta)

@@ -4,12 +4,12 @@ The only part of the package that asks a network for a model by itself. Addresse
 offline mode are huggingface_hub's: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE.
 """
 
+import importlib
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from mmsmt.apis.hub.folder import LIMITS, ModelFolder, Unfinished, read_folder, require_sizes
@@ -87,8 +87,9 @@ def pull(
     """
     _require_repository(repo_id)
     with Unfinished(out) as temporary:
-        _download(repo_id, revision, token, local_dir=temporary)
-        shutil.rmtree(temporary / '.cache')  # huggingface_hub's notes for another download
+        notes = temporary / '.cache'  # where huggingface_hub keeps its own as well
+        _download(repo_id, revision, token, local_dir=temporary, cache_dir=notes)
+        shutil.rmtree(notes, ignore_errors=True)
         read_folder(temporary)
     return read_folder(out)
 
@@ -113,12 +114,16 @@ def _download(repo_id: str, revision: str | None, token: str | None, **where: An
     hub = _import_hub()
     options = dict(allow_patterns=[*LIMITS], token=token, library_name='mmsmt', **where)
     with _one_line_errors(hub, repo_id):
-        if not hub.constants.is_offline_mode():
-            info = hub.HfApi(token=token).model_info(
-                repo_id, revision=revision, files_metadata=True
-            )
+        try:
+            api = hub.HfApi(token=token)
+            info = api.model_info(repo_id, revision=revision, files_metadata=True)
             require_sizes(repo_id, {file.rfilename: file.size or 0 for file in info.siblings or []})
-            revision = info.sha  # what has been looked at
+        except Exception as error:
+            # Without a connection snapshot_download gives what is in its cache.
+            if where or not (
+                _of_client(error) or isinstance(error, hub.errors.OfflineModeIsEnabled)
+            ):
+                raise
         return Path(hub.snapshot_download(repo_id, revision=revision, **options))
 
 
@@ -127,12 +132,13 @@ def _require_repository(repo_id: str) -> None:
         raise UsageError(f'{repo_id!r} is no repository of the hub, expected OWNER/NAME')
 
 
-def _import_hub() -> ModuleType:
+def _import_hub() -> Any:
     try:
-        import huggingface_hub
+        for part in ('errors', 'constants'):  # which the package itself does not import
+            importlib.import_module(f'huggingface_hub.{part}')
+        return importlib.import_module('huggingface_hub')
     except ImportError as error:
         raise UsageError("the hub needs huggingface_hub: pip install 'mmsmt[hub]'") from error
-    return huggingface_hub
 
 
 @contextmanager
@@ -157,7 +163,7 @@ def _one_line_errors(hub: Any, repo_id: str) -> Iterator[None]:
     except errors.LocalTokenNotFoundError as error:
         raise HubError(f'{where}: no token; {log_in}') from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
-        if not hub.constants.is_offline_mode():
+        if not hub.constants.HF_HUB_OFFLINE:
             raise HubError(f'{where}: cannot be reached ({_first_line(error)})') from error
         raise HubError(f'{where}: not in the cache, and HF_HUB_OFFLINE is set') from error
     except errors.HfHubHTTPError as error:
