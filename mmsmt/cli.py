@@ -23,7 +23,7 @@ COMMANDS = {
     'prepare digits': ('dataset_converters/prepare_digits.py', 'write the embedded digits'),
     'check config': ('misc/check_configs.py', 'check configs without data'),
     'check data': ('misc/check_data.py', 'check the data that a config names'),
-    'check trial': ('misc/try_config.py', 'run one training step of a config on the digits'),
+    'check trial': ('misc/try_config.py', 'run one training step of a config'),
     'show recipe': ('misc/explain_config.py', 'rates, decay, length and augmentation of a config'),
     'show flops': ('analysis_tools/get_flops.py', 'parameters and multiply-accumulates'),
     'show models': ('analysis_tools/compare_models.py', 'costs and results of several models'),

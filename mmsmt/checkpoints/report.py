@@ -9,6 +9,8 @@ from torch import Tensor
 from mmsmt.errors import CheckpointError
 
 _SHOWN = 4
+# More modules than this in a list of what may differ are named by their parents.
+_ROOTS = 8
 
 
 def _named(names: Collection[str], patterns: Collection[str]) -> list[str]:
@@ -97,7 +99,13 @@ class LoadReport:
         found = [f'{kind}: {_shorten(names)}' for kind, names in kinds.items() if names]
         return '; '.join([f'{self.fitting} of {self.total} entries fit', *found])
 
-    def require_fit(self, source: str, allow: Collection[str] = (), hint: str = '') -> None:
+    def require_fit(
+        self,
+        source: str,
+        allow: Collection[str] = (),
+        hint: str = '',
+        option: str = 'allow',
+    ) -> None:
         """Raise unless all fits, but for what is allowed by name.
 
         Args:
@@ -105,6 +113,7 @@ class LoadReport:
             allow: Names of entries or of modules above them that may be missing,
                 unexpected or of another shape.
             hint: What else to tell the user.
+            option: What the user calls `allow`, for the message.
 
         Raises:
             CheckpointError: If anything outside `allow` does not fit, or nothing fits.
@@ -115,14 +124,18 @@ class LoadReport:
             message = f'{source}: does not fit the model: {self.summary()}. {hint}'.rstrip()
             # What fits by less than half is another network, which nobody should allow.
             if 2 * self.fitting >= self.total > 0:
-                message += f' Allow by name what may differ: {_roots(problems)}.'
+                message += f' To accept that: {option}={[*allow, *_roots(problems)]}.'
             raise CheckpointError(message)
 
 
-def _roots(names: Collection[str]) -> str:
-    """The modules in which names lie, for a hint: at most three components each."""
-    roots = dict.fromkeys('.'.join(name.split('.')[:-1][:3]) or name for name in names)
-    return _shorten(roots)
+def _roots(names: Collection[str]) -> list[str]:
+    """The modules in which names lie: three components each, or two where that makes too many."""
+    found: list[str] = []
+    for depth in (3, 2):
+        found = list(dict.fromkeys('.'.join(n.split('.')[:-1][:depth]) or n for n in names))
+        if len(found) <= _ROOTS:
+            break
+    return found
 
 
 def compare(

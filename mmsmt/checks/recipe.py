@@ -13,7 +13,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
+from mmsmt.datasets.wrappers import innermost_config
 from mmsmt.engine.patches import replace_amp_without_gpu
+from mmsmt.errors import UsageError
 from mmsmt.hosts.meta_device import build_on_meta
 from mmsmt.layers import DropPath
 
@@ -37,16 +39,17 @@ class RateCurve(NamedTuple):
     last: float
 
 
-def _trace_rate(cfg: Config, epoch_length: int) -> RateCurve:
+def _trace_rate(cfg: Config, base: float, epoch_length: int) -> RateCurve:
     """Step the config's schedulers through a whole training of one dummy parameter."""
     by_epoch = 'max_epochs' in cfg.train_cfg
     length = cfg.train_cfg.max_epochs if by_epoch else cfg.train_cfg.max_iters
     unit = epoch_length if by_epoch else 1
     iterations = length * unit
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=cfg.optim_wrapper.optimizer.lr)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=base)
     defaults = dict(optimizer=optimizer, epoch_length=epoch_length)
     schedulers = []
-    for scheduler in copy.deepcopy(cfg.param_scheduler):
+    given = copy.deepcopy(cfg.get('param_scheduler') or [])
+    for scheduler in given if isinstance(given, list | tuple) else [given]:
         scheduler.setdefault('end', length if scheduler.get('by_epoch', True) else iterations)
         schedulers.append(PARAM_SCHEDULERS.build(scheduler, default_args=defaults))
     rates = []
@@ -71,7 +74,13 @@ def read_recipe(cfg: Config, epoch_length: int = 1000) -> dict[str, Any]:
 
     Returns:
         Batch, length, optimizer, rates, decay, clipping, drop path and augmentation, by name.
+
+    Raises:
+        UsageError: If the config trains nothing.
     """
+    for name in ('train_cfg', 'train_dataloader', 'optim_wrapper'):
+        if not cfg.get(name):
+            raise UsageError(f'the config has no {name}, so there is no training to describe')
     cfg = copy.deepcopy(cfg)
     replace_amp_without_gpu(cfg)
     model = build_on_meta(cfg)
@@ -90,15 +99,20 @@ def read_recipe(cfg: Config, epoch_length: int = 1000) -> dict[str, Any]:
         'accumulated batches': wrapper._accumulative_counts,
         'base batch': cfg.get('auto_scale_lr', {}).get('base_batch_size'),
         'length': cfg.train_cfg.get('max_epochs') or cfg.train_cfg.get('max_iters'),
+        'unit': 'epoch' if 'max_epochs' in cfg.train_cfg else 'iteration',
+        'validation interval': cfg.get('val_dataloader') and cfg.train_cfg.get('val_interval', 1),
         'optimizer': type(wrapper.optimizer).__name__,
         'betas': defaults.get('betas'),
+        'momentum': defaults.get('momentum'),
         'eps': defaults.get('eps'),
-        'rate': _trace_rate(cfg, epoch_length),
+        'rate': _trace_rate(cfg, defaults['lr'], epoch_length),
         'rate multipliers': rates,
         'decays': decays,
         'clip': (wrapper.clip_grad_kwargs or {}).get('max_norm'),
         'mixed precision': type(wrapper).__name__ != 'OptimWrapper',
         'drop path': max([0.0, *(m.drop_prob for m in model.modules() if isinstance(m, DropPath))]),
         'batch augmentation': [dict(a) for a in model_train_cfg.get('augments', [])],
-        'training pipeline': [dict(step) for step in loader.dataset.pipeline],
+        'training pipeline': [
+            dict(step) for step in innermost_config(loader.dataset).get('pipeline', [])
+        ],
     }

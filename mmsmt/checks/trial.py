@@ -1,14 +1,19 @@
-"""Trial of a config: loss, backward and prediction on two real images."""
+"""Trial of a config: loss, backward and prediction on two images."""
 
 import tempfile
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
 
-from mmsmt.datasets.digits.config_adapter import put_on_digits
+from mmsmt.checks.data import explain_loader, find_places
+from mmsmt.datasets.digits.config_adapter import make_small, put_on_digits
+from mmsmt.engine.data_guard import READ_ERRORS
 from mmsmt.engine.single_step import build_for_a_while, forward_and_backward
+from mmsmt.errors import BadSampleError, UsageError
+from mmsmt.hosts.config import without_files
 
 
 class Trial(NamedTuple):
@@ -20,6 +25,7 @@ class Trial(NamedTuple):
         predict_seconds: Prediction.
         without_gradient: Trainable parameters that the loss does not reach.
         results: Predictions as the host's evaluator gets them.
+        data: What the images are from, for people.
     """
 
     loss: float
@@ -27,35 +33,62 @@ class Trial(NamedTuple):
     predict_seconds: float
     without_gradient: tuple[str, ...]
     results: list[Any]
+    data: str
 
 
-def try_config(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) -> Trial:
-    """Build a config's model and run loss, backward and predict on two images of digits.
+def try_config(
+    cfg: Config, digits: str = 'data/digits', divisor: int = 1, own_data: bool = True
+) -> Trial:
+    """Build a config's model and run loss, backward and predict on two images.
 
-    Images go through the config's own pipelines, classes are adapted, weights are random.
+    The images are of the config's own data where any of these exist, else of the digits, for which
+    the numbers of classes are adapted. They go through the config's own pipelines; weights are
+    random.
 
     Args:
         cfg: Training config; is changed.
-        data_root: Folder that `prepare_digits` wrote.
+        digits: Folder that `prepare_digits` wrote.
         divisor: By which image sizes shrink.
+        own_data: False takes the digits in any case.
+
+    Raises:
+        UsageError: If neither these data nor the digits exist.
+        BadSampleError: If the data cannot be read.
     """
-    put_on_digits(cfg, data_root, divisor)
+    cfg.model = without_files(cfg.model)
+    found, missing = find_places(cfg) if own_data else ([], [])
+    if found:
+        data = f"the config's own data, {found[0]}"
+        make_small(cfg, divisor)
+    else:
+        why = f'; {missing[0]} is missing' if missing else ''
+        if not Path(digits).is_dir():
+            raise UsageError(f'{digits}: no such folder{why}: run mmsmt prepare digits')
+        data = f'the digits in {digits}{why}'
+        put_on_digits(cfg, digits, divisor)
     cfg.setdefault('launcher', 'none')
     for name in ('runner_type', 'strategy'):  # of several processes; this is one
         cfg.pop(name, None)
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
         runner, model, wrapper = build_for_a_while(cfg)
+        batch = _first(runner, cfg.train_dataloader)
         start = time.perf_counter()
-        loss = forward_and_backward(model, wrapper, _first(runner, cfg.train_dataloader))
+        loss = forward_and_backward(model, wrapper, batch)
         trained = time.perf_counter()
-        loader = cfg.get('val_dataloader') or cfg.train_dataloader
+        batch = _first(runner, cfg.get('val_dataloader') or cfg.train_dataloader)
+        loaded = time.perf_counter()
         with torch.no_grad():
-            results = model.eval().val_step(_first(runner, loader))
+            results = model.eval().val_step(batch)
         predicted = time.perf_counter()
     missed = tuple(n for n, p in model.named_parameters() if p.requires_grad and p.grad is None)
-    return Trial(loss, trained - start, predicted - trained, missed, results)
+    return Trial(loss, trained - start, predicted - loaded, missed, results, data)
 
 
 def _first(runner: Any, loader: dict) -> Any:
-    return next(iter(runner.build_dataloader(loader, seed=0)))
+    """The first batch of a data loader."""
+    try:
+        return next(iter(runner.build_dataloader(loader, seed=0)))
+    except READ_ERRORS as error:
+        reason = explain_loader(runner.cfg, loader) or f'{type(error).__name__}: {error}'
+        raise BadSampleError(reason) from error

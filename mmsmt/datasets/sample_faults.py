@@ -72,8 +72,25 @@ def find_loaded_faults(
             strange = labels[(labels >= num_classes) & (labels != ignored)]
             if strange.size:
                 wrong = f'has pixels of class {int(strange.min())}; {_allowed(num_classes)}'
+                if strange.min() == strange.max():
+                    reduced = bool(sample.get('reduce_zero_label'))
+                    wrong += f'; {unlabelled_advice(int(strange.min()) + reduced, reduced)}'
         if wrong:
             yield Fault(str(sample.get('seg_map_path') or name), 'seg_map_path', wrong)
+
+
+def unlabelled_advice(value: int, reduced: bool) -> str:
+    """What to do if pixels of one value, which is no class, are those without a label.
+
+    Args:
+        value: As it is in the label images.
+        reduced: Whether `reduce_zero_label` takes 0 for unlabelled already.
+    """
+    if reduced:
+        return f'where {value} means unlabelled, write 0 in the files'
+    heads = 'model.decode_head, model.auxiliary_head, val_evaluator and test_evaluator'
+    padding = f'seg_pad_val={value} in data_preprocessor'
+    return f'where {value} means unlabelled, set ignore_index={value} in {heads}, {padding}'
 
 
 def name_of(sample: dict[str, Any]) -> str:

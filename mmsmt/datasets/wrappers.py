@@ -1,4 +1,4 @@
-"""Data sets inside wrappers that repeat, join or mix them."""
+"""Data sets inside wrappers that repeat, join or mix them, and their configs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,3 +13,9 @@ def inner_datasets(dataset: Any) -> Iterator[Any]:
         yield from inner_datasets(child)
     if not inner:
         yield dataset
+
+
+def innermost_config(dataset: Any) -> Any:
+    """The entry of a config inside those of wrappers; of several joined data sets the first."""
+    inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
+    return dataset if inner is None else innermost_config(inner)

@@ -13,6 +13,7 @@ from mmsmt.datasets.wrappers import inner_datasets
 from mmsmt.engine.hooks.skipped_samples import JOURNAL, SkippedSamplesHook
 from mmsmt.engine.patches import wrap_dataloaders
 from mmsmt.errors import BadSampleError, ConfigError
+from mmsmt.hosts.config import ignored_label
 
 ADVICE = 'fix or remove it (mmsmt check data finds all)'
 # What data sets raise over files that are not what they expect.
@@ -45,6 +46,10 @@ def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = N
         except READ_ERRORS as error:
             reason = explain(runner.cfg, dataloader) if explain else None
             raise BadSampleError(reason or f'{type(error).__name__}: {error}') from error
+        for dataset in inner_datasets(built.dataset):
+            if wrong := _unknown_classes(dataset):
+                reason = explain(runner.cfg, dataloader) if explain else None
+                raise ConfigError(reason or wrong)
         trains = dataloader is training
         choice = dict(on_bad=on_bad, journal=journal) if trains and on_bad == 'skip' else {}
         advice = f'{ADVICE}, or train with --on-bad skip' if trains else ADVICE
@@ -55,6 +60,19 @@ def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = N
     wrap_dataloaders(runner, build_guarded)
 
 
+def _unknown_classes(dataset: Any) -> str:
+    """What is wrong if mmdet found fewer of a data set's classes in its COCO file, or more.
+
+    Labels are places in the list of those that it found. One missing name gives all objects behind
+    it the wrong class, or ends an evaluation by an IndexError.
+    """
+    found, classes = getattr(dataset, 'cat_ids', None), dataset.metainfo.get('classes')
+    if found is None or not classes or len(found) == len(classes):
+        return ''
+    names = f'{len(found)} categories for the {len(classes)} classes of `metainfo`'
+    return f'{dataset.ann_file}: has {names}; name them exactly as the file does'
+
+
 def _guard(dataset: Any, cfg: Config, **options: Any) -> None:
     pipeline = getattr(dataset, 'pipeline', None)
     transforms = getattr(pipeline, 'transforms', None)
@@ -62,7 +80,7 @@ def _guard(dataset: Any, cfg: Config, **options: Any) -> None:
         return
     if hasattr(dataset, 'reduce_zero_label'):  # of mmseg
         number = len(dataset.metainfo.get('classes') or ()) or None
-        options['ignored'] = dataset.ignore_index
+        options['ignored'] = ignored_label(cfg.model)
     else:
         # Labels of mmdet are places in the list of classes; those of mmpretrain come from files.
         head = cfg.model.get('head')

@@ -8,6 +8,7 @@
 | `replace_types` | the checkpoint hook and optimizer wrappers of `mmsmt` in a config | 0.10.7 |
 | `wrap_dataloaders` | a hook on every data loader that a runner builds | 0.10.7 |
 | `metafiles_read_once` | `_base_` of a host reads all of its metafiles each time | 0.10.7 |
+| `loading_nothing` | checks build models that read a teacher's weights | 0.10.7 |
 
 `tests/test_engine/test_patches.py` fails for a change that mmengine no longer needs.
 `mmsmt/__init__.py` adds the package to mmengine's table of config packages.
@@ -169,3 +170,19 @@ def metafiles_read_once() -> Iterator[None]:
         yield
     finally:
         utils.load = before
+
+
+@contextmanager
+def loading_nothing(asked: list[str]) -> Iterator[None]:
+    """Give an empty checkpoint for every file or address, and list what was asked for."""
+
+    def load(filename: str, *_: Any, **__: Any) -> dict[str, Any]:
+        asked.append(filename)
+        return {'state_dict': {}}
+
+    before = vars(CheckpointLoader)['load_checkpoint']
+    CheckpointLoader.load_checkpoint = staticmethod(load)
+    try:
+        yield
+    finally:
+        CheckpointLoader.load_checkpoint = before

@@ -9,6 +9,8 @@ from mmengine.utils import get_installed_path
 
 from mmsmt.errors import UsageError
 
+IGNORED = 255  # default of mmseg's heads, of its preprocessor and of its metrics
+
 
 def read_config_file(path: str | Path, name: str | None = None) -> Config:
     """Read a config; errors call it `name`, by default its path.
@@ -62,6 +64,18 @@ def test_dataset(cfg: Config) -> Any:
         while isinstance(part, list | tuple) and part:
             part = part[0]
     return part if isinstance(part, Mapping) and 'type' in part else None
+
+
+def ignored_label(model: Any) -> int:
+    """The label that a segmenter's losses leave out, by default 255 as in mmseg.
+
+    Args:
+        model: The config of a model; of several decode heads the last one counts.
+    """
+    head = model.get('decode_head') or {}
+    head = head[-1] if isinstance(head, list | tuple) else head
+    label: int = head.get('ignore_index', IGNORED)
+    return label
 
 
 def without_files(part: Any) -> Any:

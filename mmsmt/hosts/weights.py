@@ -11,7 +11,11 @@ from mmsmt.checkpoints.reader import find_weights
 
 
 def fit_weights(
-    model: nn.Module, container: dict[str, Any], source: str, allow: Sequence[str] = ()
+    model: nn.Module,
+    container: dict[str, Any],
+    source: str,
+    allow: Sequence[str] = (),
+    option: str = 'allow',
 ) -> tuple[dict[str, Tensor], LoadReport]:
     """Find a model's weights in what a checkpoint holds, under the model's names.
 
@@ -22,6 +26,7 @@ def fit_weights(
         source: What was read, for messages.
         allow: Entries or modules of the model that may be missing, superfluous or of another
             shape.
+        option: What the user calls `allow`, for the message.
 
     Returns:
         A state for `load_state_dict`, and what fits.
@@ -38,7 +43,7 @@ def fit_weights(
         dropped = list(parts.dropped)
         state = to_host(parts, 'classifier', backbone_only=True) | parts.other
     report = compare(model.state_dict(), state, dropped, dialect)
-    report.require_fit(source, allow, hint)
+    report.require_fit(source, allow, hint, option)
     return report.keep_fitting(state), report
 
 

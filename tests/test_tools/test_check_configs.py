@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_clean(run: Run) -> None:
-    assert run(CLS) == (0, [], '')
+    assert run(CLS) == (0, [f'{CLS}: ok'], '')
 
 
 def test_every_finding_of_every_file(run: Run, tmp_path: Path) -> None:
@@ -44,9 +44,10 @@ def test_every_finding_of_every_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_note_is_no_fault(run: Run) -> None:
-    status, lines, _ = run(ROOT / 'configs/digits/retinanet_smt_pico.py')
+    config = ROOT / 'configs/digits/retinanet_smt_pico.py'
+    status, lines, _ = run(config)
     assert status == 0
-    assert len(lines) == 1 and lines[0].startswith('note: ')
+    assert lines[0].startswith('note: ') and lines[1:] == [f'{config}: ok']
 
 
 def test_gpus(run: Run) -> None:

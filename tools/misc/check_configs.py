@@ -8,7 +8,7 @@ from mmsmt.checks.config import check_config, find_configs
 
 
 def main() -> None:
-    """Print a line for every finding; exit 1 where there is one, 2 on wrong usage."""
+    """Print a line for every finding, or `ok`; exit 1 where there is an error, 2 on wrong usage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('paths', nargs='+', type=Path, help='config files, or folders of them')
     parser.add_argument('--gpus', type=int, help='number of processes that will train')
@@ -22,12 +22,16 @@ def main() -> None:
         configs = find_configs(args.paths)
     except FileNotFoundError as error:
         parser.exit(2, f'error: {error}\n')
-    wrong = False
+    faulty = False
     for path in configs:
-        for finding in check_config(path, args.gpus, args.max_levels):
-            wrong |= not finding.note
+        findings = check_config(path, args.gpus, args.max_levels)
+        for finding in findings:
             print(f'{"note: " if finding.note else ""}{path}: {finding}', flush=True)
-    sys.exit(int(wrong))
+        if all(finding.note for finding in findings):
+            print(f'{path}: ok', flush=True)
+        else:
+            faulty = True
+    sys.exit(int(faulty))
 
 
 if __name__ == '__main__':

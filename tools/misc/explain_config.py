@@ -1,22 +1,12 @@
 """Say what a training with a config does: rates, decay, length and augmentation as built."""
 
 import argparse
-from typing import Any
 
 from mmsmt.checks.recipe import read_recipe
+from mmsmt.checks.recipe_text import describe_recipe
 from mmsmt.engine.arguments import add_common_arguments
 from mmsmt.engine.runner import load_config
 from mmsmt.engine.tool import quiet, run_tool
-
-
-def show(recipe: dict[str, Any]) -> None:
-    """Print a line an item."""
-    for item, value in recipe.items():
-        lines = value if isinstance(value, list) else [value]
-        if item in ('decays', 'rate multipliers'):
-            lines = [f'{n:g}: {len(p)} parameters, {p[0]} the first' for n, p in value.items()]
-        for line in lines:
-            print(f'{item:20} {line}')
 
 
 def main() -> None:
@@ -27,7 +17,10 @@ def main() -> None:
     add_common_arguments(parser)
     args = parser.parse_args()
     quiet()
-    run_tool(lambda: read_recipe(load_config(args), args.epoch_length), show)
+    run_tool(
+        lambda: read_recipe(load_config(args), args.epoch_length),
+        lambda recipe: print(*describe_recipe(recipe, args.epoch_length), sep='\n'),
+    )
 
 
 if __name__ == '__main__':

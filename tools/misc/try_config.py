@@ -1,4 +1,7 @@
-"""Run configs once on the digits: build, loss, backward and predict, with seconds."""
+"""Run configs once on two images: build, loss, backward and predict, with seconds.
+
+The images are of the config's own data if these exist, else of the digits.
+"""
 
 import argparse
 import sys
@@ -8,30 +11,34 @@ from mmengine.config import Config
 
 from mmsmt.checks.trial import try_config
 from mmsmt.datasets.root import data_root
+from mmsmt.engine.data_root import move_data
 from mmsmt.engine.tool import quiet
+from mmsmt.errors import UserError
 
 
 def main() -> None:
     """Try each config; exit 1 where one failed."""
-    digits = str(data_root() / 'digits')
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('configs', nargs='+', type=Path, help='config files')
-    parser.add_argument('--data', default=digits, help='what prepare_digits.py wrote')
+    parser.add_argument('--data', help='take the digits in this folder, even if the own data exist')
     parser.add_argument('--divisor', type=int, default=1, help='shrink images by this factor')
     args = parser.parse_args()
     quiet()
-    if not Path(args.data).is_dir():
+    if args.data and not Path(args.data).is_dir():
         sys.exit(f'error: {args.data}: no such folder; run mmsmt prepare digits')
+    digits = args.data or str(data_root() / 'digits')
     failed = False
     for path in args.configs:
         try:
-            trial = try_config(Config.fromfile(path), args.data, args.divisor)
+            cfg = move_data(Config.fromfile(path), data_root())
+            trial = try_config(cfg, digits, args.divisor, own_data=args.data is None)
         except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
             failed = True
-            print(f'{path}: FAILED: {type(error).__name__}: {error}')
+            kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '
+            print(f'{path}: FAILED: {kind}{" ".join(str(error).split())}')
         else:
             times = f'{trial.train_seconds:.1f} s, predict {trial.predict_seconds:.1f} s'
-            print(f'{path}: loss {trial.loss:.3f}, forward and backward {times}')
+            print(f'{path}: loss {trial.loss:.3f}, forward and backward {times}; on {trial.data}')
     sys.exit(failed)
 
 

@@ -1,12 +1,20 @@
 """Unknown types and misspelt arguments, anywhere in a config."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmsmt.checks.config.findings import Finding
-from mmsmt.checks.config.registries import Part, find_types, parts_of, suggest_type
+from mmsmt.checks.config.registries import (
+    Part,
+    Role,
+    find_types,
+    name_one_of,
+    parts_of,
+    suggest_type,
+)
 from mmsmt.checks.config.signatures import accepted_arguments
+from mmsmt.checks.config.unregistered import find_unregistered
 from mmsmt.text import nearest, shorten
 
 # Keys that mmengine's configs and registries keep for themselves.
@@ -17,21 +25,26 @@ _MISSPELT = 0.9
 _BUILT = re.compile(r'model\b(?!.*\.(init_cfg|nms)\b)')
 
 
-def check_arguments(config: Any, scope: str, built: bool) -> Iterator[Finding]:
+def check_arguments(
+    config: Any, scope: str, built: bool, skipped: Sequence[str] = ()
+) -> Iterator[Finding]:
     """Find unknown types and arguments, and correct those that resemble a right name.
 
     The corrections, in place, let the checks that build something go on to the next problem.
     Parts of a model that was built are right, also where a module takes entries out of a part of
-    its own before it builds it.
+    its own before it builds it. Parts inside those of the keys `skipped` are left out.
     """
     for part in parts_of(config):
-        if not (built and _BUILT.match(part.key)):
+        inside = any(part.key.startswith(f'{key}.') for key in skipped)
+        if not inside and not (built and _BUILT.match(part.key)):
             yield from _check_part(part, part.scope or scope)
 
 
 def _check_part(part: Part, scope: str) -> Iterator[Finding]:
-    key, config, role, _ = part
+    key, config, role = part.key, part.config, part.role
     kind, what = config.get('type', role.default), role.what or 'module'
+    if kind is None and what == 'initializer' and _initializes_itself(part.parent, scope):
+        return
     if kind is None:
         yield Finding(key, 'has no `type`', f'name the {what} that is to be built here')
         return
@@ -41,19 +54,21 @@ def _check_part(part: Part, scope: str) -> Iterator[Finding]:
     elif not targets:
         yield Finding(f'{key}.type', f'{kind!r} is no type', f'name the {what} as a text')
         return
+    if not targets and (module := find_unregistered(kind.rpartition('.')[2], scope)):
+        right = f'{module} defines it: install the package that it needs, or register it'
+        yield Finding(f'{key}.type', f'{kind!r} is not registered', right, needs_package=True)
+        return
     if not targets:
         elsewhere = role.registries and find_types(kind, scope, ())
         wrong = f'{kind!r} is no {what}' if elsewhere else f'unknown {what} {kind!r}'
         near = suggest_type(kind, scope, role.registries)
-        others = f'name one of {scope}, or of the packages in `custom_imports`'
-        yield Finding(f'{key}.type', wrong, f'did you mean {near!r}?' if near else others)
-        if near is None:
-            return
-        config['type'] = near
-        targets = find_types(near, scope, role.registries)
-    accepted = [accepted_arguments(target) for target in targets]
-    known = {*role.extra}.union(*(names for names, _ in accepted))
-    anything = any(more for _, more in accepted)
+        if near or role.what:  # else it need not be a module: whoever builds it says so
+            right = f'did you mean {near!r}?' if near else name_one_of(scope)
+            yield Finding(f'{key}.type', wrong, right)
+        if near and _takes(find_types(near, scope, role.registries), config, role):
+            config['type'] = near
+        return  # nothing is known of the arguments of a guess
+    known, anything = _known_arguments(targets, role)
     owner = getattr(targets[0], '__name__', str(targets[0]))
     for name in [name for name in config if name not in known | _RESERVED]:
         if anything and not nearest(name, known, _MISSPELT):
@@ -63,3 +78,24 @@ def _check_part(part: Part, scope: str) -> Iterator[Finding]:
             config.setdefault(near, value)
         right = f'did you mean {near!r}?' if near else f'it takes: {shorten(known)}'
         yield Finding(f'{key}.{name}', f'{owner} has no argument {name!r}', right)
+
+
+def _known_arguments(targets: list[Any], role: Role) -> tuple[set[str], bool]:
+    """Names that one of several classes takes, and whether one of them takes any name."""
+    accepted = [accepted_arguments(target) for target in targets]
+    known = {*role.extra}.union(*(names for names, _ in accepted))
+    return known, any(more for _, more in accepted)
+
+
+def _takes(targets: list[Any], config: Any, role: Role) -> bool:
+    """Whether what was guessed takes all arguments: only then may it be what was meant."""
+    known, anything = _known_arguments(targets, role)
+    return anything or set(config) <= known | _RESERVED
+
+
+def _initializes_itself(parent: Any, scope: str) -> bool:
+    """Whether a module of a host reads its `init_cfg` on its own, as PVT does."""
+    if not isinstance(parent, str) or parent.startswith('mmsmt.'):
+        return False
+    kinds = [kind for kind in find_types(parent, scope, ()) if isinstance(kind, type)]
+    return any('init_weights' in vars(kind) for kind in kinds)

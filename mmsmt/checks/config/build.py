@@ -8,13 +8,20 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmsmt.checks.config.findings import Finding, entries
-from mmsmt.checks.config.registries import Part, parts_of
+from mmsmt.checks.config.registries import Part, name_one_of, parts_of
+from mmsmt.engine.patches import loading_nothing
 from mmsmt.hosts.config import without_files
 from mmsmt.hosts.meta_device import Weightless
+
+# What mmengine says of a type that a registry lacks.
+_UNKNOWN = r'(?P<name>\S+) is not in the (?P<scope>\w+)::\w+ registry'
 
 
 def build_part(config: Any, key: str, scope: str) -> tuple[nn.Module | None, list[Finding]]:
     """Build `model`, `model.backbone` or `model.neck` on the meta device.
+
+    What it would load from a file or the web is not read. Norms that need other processes are
+    those of one process.
 
     Returns:
         The module, None where it cannot be built, and why it cannot.
@@ -22,12 +29,28 @@ def build_part(config: Any, key: str, scope: str) -> tuple[nn.Module | None, lis
     model = without_files(config.model)
     if config.get('data_preprocessor'):  # as mmengine's runner does
         model.setdefault('data_preprocessor', without_files(config.data_preprocessor))
-    part = model if key == 'model' else model[key.partition('.')[2]]
+    part = _in_one_process(model if key == 'model' else model[key.partition('.')[2]])
+    asked: list[str] = []
     try:
-        with DefaultScope.overwrite_default_scope(scope), Weightless():
+        with DefaultScope.overwrite_default_scope(scope), Weightless(), loading_nothing(asked):
             return MODELS.build(part).eval().to('meta'), []
     except Exception as error:  # noqa: BLE001  constructors raise anything
+        if asked:
+            right = 'such a file is not read: nothing inside the model was checked'
+            return None, [Finding(key, f'is built from {asked[0]}', right, note=True)]
         return None, [_explain(error, [p for p in parts_of(config) if p.key.startswith(key)], key)]
+
+
+def _in_one_process(part: Any) -> Any:
+    """The same with norms that can be built in one process: mmcv's SyncBN asks for the others."""
+    if isinstance(part, dict):
+        changed = {name: _in_one_process(inner) for name, inner in part.items()}
+        if changed.get('type') in ('MMSyncBN', 'mmcv.MMSyncBN'):
+            changed['type'] = 'SyncBN'
+        return type(part)(changed)
+    if isinstance(part, list | tuple):
+        return type(part)(map(_in_one_process, part))
+    return part
 
 
 def _explain(error: Exception, parts: list[Part], key: str) -> Finding:
@@ -44,8 +67,19 @@ def _explain(error: Exception, parts: list[Part], key: str) -> Finding:
         keys = {name.rpartition('.')[2]: name for name in inside}  # the shortest of a name
         words = (word for word in re.findall(r'\w+', text) if word != 'type')
         key = next((keys[word] for word in words if word in keys), key)
+    if _asks_for_package(error):
+        right = 'nothing inside this part was checked'
+        return Finding(f'{key}.type', f'{kind}: {error}', right, needs_package=True)
+    if isinstance(error, KeyError) and (unknown := re.search(_UNKNOWN, str(error))):
+        right = name_one_of(unknown['scope'])
+        return Finding(f'{key}.type', f'unknown module {unknown["name"]!r}', right)
     wrong, _, right = text.partition('; ')
     return Finding(key, wrong, right or f'{kind} cannot be built with it')
+
+
+def _asks_for_package(error: Exception) -> bool:
+    """Whether a part cannot be built because of what is installed, as the hosts say it."""
+    return isinstance(error, ImportError) or bool(re.search(r'\b(pip|mim) install\b', str(error)))
 
 
 def _find_part(error: Exception, parts: list[Part]) -> Part | None:

@@ -20,6 +20,7 @@ from mmsmt.checks.config.classes import check_classes
 from mmsmt.checks.config.findings import Finding
 from mmsmt.checks.config.inheritance import count_levels, read_config
 from mmsmt.checks.config.learning_rate import KEY, check_rate
+from mmsmt.checks.config.registries import find_scope
 from mmsmt.checks.config.segmentation import check_segmentation
 from mmsmt.checks.config.views import check_views
 from mmsmt.checks.config.weights import check_weights
@@ -28,6 +29,7 @@ from mmsmt.errors import UsageError
 from mmsmt.paths import carried
 
 OWN_CONFIGS = carried('configs')
+_SPLITS = ('train', 'val', 'test')
 # Where launchers tell the number of this process, before it connects to the others.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
@@ -110,15 +112,41 @@ def require_valid(cfg: Config, trains: bool = True) -> None:
             print(f'warning: {finding}; --auto-scale-lr does that', file=sys.stderr)
 
 
-def _check_parts(config: Any, processes: int | None, weights: bool = True) -> list[Finding]:
-    scope = config.get('default_scope') or 'mmengine'
+def check_loaders(cfg: Config) -> list[Finding]:
+    """Find unknown types and arguments in data loaders, data sets, transforms and evaluators.
+
+    Args:
+        cfg: A config; is not changed.
+    """
+    names = [f'{split}_{part}' for split in _SPLITS for part in ('dataloader', 'evaluator')]
+    parts = {name: cfg[name] for name in [*names, 'tta_pipeline'] if cfg.get(name)}
+    with _quiet():
+        scope = cfg.get('default_scope') or 'mmengine'
+        return _check_scope(scope) or list(check_arguments(deepcopy(parts), scope, built=False))
+
+
+def _check_scope(scope: str) -> list[Finding]:
+    """Say why a host cannot be imported, if it cannot."""
     try:
         import_module(f'{scope}.registry')
     except (ImportError, AssertionError) as error:  # hosts assert the version of mmcv
         return [Finding('default_scope', f'{scope} cannot be used: {error}', f'install {scope}')]
+    return []
+
+
+def _check_parts(config: Any, processes: int | None, weights: bool = True) -> list[Finding]:
+    kind, findings = str(config.model.get('type')), list[Finding]()
+    scope = config.get('default_scope') or find_scope(kind) or 'mmengine'
+    if scope != (config.get('default_scope') or 'mmengine'):
+        right = f'default_scope = {scope!r} is where {kind} is found'
+        inherited = not any(config.get(f'{split}_dataloader') for split in _SPLITS)
+        findings.append(Finding('default_scope', 'is absent', right, note=inherited))
+    if unusable := _check_scope(scope):
+        return unusable
     model, refused = build_part(config, 'model', scope)
-    findings = list(check_arguments(config, scope, built=model is not None))
-    if model is None:  # what resembled a right name is corrected now
+    skipped = [f.key.removesuffix('.type') for f in refused if f.needs_package or f.note]
+    findings += check_arguments(config, scope, model is not None, skipped)
+    if model is None and not skipped:  # what resembled a right name is corrected now
         model, refused = build_part(config, 'model', scope)
     backbone, neck = (
         build_part(config, f'model.{name}', scope)[0]

@@ -10,29 +10,46 @@ from mmengine.registry import DATASETS
 from mmsmt.checks.config.findings import Finding, entries
 from mmsmt.checks.config.registries import find_types
 
-_HEADS = r'model(\.roi_head)*\.(bbox_|mask_|decode_|auxiliary_)?head(\[\d+\])?\.num_classes'
+_HEADS = r'model(\.roi_head)*\.(bbox_|mask_|decode_|auxiliary_)?head(\[\d+\])?'
+# Panoptic data sets have classes of stuff as well, which heads of objects do not see.
+_OBJECTS = r'model(\.roi_head)*\.(bbox_|mask_)head.*'
+# Parts of a model that read the names of classes.
+_TEXTS = ('language_model', 'text_encoder', 'text_backbone')
+# Heads whose classes are not those of the data: STDC's tells boundaries from the rest.
+_OTHER = ('STDCHead',)
 
 
 def check_classes(config: Any, scope: str) -> Iterator[Finding]:
     """Compare the heads with the data, and a classifier's preprocessor with its head.
 
-    Data sets that find their classes in files are not judged.
+    Data sets that find their classes in files are not judged, and neither are models of open
+    vocabularies, whose heads compare texts.
     """
-    found = {k: n for k, n in entries(config.model, 'model') if re.fullmatch(_HEADS, k)}
-    heads = {key: number for key, number in found.items() if isinstance(number, int)}
+    if any(config.model.get(name) for name in _TEXTS):
+        return
+    parts = {k: part for k, part in entries(config.model, 'model') if re.fullmatch(_HEADS, k)}
+    heads = {
+        f'{key}.num_classes': head['num_classes']
+        for key, head in parts.items()
+        if isinstance(head, dict)
+        and isinstance(head.get('num_classes'), int)
+        and not str(head.get('type')).endswith(_OTHER)
+    }
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = config.get(name)
         if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
             continue
         key, dataset = _innermost(f'{name}.dataset', loader['dataset'])
-        number, source = _count(dataset, scope)
+        number, things, source = _count(dataset, scope)
         if isinstance(number, str):
             right = f'must be a list of names, or a file of them; one class is ({number!r},)'
             yield Finding(f'{key}.{source}', f'is the text {number!r}', right)
         elif number is not None:
-            right = f'must be {number}: {key} has {number} classes ({source})'
-            wrong = {head: given for head, given in heads.items() if given != number}
-            yield from (Finding(head, f'is {given}', right) for head, given in wrong.items())
+            for head, given in heads.items():
+                want = things if things and re.fullmatch(_OBJECTS, head) else number
+                if given != want:
+                    right = f'must be {want}: {key} has {want} classes ({source})'
+                    yield Finding(head, f'is {given}', right)
     inside = config.model.get('data_preprocessor')
     key = 'model.data_preprocessor' if inside else 'data_preprocessor'
     given = (inside or config.get('data_preprocessor') or {}).get('num_classes')
@@ -51,16 +68,22 @@ def _innermost(key: str, dataset: Any) -> tuple[str, Any]:
     return key, dataset
 
 
-def _count(dataset: Any, scope: str) -> tuple[int | str | None, str]:
-    """Number of classes and who says so; a text where one stands for the names."""
-    for name, part in (('metainfo.classes', dataset.get('metainfo') or {}), ('classes', dataset)):
+def _count(dataset: Any, scope: str) -> tuple[int | str | None, int, str]:
+    """Number of classes, that of things among them where stuff is as well, and who says so.
+
+    The first is a text where one stands for the names.
+    """
+    metainfo = dataset.get('metainfo') or {}
+    for name, part in (('metainfo.classes', metainfo), ('classes', dataset)):
         stated = part.get('classes')
         if isinstance(stated, str):
             file = Path(stated)
-            return len(file.read_text().splitlines()) if file.is_file() else stated, name
+            number = len(file.read_text().splitlines()) if file.is_file() else stated
+            return number, 0, name
         if stated is not None:
-            return len(stated), name
+            return len(stated), len(metainfo.get('thing_classes') or ()), name
     kind = dataset.get('type')
     targets = find_types(kind, scope, (DATASETS,)) if isinstance(kind, str) else [kind]
-    known = next((getattr(t, 'METAINFO', {}).get('classes') for t in targets if t), None)
-    return (len(known), f'METAINFO of {kind}') if known else (None, '')
+    known = next((getattr(t, 'METAINFO', {}) for t in targets if t), {})
+    classes, things = known.get('classes'), known.get('thing_classes') or ()
+    return (len(classes), len(things), f'METAINFO of {kind}') if classes else (None, 0, '')

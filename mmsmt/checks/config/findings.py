@@ -14,12 +14,14 @@ class Finding:
         wrong: What is wrong there.
         right: What would be right.
         note: Worth knowing, but not an error.
+        needs_package: A package that is not installed is needed; the config itself may be right.
     """
 
     key: str
     wrong: str
     right: str
     note: bool = False
+    needs_package: bool = False
 
     def __str__(self) -> str:
         return ' '.join(f'{self.key}: {self.wrong}; {self.right}'.split())

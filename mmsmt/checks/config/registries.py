@@ -13,6 +13,7 @@ from mmengine.utils import get_object_from_string
 
 from mmsmt.text import nearest
 
+HOSTS = ('mmpretrain', 'mmdet', 'mmseg')
 # Among hundreds of names, difflib's 0.6 takes `XBertEncoder` for `MAEPretrainDecoder`.
 _SIMILAR = 0.75
 
@@ -34,6 +35,7 @@ class Part(NamedTuple):
     config: dict[str, Any]
     role: Role
     scope: str | None
+    parent: Any = None  # type of the dictionary that it is in
 
 
 _ANY = Role('.*')
@@ -98,7 +100,9 @@ def _walk(value: Any, key: str, scope: str | None = None, parent: Any = '') -> I
             # This suite's backbones load `Pretrained` themselves and can be told what may differ.
             role = role._replace(extra=(*role.extra, 'allow'))
         if 'type' in value or role.what:
-            yield Part(key, value, role, scope)
+            yield Part(key, value, role, scope, parent)
+        if role.what == 'transform' and str(kind).rpartition('.')[2].startswith('Albu'):
+            return  # what is inside belongs to albumentations
         for name, inner in value.items():
             yield from _walk(inner, f'{key}.{name}', scope, kind)
 
@@ -116,6 +120,19 @@ def find_types(name: str, scope: str, registries: tuple[Registry, ...]) -> list[
         # `nms=dict(type='nms')` and `roi_layer=dict(type='RoIAlign')` name operators of mmcv.
         found = [getattr(import_module('mmcv.ops'), name, None)]
     return list(dict.fromkeys(f for f in found if f is not None))
+
+
+def name_one_of(scope: str) -> str:
+    """Advice on a type that resembles none."""
+    return f'name one of {scope}, or of the packages in `custom_imports`'
+
+
+def find_scope(name: str) -> str | None:
+    """The host that has a model of this type, None where none or mmengine itself has it."""
+    if find_types(name, 'mmengine', (root.MODELS,)):
+        return None
+    hosts = [host for host in HOSTS if _is_package(host)]
+    return next((host for host in hosts if find_types(name, host, (root.MODELS,))), None)
 
 
 def suggest_type(name: str, scope: str, registries: tuple[Registry, ...]) -> str | None:

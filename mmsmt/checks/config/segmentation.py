@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmsmt.checks.config.findings import Finding, entries
-
-_IGNORED = 255  # default of mmseg's heads and of its preprocessor
+from mmsmt.hosts.config import IGNORED, ignored_label
 
 
 def check_segmentation(config: Any) -> Iterator[Finding]:
@@ -23,7 +22,9 @@ def check_segmentation(config: Any) -> Iterator[Finding]:
     if config.model.get('pretrained') and kind.startswith('mmsmt.'):
         right = f'set it to None: {kind} takes weights by `init_cfg`'
         yield Finding('model.pretrained', f'is {config.model.pretrained!r}', right)
-    yield from _check_padding(config)
+    if not str(config.model.get('type')).endswith('DepthEstimator'):  # it has no labels
+        yield from _check_padding(config)
+        yield from _check_evaluators(config)
     yield from _check_zero_label(config)
     loader = config.get('train_dataloader') or {}
     infinite = 'Infinite' in str((loader.get('sampler') or {}).get('type'))
@@ -55,11 +56,25 @@ def _check_padding(config: Any) -> Iterator[Finding]:
     inside = config.model.get('data_preprocessor')
     key = 'model.data_preprocessor' if inside else 'data_preprocessor'
     pixels = inside or config.get('data_preprocessor') or {}
-    padding = pixels.get('seg_pad_val', _IGNORED)
+    padding = pixels.get('seg_pad_val', IGNORED)
     for name in ('decode_head', 'auxiliary_head'):
         heads = config.model.get(name) or []
         for head in heads if isinstance(heads, list | tuple) else [heads]:
-            ignored = head.get('ignore_index', _IGNORED)
+            ignored = head.get('ignore_index', IGNORED)
             if ignored != padding:
                 right = f'must be {ignored}, the ignore_index of model.{name}'
                 yield Finding(f'{key}.seg_pad_val', f'is {padding}', right)
+
+
+def _check_evaluators(config: Any) -> Iterator[Finding]:
+    """Pixels that a training leaves out must not count in its evaluation."""
+    ignored = ignored_label(config.model)
+    for name in ('val_evaluator', 'test_evaluator'):
+        given = config.get(name) or []
+        several = isinstance(given, list | tuple)
+        for i, evaluator in enumerate(given if several else [given]):
+            says = evaluator.get('ignore_index', IGNORED)
+            if str(evaluator.get('type')).endswith('IoUMetric') and says != ignored:
+                key = f'{name}[{i}].ignore_index' if several else f'{name}.ignore_index'
+                right = f'must be {ignored}, the ignore_index of model.decode_head'
+                yield Finding(key, f'is {says}', right)

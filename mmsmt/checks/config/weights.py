@@ -29,11 +29,12 @@ def check_weights(
         hooks = [h for h in config.get('custom_hooks') or () if 'StrictLoadHook' in str(h['type'])]
         allow = hooks[0].get('allow', ()) if hooks else ()
         allow = (allow,) if isinstance(allow, str) else tuple(allow)
-        right = 'give a file of this model, or name what may differ in `allow` of StrictLoadHook'
+        allow += tuple(config.get('load_allow') or ())
+        right = 'give a file of this model, or name what may differ in `load_allow`'
 
         def fit(container: dict[str, Any]) -> None:
             if model is not None:
-                fit_weights(model, container, file, allow)
+                fit_weights(model, container, file, allow, option='load_allow')
 
         yield from _check_file('load_from', file, fit, right)
     if config.model.get('pretrained'):

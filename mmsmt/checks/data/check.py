@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmsmt.checks.config import check_loaders
 from mmsmt.checks.data.classes import compare_classes
 from mmsmt.checks.data.coco import check_coco
 from mmsmt.checks.data.datasets import SPLITS, Opened, open_datasets
@@ -41,8 +42,14 @@ def check_data(cfg: Config, opener: Opener | None = None) -> Iterator[Finding]:
 
 
 def _check_all(cfg: Config, opener: Opener) -> Iterator[Finding]:
+    faults = check_loaders(cfg)
+    for fault in faults:
+        yield Finding('error', fault.key, fault.wrong, fault.right)
     opened, troubles = open_datasets(cfg)
-    yield from troubles
+    keys = [fault.key.partition('.pipeline')[0] for fault in faults]
+    for trouble in troubles:  # a fault in the entry of a data set says why it cannot be built
+        if not any(key.startswith(f'{trouble.where}.') for key in keys):
+            yield trouble
     if not opened and not troubles:
         loaders = ', '.join(f'{split}_dataloader' for split in SPLITS)
         yield Finding('error', 'config', f'has no {loaders}')

@@ -1,5 +1,6 @@
 """Data sets of a config, built by the host but with nothing read."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -77,3 +78,18 @@ def _unwrap(config: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _unwrap(config['dataset'], f'{where}.dataset')
     else:
         yield where, config
+
+
+def find_places(cfg: Config) -> tuple[list[str], list[str]]:
+    """The files and folders that a config's training and validation read, by whether they exist.
+
+    Returns:
+        Those that exist, and those that are missing.
+    """
+    opened, _ = open_datasets(Config({k: v for k, v in cfg.items() if k != 'test_dataloader'}))
+    places: dict[str, bool] = {}
+    for one in opened:
+        paths = [getattr(one.dataset, 'ann_file', '')]
+        paths += getattr(one.dataset, 'data_prefix', {}).values()
+        places |= {path: os.path.exists(path) for path in paths if isinstance(path, str) and path}
+    return [p for p, is_there in places.items() if is_there], [p for p in places if not places[p]]

@@ -15,9 +15,9 @@ from mmsmt.checks.data.findings import Check, Finding
 from mmsmt.checks.data.images import Opener, check_images
 from mmsmt.checks.data.places import check_places, check_presence, list_files
 from mmsmt.datasets.image_files import DAMAGE, describe, seen_size
+from mmsmt.datasets.sample_faults import unlabelled_advice
+from mmsmt.hosts.config import IGNORED, ignored_label
 from mmsmt.text import count, some
-
-UNLABELLED = 255  # what mmseg makes of the value 0 under `reduce_zero_label`, and of 255
 
 
 def check_labels(opened: Opened, cfg: Config, opener: Opener) -> Check:
@@ -80,7 +80,8 @@ def _check_pairs(
     number = yield from count_classes(opened, cfg, dataset.metainfo.get('classes') or None)
     pairs = [pair for pair in pairs if all(map(os.path.isfile, pair))]
     strange: dict[int, list[str]] = {}
-    look = partial(look_at_labels, dataset=dataset, number=number)
+    ignored = ignored_label(cfg.model)
+    look = partial(look_at_labels, dataset=dataset, number=number, ignored=ignored)
     for (path, image), seen in opener.run(look, pairs, f'opening {folder}'):
         if seen.damage:
             yield Finding('error', path, seen.damage, 'label images have one channel of integers')
@@ -98,8 +99,10 @@ def _check_pairs(
             f'reduce_zero_label=True takes 1 to {number}, and 0 and 255 for what is not labelled'
         )
         if not dataset.reduce_zero_label:
-            right = f'the {number} classes take 0 to {(number or 1) - 1}, and 255 for what is not'
-            right += ' labelled; where 0 is no class, set reduce_zero_label=True'
+            right = f'the {number} classes take 0 to {(number or 1) - 1}, and {ignored} for what is'
+            right += ' not labelled; where 0 is no class, set reduce_zero_label=True'
+        if len(strange) == 1:
+            right += f'; {unlabelled_advice(next(iter(strange)), dataset.reduce_zero_label)}'
         yield Finding('error', folder, wrong, right)
 
 
@@ -112,10 +115,13 @@ class Labels(NamedTuple):
     damage: str = ''  # why it cannot be read or used
 
 
-def look_at_labels(pair: tuple[str, str], dataset: Any, number: int | None) -> Labels:
+def look_at_labels(
+    pair: tuple[str, str], dataset: Any, number: int | None, ignored: int = IGNORED
+) -> Labels:
     """Open a label image and the header of its image.
 
-    The host's data set says how values become classes; their number may be unknown.
+    The host's data set says how values become classes, whose number may be unknown. The model
+    says which label is `ignored`.
     """
     path, image_path = pair
     try:
@@ -131,14 +137,14 @@ def look_at_labels(pair: tuple[str, str], dataset: Any, number: int | None) -> L
     except DAMAGE:
         image_size = None  # the image's own check names it
     raw = np.unique(values)
-    outside = () if number is None else raw[~_is_class(raw, dataset, number)]
+    outside = () if number is None else raw[~_is_class(raw, dataset, number, ignored)]
     return Labels(values.shape[::-1], image_size, tuple(int(value) for value in outside))
 
 
-def _is_class(values: np.ndarray, dataset: Any, number: int) -> np.ndarray:
+def _is_class(values: np.ndarray, dataset: Any, number: int, ignored: int) -> np.ndarray:
     """Whether values of a file become a class or the ignored value, by the host's rules."""
     labels = values.astype(np.int64)
     if dataset.reduce_zero_label:
-        labels = np.where((labels == 0) | (labels == UNLABELLED), UNLABELLED, labels - 1)
+        labels = np.where((labels == 0) | (labels == IGNORED), IGNORED, labels - 1)
     mapped = np.vectorize(lambda v: (dataset.label_map or {}).get(v, v), otypes=[np.int64])(labels)
-    return ((mapped >= 0) & (mapped < number)) | (mapped == dataset.ignore_index)
+    return ((mapped >= 0) & (mapped < number)) | (mapped == ignored)

@@ -35,29 +35,45 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
     if scope not in hosts:
         raise ValueError(f'default_scope must be one of {hosts}, got {scope!r}')
     classes = len(CLASSES) + (scope == 'mmseg')  # a segmenter has the background as well
+    for name in {'model', 'data_preprocessor'} & set(cfg):
+        cfg[name] = _change(cfg[name], ['num_classes'], lambda _: classes)
+    for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+        loader = cfg.get(f'{name}_dataloader')
+        if loader is None:
+            continue
+        dataset = _dataset(data_root, split)[scope]
+        loader.dataset = ConfigDict(dataset, pipeline=loader.dataset.pipeline)
+        evaluator = cfg.get(f'{name}_evaluator')
+        if scope == 'mmdet' and evaluator is not None:
+            evaluator.ann_file = f'{data_root}/scenes/annotations/instances_val.json'
+    return make_small(cfg, divisor)
+
+
+def make_small(cfg: Config, divisor: int = 1) -> Config:
+    """Ask for no pre-trained weights, put two images in a batch, shrink images, in place.
+
+    Args:
+        cfg: Training config.
+        divisor: By which image sizes and numbers of proposals shrink.
+
+    Returns:
+        The config.
+    """
 
     def shrink(value: Any) -> Any:
         if isinstance(value, list | tuple):
             return type(value)(map(shrink, value))
         return value // divisor if isinstance(value, int) else value
 
-    for name in {'model', 'data_preprocessor'} & set(cfg):
-        cfg[name] = _change(cfg[name], ['num_classes'], lambda _: classes)
+    cfg.model.pop('pretrained', None)
+    cfg.model.get('backbone', {}).pop('init_cfg', None)
     for name in {'data_preprocessor', 'train_cfg', 'test_cfg'} & set(cfg.model):
         keys = SIZE_KEYS if name == 'data_preprocessor' else COUNT_KEYS
         cfg.model[name] = _change(cfg.model[name], keys, shrink)
-    cfg.model.pop('pretrained', None)
-    cfg.model.backbone.pop('init_cfg', None)
-    for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
-        loader = cfg.get(f'{name}_dataloader')
-        if loader is None:
-            continue
-        pipeline = _change(loader.dataset.pipeline, SIZE_KEYS, shrink)
-        loader.dataset = ConfigDict(_dataset(data_root, split)[scope], pipeline=pipeline)
-        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-        evaluator = cfg.get(f'{name}_evaluator')
-        if scope == 'mmdet' and evaluator is not None:
-            evaluator.ann_file = f'{data_root}/scenes/annotations/instances_val.json'
+    for name in ('train', 'val', 'test'):
+        if loader := cfg.get(f'{name}_dataloader'):
+            loader.dataset = _change(loader.dataset, SIZE_KEYS, shrink)
+            loader.update(batch_size=2, num_workers=0, persistent_workers=False)
     return cfg
 
 

@@ -47,5 +47,7 @@ class StrictLoadHook(Hook):
         """
         model = unwrap(runner.model)
         source = str(getattr(runner, '_load_from', None) or 'checkpoint')
-        checkpoint['state_dict'], report = fit_weights(model, checkpoint, source, self.allow)
+        checkpoint['state_dict'], report = fit_weights(
+            model, checkpoint, source, self.allow, option='load_allow'
+        )
         runner.logger.info(f'{source}: {report}')

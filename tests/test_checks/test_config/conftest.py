@@ -27,3 +27,17 @@ def lint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
         return [f for f in check_config(path, processes) if not f.note]
 
     return check
+
+
+@pytest.fixture
+def assert_found(lint: Callable[..., list[Finding]]) -> Callable[..., None]:
+    """Assert that these faults and no others are found in a text on a base."""
+
+    def check(base: str, text: str, expected: list[tuple[str, str, str]]) -> None:
+        found = {f.key: f for f in lint(base, text)}
+        assert sorted(found) == sorted(key for key, _, _ in expected)
+        for key, wrong, right in expected:
+            assert wrong in found[key].wrong, found[key]
+            assert right in found[key].right, found[key]
+
+    return check

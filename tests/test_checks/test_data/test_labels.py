@@ -85,6 +85,22 @@ def test_values_without_reducing_zero(tmp_path: Path, assert_named: Named, found
     assert len(relabels) == 3 and found(cfg)['error'] == []
 
 
+def test_one_value_more_may_mean_unlabelled(
+    tmp_path: Path, assert_named: Named, found: Found
+) -> None:
+    cfg = ade(tmp_path, reduce_zero_label=False)
+    for text in ('ignore_index=3 in model.decode_head', 'seg_pad_val=3 in data_preprocessor'):
+        assert_named(cfg, 'error', 'where 3 means unlabelled, set ', text)
+    cfg.model.decode_head.ignore_index = 3
+    assert found(cfg)['error'] == []
+
+
+def test_one_value_more_where_0_means_unlabelled(tmp_path: Path, assert_named: Named) -> None:
+    cfg = ade(tmp_path)
+    relabel(4)(tmp_path)
+    assert_named(cfg, 'error', 'where 4 means unlabelled, write 0 in the files')
+
+
 @pytest.mark.parametrize('reduce_zero_label', [True, False])
 @pytest.mark.parametrize('classes', [('wall', 'building', 'sky'), ('sky', 'wall'), None])
 def test_values_become_classes_by_the_hosts_rules(

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
+from mmsmt.checks.data import check_data
+
 Coco = Callable[..., Config]
 Named = Callable[..., None]
 Found = Callable[..., dict[str, list[str]]]
@@ -49,4 +51,8 @@ def test_a_dangling_link_is_named(tmp_path: Path, assert_named: Named, coco: Coc
 def test_data_sets_that_cannot_be_built(tmp_path: Path, assert_named: Named, coco: Coco) -> None:
     cfg = coco(tmp_path)
     cfg.train_dataloader.dataset.type = 'CocoDatast'
-    assert_named(cfg, 'error', 'train_dataloader.dataset: cannot be built', 'CocoDatast')
+    says = "unknown data set 'CocoDatast'; did you mean 'CocoDataset'"
+    assert_named(cfg, 'error', 'train_dataloader.dataset.type: ', says)
+    cfg = coco(tmp_path, data_prefix='train')
+    found = [str(finding) for finding in check_data(cfg) if finding.level == 'error']
+    assert found and all('_dataloader.dataset: cannot be built' in line for line in found)

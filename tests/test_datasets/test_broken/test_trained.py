@@ -179,6 +179,13 @@ def test_labels_of_no_class_are_named_before_a_loss_meets_them(
             lambda r: (r / 'boxes.json').write_text('{"images": [], "annotations": []}'),
             'boxes.json: has no list `categories`',
         ),
+        (  # mmdet itself trains, every label behind the missing one shifted
+            'mmdet',
+            lambda r: (r / 'boxes.json').write_text(
+                (r / 'boxes.json').read_text().replace('"cat"', '"cats"')
+            ),
+            "has no category 'cat', which metainfo.classes names; the nearest there is 'cats'",
+        ),
         (
             'mmpretrain',
             lambda r: r.rename(r.with_name('moved')),
@@ -186,7 +193,7 @@ def test_labels_of_no_class_are_named_before_a_loss_meets_them(
         ),
     ],
 )
-def test_annotations_that_cannot_be_read(
+def test_annotations_that_cannot_be_used(
     train: Train, tmp_path: Path, scope: str, damage: Callable, says: str
 ) -> None:
     status, last, _ = train(scope, {}, damage=damage)
