@@ -56,7 +56,8 @@ class Predictor:
 
     Args:
         config: File, or `package::path` in a host's tree of configs.
-        checkpoint: `.pth` or `.safetensors`; or exported, `.onnx` or `.xml`.
+        checkpoint: `.pth` or `.safetensors`; or exported, `.onnx` or `.xml`; or empty, for
+            random weights.
         device: By default the GPU, if there is one; exported files run on the CPU.
         precision: In which an `.xml` file computes.
         tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
@@ -97,8 +98,11 @@ class Predictor:
             session = open_session(checkpoint, torch.get_num_threads(), precision)
             self.model: Any = ExportedModel(session, model)
             return
-        container = read_container(checkpoint)
-        load_weights(model, container, checkpoint)
+        container = read_container(checkpoint) if checkpoint else {}
+        if checkpoint:
+            load_weights(model, container, checkpoint)
+        else:
+            model.init_weights()
         self.classes = find_classes(model, container, self.cfg)
         if self.device.type == 'cpu':
             built = revert_sync_batchnorm(built)
