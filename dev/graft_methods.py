@@ -1,6 +1,6 @@
 """Every method of mmdet and mmseg with a backbone of ours: built, one training step, a prediction.
 
-    .venv/bin/python dev/graft_methods.py [mmdet mmseg] [--data data/digits] [--page docs/methods.md]
+    .venv/bin/python dev/graft_methods.py [--data data/digits] [--page docs/methods.md]
 
 takes one config of every method folder of the hosts, puts SMT-T into it and runs it on two images
 of digits, each in a process of its own. Results are kept in work_dirs/methods.jsonl: the same
@@ -25,9 +25,9 @@ NO_METHODS = ('_base_', 'common')
 RESULTS = Path('work_dirs/methods.jsonl')
 HEAD = """# Methods of mmdet and mmseg
 
-Every method folder of mmdet {mmdet} and mmseg {mmseg} with SMT-T in it, as `graft` of
-`mmsmt.hosts.graft` and `mmsmt new --method mmdet::FOLDER/CONFIG.py` do it: the model built, the loss of two
-images, gradients of all parameters, and a prediction, each on the digits at a quarter of the config's size.
+Every method folder of mmdet {mmdet} and mmseg {mmseg} with SMT-T in it, as
+`mmsmt new --method mmdet::FOLDER/CONFIG.py` does it: the model built, the loss of two images,
+gradients of all parameters, and a prediction, on the digits at a quarter of the config's size.
 
 ```
 python dev/graft_methods.py
@@ -71,8 +71,7 @@ def try_one(name: str, data: str) -> dict[str, Any]:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         kind = type(error).__name__
         return dict(step=step, reason=lines[-1] if kind == 'UsageError' else f'{kind}: {lines[0]}')
-    missed = [n for n in trial.without_gradient]
-    if missed:
+    if missed := trial.without_gradient:
         return dict(step='gradients', reason=f'no gradient for {len(missed)}: {missed[0]}, ...')
     return dict(step='done', reason='', loss=round(trial.loss, 3), results=len(trial.results))
 
@@ -115,12 +114,16 @@ def write_page(results: list[dict[str, Any]]) -> str:
         works = ', '.join(r['folder'] for r in good)
         parts.append(f'## {host}: {len(good)} of {len(mine)}\n\n{works}.\n\n')
         rows = [
-            f'| {r["folder"]} | `{r["config"].partition("/")[2]}` | {r["reason"].replace("|", "/")} |'
+            f'| {r["folder"]} | `{r["config"].partition("/")[2]}` | {_cell(r["reason"])} |'
             for r in mine
             if r['step'] != 'done'
         ]
         parts.append('\n'.join(['| not | config | because |', '|---|---|---|', *rows]) + '\n\n')
     return ''.join(parts).rstrip() + '\n'
+
+
+def _cell(text: str) -> str:
+    return text.replace('|', '/')[:160]
 
 
 def main() -> None:

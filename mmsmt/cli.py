@@ -31,6 +31,7 @@ COMMANDS = {
     'show receptive-field': ('analysis_tools/receptive_field.py', 'effective receptive fields'),
     'show invariance': ('analysis_tools/invariance.py', 'predictions on changed images'),
     'show modulation': ('analysis_tools/modulation_maps.py', 'modulation maps of an SMT'),
+    'show cam': ('analysis_tools/cam.py', 'Grad-CAM: what raises the score of a prediction'),
     'show significance': ('analysis_tools/significance.py', 'what guides an SG-Former'),
 }
 

@@ -21,8 +21,8 @@ class Classes(NamedTuple):
     names: list[str]
     colors: list[tuple[int, int, int]]  # RGB
 
-    def find(self, wanted: Sequence[str]) -> list[int]:
-        """Indices of classes by their names.
+    def find(self, wanted: Sequence[str], option: str = '--classes') -> list[int]:
+        """Indices of classes by their names, which the user gave by an option.
 
         Raises:
             UsageError: If there is no class of a name.
@@ -31,7 +31,7 @@ class Classes(NamedTuple):
             if name not in self.names:
                 near = nearest(name, self.names)
                 hint = f'did you mean {near}?' if near else f'they are {shorten(self.names)}'
-                raise UsageError(f'--classes: the model has no class {name!r}; {hint}')
+                raise UsageError(f'{option}: the model has no class {name!r}; {hint}')
         return sorted({self.names.index(name) for name in wanted})
 
 

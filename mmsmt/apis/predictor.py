@@ -54,7 +54,7 @@ class Predictor:
     which hosts would pad to a common one, go through the model one size after the other.
 
     Args:
-        found: The model.
+        found: The model; without a source of weights they are random.
         device: By default the GPU, if there is one; exported files run on the CPU.
         tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
 
@@ -81,7 +81,10 @@ class Predictor:
         if found.session:
             self.model: Any = ExportedModel(found.session, model)
             return
-        load_weights(model, dict(found.container), found.source)
+        if found.source:
+            load_weights(model, dict(found.container), found.source)
+        else:
+            model.init_weights()
         if self.device.type == 'cpu':
             built = revert_sync_batchnorm(built)
         use_onednn_linear(self.device.type == 'cpu')

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 import mmsmt
 from mmsmt.apis.hub import from_pretrained, read_folder, save_pretrained
+from mmsmt.apis.models import find_model
 from mmsmt.apis.predictor import Predictor
 from mmsmt.apis.sources import Item
 from mmsmt.checkpoints import read_container, write_atomically
@@ -43,7 +44,7 @@ def test_a_model_comes_back_bit_for_bit(
     names = {'README.md', 'config.py', 'metadata.json', 'model.safetensors'}
     assert {path.name for path in folder.iterdir()} == names
     model = mmsmt.from_pretrained(folder)
-    expected = Predictor(net.config, net.checkpoint, device='cpu')
+    expected = Predictor(find_model(net.config, net.checkpoint), device='cpu')
     assert model.dataset_meta['classes'] == net.classes and not model.training
     assert [tuple(color) for color in model.dataset_meta['palette']] == expected.classes.colors
     original: Any = build_model(read_config(net.config)).eval()

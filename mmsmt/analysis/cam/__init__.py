@@ -1,0 +1,1 @@
+"""Grad-CAM of classifiers, detectors and segmenters."""
