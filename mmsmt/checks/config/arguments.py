@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mmengine.model import BaseModule
+
 from mmsmt.checks.config.findings import Finding
 from mmsmt.checks.config.registries import (
     Part,
@@ -97,5 +99,6 @@ def _initializes_itself(parent: Any, scope: str) -> bool:
     """Whether a module of a host reads its `init_cfg` on its own, as PVT does."""
     if not isinstance(parent, str) or parent.startswith('mmsmt.'):
         return False
-    kinds = [kind for kind in find_types(parent, scope, ()) if isinstance(kind, type)]
-    return any('init_weights' in vars(kind) for kind in kinds)
+    found = find_types(parent, scope, ())
+    kinds = [kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseModule)]
+    return any(kind.init_weights is not BaseModule.init_weights for kind in kinds)

@@ -14,7 +14,7 @@ from mmsmt.hosts.config import without_files
 from mmsmt.hosts.meta_device import Weightless
 
 # What mmengine says of a type that a registry lacks.
-_UNKNOWN = r'(?P<name>\S+) is not in the (?P<scope>\w+)::\w+ registry'
+_UNKNOWN = r'(?P<name>[\w.]+) is not in the (?P<scope>\w+)::(?P<what>[\w ]+) registry'
 
 
 def build_part(config: Any, key: str, scope: str) -> tuple[nn.Module | None, list[Finding]]:
@@ -32,13 +32,24 @@ def build_part(config: Any, key: str, scope: str) -> tuple[nn.Module | None, lis
     part = _in_one_process(model if key == 'model' else model[key.partition('.')[2]])
     asked: list[str] = []
     try:
-        with DefaultScope.overwrite_default_scope(scope), Weightless(), loading_nothing(asked):
-            return MODELS.build(part).eval().to('meta'), []
+        with DefaultScope.overwrite_default_scope(scope), loading_nothing(asked):
+            return _build(part), []
     except Exception as error:  # noqa: BLE001  constructors raise anything
         if asked:
             right = 'such a file is not read: nothing inside the model was checked'
             return None, [Finding(key, f'is built from {asked[0]}', right, note=True)]
         return None, [_explain(error, [p for p in parts_of(config) if p.key.startswith(key)], key)]
+
+
+def _build(part: Any) -> nn.Module:
+    try:
+        with Weightless():
+            built = MODELS.build(part)
+    except NotImplementedError as error:
+        if 'meta tensor' not in str(error):
+            raise
+        built = MODELS.build(part)  # it computes with its weights, as LoRA does
+    return built.eval().to('meta')
 
 
 def _in_one_process(part: Any) -> Any:
@@ -72,7 +83,8 @@ def _explain(error: Exception, parts: list[Part], key: str) -> Finding:
         return Finding(f'{key}.type', f'{kind}: {error}', right, needs_package=True)
     if isinstance(error, KeyError) and (unknown := re.search(_UNKNOWN, str(error))):
         right = name_one_of(unknown['scope'])
-        return Finding(f'{key}.type', f'unknown module {unknown["name"]!r}', right)
+        what = 'module' if unknown['what'] == 'model' else unknown['what']
+        return Finding(f'{key}.type', f'unknown {what} {unknown["name"]!r}', right)
     wrong, _, right = text.partition('; ')
     return Finding(key, wrong, right or f'{kind} cannot be built with it')
 

@@ -5,9 +5,10 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -168,12 +169,13 @@ def _check_parts(config: Any, processes: int | None, weights: bool = True) -> li
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what hosts log and warn of while they register and build."""
+    """Without what hosts log, print and warn of while they register and build."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            yield
+            with redirect_stdout(StringIO()):
+                yield
     finally:
         logging.disable(before)
