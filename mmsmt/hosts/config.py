@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
 from mmsmt.errors import UsageError
+from mmsmt.paths import carried
 
 
 def read_config_file(path: str | Path, name: str | None = None) -> Config:
@@ -37,7 +38,9 @@ def read_config(name: str) -> Config:
     """
     package, is_host, rest = name.partition('::')
     path = Path(name)
-    if is_host:
+    if package == 'mmsmt' and is_host:
+        path = carried('configs') / rest
+    elif is_host:
         try:
             path = Path(get_installed_path(package), '.mim', 'configs', rest)
         except Exception as error:  # importlib.metadata has several for a missing package
