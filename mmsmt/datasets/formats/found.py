@@ -89,7 +89,7 @@ class Faults:
         """
         if self.found:
             advice = f'; {self.advice}' if self.advice else ''
-            raise UsageError('; '.join([some(self.found)]) + advice)
+            raise UsageError(' '.join(f'{some(self.found)}{advice}'.split()))
 
 
 def split_of(name: str) -> str | None:

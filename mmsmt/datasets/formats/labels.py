@@ -25,6 +25,7 @@ from mmsmt.datasets.image_files import DAMAGE, describe
 from mmsmt.errors import UsageError
 from mmsmt.text import count, some
 
+COLOURED = ('RGB', 'RGBA')
 LAYOUT = (
     'images/SPLIT/NAME.jpg with labels/SPLIT/NAME.png, SPLIT/images with SPLIT/labels, or '
     'SPLIT/NAME.png with SPLITannot/NAME.png, and classes.txt (label images)'
@@ -61,11 +62,14 @@ def recognise(root: Path, seed: int = 0, unlabelled: int | None = None) -> Found
                 folder / f'{name}{suffix}'
                 for folder, suffix in zip((split.images, split.labels), split.suffixes)
             )
-            read = read_labels(path, colours, faults)
             size = size_of(image, faults)
-            if read is None or size is None:
+            try:
+                values, shown = read_labels(path, colours)
+            except ValueError as error:
+                faults.add(path, str(error))
                 continue
-            values, shown = read
+            if size is None:
+                continue
             present[path] = {int(value) for value in np.unique(values)}
             palette = palette or shown
             sizes.append(size)
@@ -81,9 +85,7 @@ def recognise(root: Path, seed: int = 0, unlabelled: int | None = None) -> Found
             for name in pair.names:
                 path = pair.labels / f'{name}{pair.suffixes[1]}'
                 target = '/'.join(filter(None, (LABEL_FOLDER, split, f'{name}.png')))
-                again = read_labels(path, colours, faults)
-                assert again is not None
-                files[target] = _to_png(again[0], table)
+                files[target] = _to_png(read_labels(path, colours)[0], table)
     return _found(root, pairs, meaning, present, files, typical(sizes), seed)
 
 
@@ -144,42 +146,48 @@ def _found(
 def is_in_colours(path: Path) -> bool:
     """Whether a label image has colours, not values that the hosts could read."""
     with Image.open(path) as picture:
-        return picture.mode in ('RGB', 'RGBA')
+        return picture.mode in COLOURED
 
 
-def read_labels(
-    path: Path, colours: Sequence[Colour], faults: Faults
-) -> tuple[np.ndarray, tuple[Colour, ...]] | None:
-    """Values (H, W) of a label image and its palette; None, and a fault, if it is none.
+def read_labels(path: Path, colours: Sequence[Colour]) -> tuple[np.ndarray, tuple[Colour, ...]]:
+    """Values (H, W) of a label image, and its palette.
 
     Colours become the numbers of their classes in the list.
+
+    Raises:
+        ValueError: If it cannot be read, or has other colours than the list.
     """
     try:
         with Image.open(path) as picture:
             mode = picture.mode
-            array = np.asarray(picture.convert('RGB') if mode in ('RGB', 'RGBA') else picture)
+            array = np.asarray(picture.convert('RGB') if mode in COLOURED else picture)
             shades = picture.getpalette() if mode == 'P' else None
     except DAMAGE as error:
-        return faults.add(path, describe(error, str(path)))
+        raise ValueError(describe(error, str(path))) from error
     if array.ndim == 2:
         if array.max() > IGNORED or array.min() < 0:
-            return faults.add(path, f'holds {array.max():g}; hosts read 8 bits')
+            raise ValueError(f'holds {array.max():g}; hosts read 8 bits')
         shades = shades or []
         palette = [(shades[i], shades[i + 1], shades[i + 2]) for i in range(0, len(shades), 3)]
         return array.astype(np.uint8), tuple(palette)
-    if array.ndim != 3 or not colours:
-        wrong = 'is in colours: classes.txt has to say which, with lines NAME R G B'
-        return faults.add(path, wrong)
-    keys = array.astype(np.int64) @ (65536, 256, 1)
-    labels = np.full(keys.shape, -1, np.int64)
+    if mode not in COLOURED:
+        raise ValueError(f'is in mode {mode}; label images have values, a palette or colours')
+    if not colours:
+        raise ValueError('is in colours: classes.txt has to say which, with lines NAME R G B')
+    return _by_colour(array, colours), ()
+
+
+def _by_colour(array: np.ndarray, colours: Sequence[Colour]) -> np.ndarray:
+    """Number of the class (H, W) of colours (H, W, 3)."""
+    radix = np.array((65536, 256, 1))
+    keys, labels = array.astype(np.int64) @ radix, np.full(array.shape[:2], -1)
     for number, colour in enumerate(colours):
-        labels[keys == np.dot(colour, (65536, 256, 1))] = number
+        labels[keys == np.dot(colour, radix)] = number
     if (labels < 0).any():
         y, x = np.argwhere(labels < 0)[0]
-        colour = ', '.join(map(str, array[y, x]))
-        wrong = f'pixel ({x}, {y}) has the colour ({colour}), which is of no class'
-        return faults.add(path, wrong)
-    return labels.astype(np.uint8), ()
+        shade = ', '.join(map(str, array[y, x]))
+        raise ValueError(f'pixel ({x}, {y}) has the colour ({shade}), which is of no class')
+    return labels.astype(np.uint8)
 
 
 def _to_png(values: np.ndarray, table: dict[int, int]) -> bytes:

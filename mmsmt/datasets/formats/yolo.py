@@ -52,12 +52,13 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
         for file in files:
             size = size_of(file, faults)
             path = labels / f'{file.stem}.txt'
-            lines = read_lines(path) if path.is_file() else []
-            found = [
-                _read_line(path, number, line, size or (1, 1), classes, source, faults)
-                for number, line in lines
-            ]
-            group.append(Record(file.name, size or (1, 1), [i for i in found if i]))
+            found = []
+            for number, line in read_lines(path) if path.is_file() else []:
+                try:
+                    found.append(_read_line(line, size or (1, 1), classes, f'{path}:{number}'))
+                except ValueError as error:
+                    faults.add(path, str(error), number)
+            group.append(Record(file.name, size or (1, 1), found))
         records[split] = images.relative_to(root).as_posix(), group
     faults.stop()
     return build_found('YOLO', classes, records, seed)
@@ -91,7 +92,8 @@ def _classes(root: Path) -> tuple[tuple[str, ...], Path]:
         try:
             content: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(f'{path}: is no YAML ({error})') from error
+            reason = ' '.join(str(error).split())
+            raise UsageError(f'{path}: is no YAML ({reason})') from error
         names = content.get('names') if isinstance(content, dict) else None
         if isinstance(names, dict):
             if sorted(names) != list(range(len(names))):
@@ -110,33 +112,27 @@ def _classes(root: Path) -> tuple[tuple[str, ...], Path]:
     raise UsageError(f'{root}: has no data.yaml with `names`, and no classes.txt')
 
 
-def _read_line(
-    path: Path,
-    number: int,
-    line: str,
-    size: Size,
-    classes: tuple[str, ...],
-    source: Path,
-    faults: Faults,
-) -> Instance | None:
-    """An object; None, and a fault, where the line cannot be used."""
+def _read_line(line: str, size: Size, classes: tuple[str, ...], where: str) -> Instance:
+    """The object of a line.
+
+    Raises:
+        ValueError: If the line cannot be used.
+    """
     words = line.split()
     if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
-        return faults.add(path, f'{len(words)} values', number)
+        raise ValueError(f'{len(words)} values')
     try:
         label, shares = int(words[0]), [float(word) for word in words[1:]]
     except ValueError:
-        return faults.add(path, f'{line!r:.60} is not of numbers', number)
-    if not 0 <= label < len(classes):
-        wrong = f'class {label}, but {source.name} has {len(classes)}: 0 to {len(classes) - 1}'
-        return faults.add(path, wrong, number)
+        raise ValueError(f'{line!r:.60} is not of numbers') from None
     if not all(map(isfinite, shares)):
-        return faults.add(path, f'{line!r:.60} is not of numbers', number)
+        raise ValueError(f'{line!r:.60} is not of numbers')
+    if not 0 <= label < len(classes):
+        raise ValueError(f'class {label}, but the {len(classes)} are 0 to {len(classes) - 1}')
+    if max(shares) > 2:
+        raise ValueError(f'{line!r:.60} is in pixels, not in shares of the image')
     width, height = size
-    where = f'{path}:{number}'
     if len(shares) == 4:
-        if max(shares) > 2:
-            return faults.add(path, f'{line!r:.60} is in pixels, not in shares', number)
         x, y, w, h = shares
         box = (x - w / 2) * width, (y - h / 2) * height, w * width, h * height
         return Instance(label, box, where)
