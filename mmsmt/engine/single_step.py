@@ -16,6 +16,8 @@ def build_for_a_while(cfg: Config) -> tuple[Any, Any, Any]:
     cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=None)
     runner = build_runner(cfg)
     runner.model.init_weights()
+    for name in ('epoch', 'iter'):  # which losses of TOOD and others ask for
+        runner.message_hub.update_info(name, 0)
     return runner, runner.model, runner.build_optim_wrapper(cfg.optim_wrapper)
 
 

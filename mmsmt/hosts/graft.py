@@ -14,7 +14,7 @@ from mmsmt.errors import UsageError
 from mmsmt.hosts.config import without_files
 from mmsmt.hosts.meta_device import Weightless
 
-SIDE = 256  # of the image on whose maps channels and strides are read; nothing is computed
+SIDE = 512  # of the image on whose maps channels and strides are read; nothing is computed
 # Keys under which heads of the hosts keep the channels of a map that they take from the backbone.
 INPUTS = ('in_channels', 'c1_in_channels', 'input_channels', 'feature_channels')
 NECK = ('in_channels', 'in_channel')

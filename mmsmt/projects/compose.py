@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from mmsmt.datasets.formats import Found, Split
-from mmsmt.projects.methods import HOSTS, TITLES, Backbone, Method
+from mmsmt.projects.methods import HOSTS, Backbone, Method
 from mmsmt.projects.source import Code, Known, changes, layout, render
 from mmsmt.projects.tasks import TASKS, Task
 from mmsmt.text import count
@@ -44,10 +44,9 @@ def compose(plan: Plan) -> str:
     if not base.get('custom_hooks'):
         bases.insert(1, 'mmsmt::_base_/hooks.py')
     numbers = ', '.join(f'{split} {part.number}' for split, part in found.splits.items())
-    title = plan.method.name.rpartition('::')[2]
+    title = f'{plan.method.name.rpartition("::")[2]} with {plan.backbone.name}'
     parts = [
-        f'# {TITLES[plan.task].capitalize()} {title} with {plan.backbone.name} on '
-        f'{plan.root.name} ({found.format}; images: {numbers}).',
+        f'# {title} on {plan.root.name}: {found.format}, images: {numbers}.',
         f'_base_ = [{", ".join(map(repr, bases))},]',  # the comma: a line for each
         *_variables(plan, task),
         *task.data(found, _deleting(base)),

@@ -25,11 +25,11 @@ def written(files: Mapping[Path, bytes]) -> Iterator[None]:
                 write_atomically(path, content)
         yield
     except BaseException:
-        for path, content in before.items():
-            if content is None:
+        for path, former in before.items():
+            if former is None:
                 path.unlink(missing_ok=True)
             else:
-                write_atomically(path, content)
+                write_atomically(path, former)
         for folder in sorted(made, key=lambda f: len(f.parts), reverse=True):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

@@ -12,12 +12,12 @@ from mmsmt.paths import carried
 from mmsmt.text import nearest
 
 HOSTS = {'cls': 'mmpretrain', 'det': 'mmdet', 'seg': 'mmseg'}
-TITLES = {'cls': 'classifier', 'det': 'detector', 'seg': 'segmenter'}
 # Bases of our own methods; their backbone is another one, which is replaced.
 METHODS = {
     'cls': {'classifier': 'mmsmt::_base_/own_data/classifier.py'},
     'det': {
         'retinanet': 'mmsmt::det/_base_/retinanet.py',
+        'small_retinanet': 'mmsmt::_base_/own_data/small_retinanet.py',
         'atss': 'mmsmt::det/_base_/atss.py',
         'mask_rcnn': 'mmsmt::det/_base_/mask_rcnn.py',
         'cascade_mask_rcnn': 'mmsmt::det/_base_/cascade_mask_rcnn.py',
@@ -26,6 +26,7 @@ METHODS = {
     },
     'seg': {
         'upernet': 'mmsmt::seg/_base_/upernet.py',
+        'small_upernet': 'mmsmt::_base_/own_data/small_upernet.py',
         'fpn': 'mmsmt::seg/_base_/fpn.py',
     },
 }

@@ -67,16 +67,18 @@ def new_project(
         model = graft(base.config, network.config)
     except UsageError as error:
         raise UsageError(f'{method} cannot take {backbone}: {error}') from error
-    remarks = [*found.remarks, *set_classes(model, len(found.classes))]
+    remarks = [
+        f'note: {said}' for said in (*found.remarks, *set_classes(model, len(found.classes)))
+    ]
     _adapt_model(task, model)
     text = compose(Plan(task, data, found, base, network, model, weights))
     files = {data / name: content for name, content in found.files.items()}
     with written({**files, out: text.encode()}):
-        remarks += _check(out)
+        remarks += [f'warning: {said}' for said in _check(out)]
     folders = sorted({path.parent for path in files})
     return [
         describe(data, found),
-        *(f'warning: {remark}' for remark in remarks),
+        *remarks,
         *(f'wrote {folder}' for folder in folders),
         f'wrote {out}; next: mmsmt train {out}',
     ]
@@ -115,9 +117,8 @@ def _adapt_model(task: str, cfg: Config) -> None:
     """What sizes of images and numbers of classes ask of a model, in place."""
     model = cfg.model
     if task == 'cls':
-        for head in (model.get('head'),):
-            if isinstance(head, dict) and 'topk' in head:
-                head['topk'] = (1,)
+        if 'topk' in (model.get('head') or {}):  # of five classes or less there is no top 5
+            model.head['topk'] = (1,)
     if task == 'det':
         pixels = model.get('data_preprocessor') or {}
         if (pixels.get('pad_size_divisor') or 1) % DIVISOR:

@@ -33,12 +33,17 @@ class Task(NamedTuple):
     crops: bool = False
 
 
-def _loaders(found: Found, write: Write, dataset: Callable[[str, Split], dict]) -> list[str]:
-    """Loaders of all splits; without a split for it, a test reads that of the validation."""
+def _loaders(
+    found: Found, write: Write, dataset: Callable[[str, Split], dict], batch: object = 1
+) -> list[str]:
+    """Loaders of all splits; without a split for it, a test reads that of the validation.
+
+    Evaluation takes `batch` images at once, one where their sizes differ.
+    """
     sampler = dict(type='DefaultSampler', shuffle=False)
     lines = [
         'workers = dict(num_workers=2, persistent_workers=True)',
-        f'evaluation = dict(**workers, batch_size=1, drop_last=False, sampler={render(sampler)})',
+        f'evaluation = dict(**workers, batch_size={batch}, sampler={render(sampler)})',
     ]
     for split, part in found.splits.items():
         fields: dict[str, Any] = {'**': Code('evaluation')}
@@ -71,12 +76,13 @@ def _classifier_data(found: Found, write: Write) -> list[str]:
         return {'**': Code('data'), **fields}
 
     return [
-        'train_pipeline = [_base_.load, dict(type="RandomResizedCrop", scale=image_size, '
-        'crop_ratio_range=(0.3, 1.0)), *_base_.augment]'.replace('"', "'"),
-        'test_pipeline = [_base_.load, dict(type="ResizeEdge", scale=image_size * 8 // 7), '
-        'dict(type="CenterCrop", crop_size=image_size), _base_.pack]'.replace('"', "'"),
+        "cut = dict(type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.3, 1.0))",
+        "resize = dict(type='ResizeEdge', scale=image_size * 8 // 7)",
+        "center = dict(type='CenterCrop', crop_size=image_size)",
+        'train_pipeline = [_base_.load, cut, *_base_.augment]',
+        'test_pipeline = [_base_.load, resize, center, _base_.pack]',
         "data = dict(type='CustomDataset', data_root=data_root, metainfo=dict(classes=classes))",
-        *_loaders(found, write, dataset),
+        *_loaders(found, write, dataset, Code('batch_size')),
         *_evaluators(found, write, lambda _: dict(type='Accuracy', topk=(1,))),
     ]
 
@@ -132,7 +138,9 @@ def _segmenter_data(found: Found, write: Write) -> list[str]:
     meta: dict[str, Any] = dict(classes=Code('classes'))
     if found.palette:
         meta['palette'] = [list(colour) for colour in found.palette]
-    data = dict(type='BaseSegDataset', data_root=Code('data_root'), metainfo=meta, **suffixes)
+    data: dict[str, Any] = dict(
+        type='BaseSegDataset', data_root=Code('data_root'), metainfo=meta, **suffixes
+    )
     if found.reduce_zero_label:
         data['reduce_zero_label'] = True
 

@@ -147,7 +147,8 @@ def _clip(box: Sequence[float], size: Size) -> tuple[float, float, float, float]
 
 def to_coco(records: Sequence[Record], classes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The content of a COCO file; ids count from 1."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, record in enumerate(records, 1):
         width, height = record.size
         images.append(dict(id=number, file_name=record.name, width=width, height=height))

@@ -81,10 +81,10 @@ def recognise(root: Path, seed: int = 0, unlabelled: int | None = None) -> Found
     files: dict[str, bytes] = {}
     if meaning.table is not None or is_in_colours(next(iter(present))):
         table = meaning.table or {v: v for v in range(256)}
-        for split, pair in pairs.items():
+        for part, pair in pairs.items():
             for name in pair.names:
                 path = pair.labels / f'{name}{pair.suffixes[1]}'
-                target = '/'.join(filter(None, (LABEL_FOLDER, split, f'{name}.png')))
+                target = '/'.join(filter(None, (LABEL_FOLDER, part, f'{name}.png')))
                 files[target] = _to_png(read_labels(path, colours)[0], table)
     return _found(root, pairs, meaning, present, files, typical(sizes), seed)
 
