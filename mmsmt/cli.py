@@ -8,6 +8,7 @@ from mmsmt.paths import carried
 
 # Command: file in tools/, and what it does.
 COMMANDS = {
+    'new': ('misc/new_project.py', 'write a config for your own data'),
     'train': ('train.py', 'train a classifier, detector or segmenter'),
     'test': ('test.py', 'evaluate a checkpoint'),
     'predict': ('predict.py', 'predict images or a video, and draw what a model sees'),

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
 from mmsmt.errors import UsageError
+from mmsmt.paths import carried
 
 IGNORED = 255  # default of mmseg's heads, of its preprocessor and of its metrics
 
@@ -39,7 +40,9 @@ def read_config(name: str) -> Config:
     """
     package, is_host, rest = name.partition('::')
     path = Path(name)
-    if is_host:
+    if package == 'mmsmt' and is_host:
+        path = carried('configs') / rest
+    elif is_host:
         try:
             path = Path(get_installed_path(package), '.mim', 'configs', rest)
         except Exception as error:  # importlib.metadata has several for a missing package

@@ -1,0 +1,88 @@
+"""Image folders: a folder a class, in a folder a split or without splits."""
+
+from pathlib import Path
+
+from mmsmt.datasets.formats.found import (
+    LIST_FOLDER,
+    SPLITS,
+    Faults,
+    Found,
+    Split,
+    by_split,
+    images_in,
+    size_of,
+    subfolders,
+    typical,
+)
+from mmsmt.datasets.formats.split import choose_val
+from mmsmt.errors import UsageError
+from mmsmt.text import count, some
+
+LAYOUT = 'SPLIT/CLASS/NAME.jpg or CLASS/NAME.jpg (image folders)'
+SAMPLE = 200  # images whose size is read
+
+
+def recognise(root: Path, seed: int = 0) -> Found | None:
+    """Read image folders; None if there are none.
+
+    Raises:
+        UsageError: If splits have other classes, or a class has no image.
+    """
+    parts = {split: _read(path) for split, path in by_split(subfolders(root)).items()}
+    folders = {split: by_split(subfolders(root))[split].name for split in parts}
+    if not any(parts.values()):
+        parts, folders = {'': _read(root)}, {'': ''}
+        if len(parts['']) < 2:
+            return None
+    classes = tuple(max(parts.values(), key=lambda part: len(part)))
+    for split, images in parts.items():
+        if not any(images.values()):
+            raise UsageError(f'{root / folders[split]}: the split {split} is empty')
+        lacking = [name for name in classes if not images.get(name)]
+        more = [name for name in images if name not in classes]
+        if lacking or more:
+            what = f'no image of {some(lacking)}' if lacking else f'classes {some(more)} alone'
+            raise UsageError(f'{root / folders[split]}: {what}; all splits need the same classes')
+    whole = 'train' if 'train' in parts else ''
+    if whole not in parts:
+        raise UsageError(f'{root}: there is no split train, only {", ".join(parts)}')
+    splits = {s: Split(folders[s], sum(map(len, images.values()))) for s, images in parts.items()}
+    files, remarks = {}, []
+    if 'val' not in parts:
+        former = splits.pop(whole)
+        labels = {name: {c} for c, names in parts[whole].items() for name in names}
+        chosen = choose_val(labels, seed)
+        if not chosen:
+            raise UsageError(f'{root}: {count(len(labels), "image")}, too few for a split')
+        for split, wanted in (('train', False), ('val', True)):
+            lines = [
+                f'{name} {classes.index(label)}\n'
+                for name, (label,) in sorted(labels.items())
+                if (name in chosen) == wanted
+            ]
+            path = f'{LIST_FOLDER}/{split}.txt'
+            files[path] = ''.join(lines).encode()
+            splits[split] = Split(former.images, len(lines), names=path)
+        number = count(former.number, 'image')
+        remarks.append(f'{len(chosen)} of {number} were chosen for validation (seed {seed})')
+    faults = Faults()
+    paths = [root / folders[whole] / name for names in parts[whole].values() for name in names]
+    sizes = [size_of(path, faults) for path in paths[:: max(1, len(paths) // SAMPLE)]]
+    faults.stop()
+    return Found(
+        'image folders',
+        classes,
+        {split: splits[split] for split in SPLITS if split in splits},
+        typical(size for size in sizes if size),
+        files,
+        tuple(remarks),
+    )
+
+
+def _read(folder: Path) -> dict[str, list[str]]:
+    """Images of each class, relative to the folder; classes in sorted order, as hosts count."""
+    return {
+        path.name: [f'{path.name}/{image.name}' for image in images_in(path)]
+        for path in subfolders(folder)
+        if images_in(path) or not subfolders(path)
+    }

@@ -1,0 +1,37 @@
+"""Training and validation images of data without splits: chosen by a seed, alike in classes."""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Set
+from hashlib import sha256
+
+VAL_SHARE = 0.2
+
+
+def choose_val(
+    labels: Mapping[str, Set[Hashable]], seed: int, share: float = VAL_SHARE
+) -> set[str]:
+    """Choose images for validation.
+
+    Images are grouped by their rarest class, and of every group the same share is chosen, by a hash
+    of seed and name: the choice is the same on every machine, and an image that is added later
+    moves few others.
+
+    Args:
+        labels: Classes in each image, by its name. An image may have none.
+        seed: Another seed makes another choice.
+        share: Of images to choose. Default 0.2.
+
+    Returns:
+        Names of the chosen images. A class with one image alone stays in training.
+    """
+    frequency = Counter(label for classes in labels.values() for label in classes)
+    groups: dict[object, list[str]] = {}
+    for name, classes in labels.items():
+        rarest = min(classes, key=lambda c: (frequency[c], str(c)), default=None)
+        groups.setdefault(rarest, []).append(name)
+    chosen: set[str] = set()
+    for names in groups.values():
+        names.sort(key=lambda name: sha256(f'{seed}:{name}'.encode()).digest())
+        least = 1 if len(names) > 1 else 0
+        chosen.update(names[: max(round(share * len(names)), least)])
+    return chosen

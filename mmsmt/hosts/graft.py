@@ -1,0 +1,232 @@
+"""Another backbone in any config of a host: channels and outputs of what comes after it."""
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from mmsmt.backbones import FourStageBackbone
+from mmsmt.errors import UsageError
+from mmsmt.hosts.config import without_files
+from mmsmt.hosts.meta_device import Weightless
+
+SIDE = 512  # of the image on whose maps channels and strides are read; nothing is computed
+# Keys under which heads of the hosts keep the channels of a map that they take from the backbone.
+INPUTS = ('in_channels', 'c1_in_channels', 'input_channels', 'feature_channels')
+NECK = ('in_channels', 'in_channel')
+HEADS = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head', 'query_head', 'keypoint_head')
+
+
+class Map(NamedTuple):
+    """A map that a backbone or neck gives."""
+
+    channels: int
+    stride: int  # in pixels of the image
+
+
+def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
+    """Put a backbone of this suite into a config of mmpretrain, mmdet or mmseg.
+
+    Every output of the former backbone is replaced by the one of the same stride; where a network
+    is dilated, by the one of the same stage. `in_channels` of neck and heads follow.
+
+    Args:
+        cfg: Training config; is not changed.
+        backbone: Its entry in a config: type, arch, perhaps `init_cfg`.
+
+    Returns:
+        A copy with the new backbone.
+
+    Raises:
+        UsageError: If it cannot be done; the message says why.
+    """
+    cfg = deepcopy(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    model = cfg.model
+    old = model.get('backbone')
+    if not isinstance(old, dict):
+        inner = next((k for k in ('detector', 'segmentor') if 'backbone' in model.get(k, {})), None)
+        raise UsageError(
+            f'model.{inner} has the backbone: graft the config of that {inner}'
+            if inner
+            else f'{model.get("type")} has no `backbone`'
+        )
+    if shared := (model.get('roi_head') or {}).get('shared_head'):
+        raise UsageError(
+            f'model.roi_head.shared_head is the last stage of the backbone itself, a '
+            f'{shared.get("type")}: take a method with a pyramid'
+        )
+    whole = _build(backbone)
+    given = _maps_of(old)
+    indices = _choose(given, old, whole)
+    new = {**deepcopy(backbone), 'out_indices': tuple(sorted(set(indices)))}
+    maps = [Map(whole.embed_dims[i], whole.strides[i]) for i in indices]
+    if tuple(indices) != new['out_indices']:
+        raise UsageError(f'{old.get("type")} gives maps of the strides {_strides(given)}')
+    model.pop('pretrained', None)
+    model.backbone = ConfigDict(new)
+    neck = model.get('neck')
+    if neck:
+        former = deepcopy(neck)
+        _graft_neck(neck, given, maps)
+        # What a neck only passes on has other channels behind it too.
+        given, maps = _run_neck(former, given), _run_neck(neck, maps)
+    if len(given) == len(maps):
+        _graft_heads(model, given, maps)
+    return cfg
+
+
+def _build(config: dict[str, Any]) -> FourStageBackbone:
+    with Weightless():
+        built = MODELS.build(without_files({**config, 'out_indices': (0, 1, 2, 3)}))
+    if not isinstance(built, FourStageBackbone):
+        raise UsageError(f'{config.get("type")} is no backbone of mmsmt')
+    return built
+
+
+def _maps_of(config: dict[str, Any]) -> list[Map]:
+    """What a host's backbone gives.
+
+    Raises:
+        UsageError: If it cannot be built, or gives no maps.
+    """
+    kind = config.get('type')
+    try:
+        with torch.no_grad():
+            with Weightless():
+                network = MODELS.build(without_files(config))
+            network.eval()  # not in one line: some hosts' return nothing
+            network.to('meta')
+            size = config.get('img_size') or config.get('input_size') or SIDE
+            side = size if isinstance(size, int) else size[0]
+            maps = network(torch.empty(1, 3, side, side, device='meta'))
+    except Exception as error:  # a network of a host raises anything
+        text = f'{type(error).__name__}: {error}'.splitlines()[0]
+        raise UsageError(f'outputs of {kind} cannot be found: {text}') from error
+    maps = maps if isinstance(maps, list | tuple) else [maps]
+    if not all(isinstance(m, torch.Tensor) and m.ndim == 4 for m in maps):
+        raise UsageError(f'{kind} gives no maps, so what follows it is not made for a pyramid')
+    return [Map(m.shape[1], round(side / m.shape[3])) for m in maps]
+
+
+def _strides(maps: Sequence[Map]) -> str:
+    return ', '.join(str(m.stride) for m in maps)
+
+
+def _choose(given: list[Map], old: dict[str, Any], new: FourStageBackbone) -> list[int]:
+    """Our stage for every map of the former backbone."""
+    strides, ours = [m.stride for m in given], list(new.strides)
+    kind = old.get('type')
+    if len(set(strides)) == len(strides) and set(strides) <= set(ours):
+        return [ours.index(stride) for stride in strides]
+    stages = old.get('out_indices')
+    dilated = strides == sorted(strides) and strides[0] in ours
+    if dilated and isinstance(stages, list | tuple) and set(stages) <= {0, 1, 2, 3}:
+        return list(stages)
+    if dilated and len(strides) == len(ours):
+        return list(range(len(ours)))
+    raise UsageError(
+        f'{kind} gives maps of the strides {_strides(given)}; this backbone has '
+        f'{", ".join(map(str, ours))}'
+    )
+
+
+def _graft_neck(neck: Any, given: list[Map], maps: list[Map]) -> None:
+    """Channels that the first neck takes, in place."""
+    first = neck[0] if isinstance(neck, list | tuple) else neck
+    for key in NECK:
+        if key in first:
+            first[key] = _replaced(first[key], given, maps, f'{first.get("type")}.{key}')
+    old, outs = [m.channels for m in given], first.get('out_channels')
+    if isinstance(outs, list | tuple) and list(outs[: len(old)]) == old:  # SSD passes its maps on
+        first['out_channels'] = type(outs)([*(m.channels for m in maps), *outs[len(old) :]])
+
+
+def _replaced(value: Any, given: list[Map], maps: list[Map], where: str) -> Any:
+    """Channels as one number or a list, with those of the new maps.
+
+    Raises:
+        UsageError: If they are of no map of the former backbone.
+    """
+    old, new = [m.channels for m in given], [m.channels for m in maps]
+    if isinstance(value, list | tuple):
+        if list(value) == old:
+            return type(value)(new)
+        if list(value) == old[::-1]:
+            return type(value)(new[::-1])
+        return type(value)(_replaced(v, given, maps, where) for v in value)
+    if value not in old:
+        raise UsageError(f'{where} is {value}, the former backbone gives {old}')
+    return new[len(old) - 1 - old[::-1].index(value)]
+
+
+def _run_neck(config: Any, maps: list[Map]) -> list[Map]:
+    """Maps that a neck makes; none where that cannot be found without computing."""
+    try:
+        with torch.no_grad(), Weightless():
+            several = config if isinstance(config, list | tuple) else [config]
+            network = nn.Sequential(*(MODELS.build(without_files(c)) for c in several))
+            network.eval()
+            network.to('meta')
+            x: Any = tuple(
+                torch.empty(1, m.channels, SIDE // m.stride, SIDE // m.stride, device='meta')
+                for m in maps
+            )
+            x = network(x)
+    except Exception:  # noqa: BLE001  checked again when the whole model is built
+        return []
+    x = x if isinstance(x, list | tuple) else [x]
+    pooled = (SIDE, SIDE)  # of what a classifier's neck gives: one value a channel
+    x = [m for m in x if isinstance(m, torch.Tensor)]
+    return [Map(m.shape[1], SIDE // (*m.shape[2:], *pooled)[0]) for m in x]
+
+
+def _graft_heads(model: Any, given: list[Map], maps: list[Map]) -> None:
+    """Channels that heads take, in place."""
+    if [m.channels for m in given] == [m.channels for m in maps]:
+        return
+    for name in ('decode_head', 'auxiliary_head'):
+        for head in _several(model.get(name)):
+            _graft_indexed(head, given, maps)
+    if isinstance(model.get('head'), dict) and 'in_channels' in model.head:
+        _replace_all(model.head, given[-1:], maps[-1:])
+    for name in HEADS:
+        for head in _several(model.get(name)):
+            _replace_all(head, given, maps)
+
+
+def _several(heads: Any) -> Iterator[Any]:
+    yield from heads if isinstance(heads, list | tuple) else [heads] if heads else []
+
+
+def _graft_indexed(head: Any, given: list[Map], maps: list[Map]) -> None:
+    """A head of mmseg, which chooses maps by `in_index`."""
+    index = head.get('in_index', -1)
+    channels = [m.channels for m in maps]
+    last = len(given) - 1
+    if 'in_channels' in head:
+        wanted = head['in_channels']
+        if isinstance(wanted, list | tuple):
+            indices = index if isinstance(index, list | tuple) else range(len(wanted))
+            head['in_channels'] = [channels[i] for i in indices]
+        elif wanted == given[index if index >= 0 else last + 1 + index].channels:
+            head['in_channels'] = channels[index]
+    first = [m for m in given if m.channels == head.get('c1_in_channels')]
+    if first:  # a map at a finer stride that the head takes in addition
+        head['c1_in_channels'] = channels[given.index(first[0])]
+    for part in head.values():
+        if isinstance(part, dict) and 'in_index' in part:  # K-Net's first head
+            _graft_indexed(part, given, maps)
+
+
+def _replace_all(part: Any, given: list[Map], maps: list[Map]) -> None:
+    for key in INPUTS:
+        value = part.get(key)
+        known = {m.channels for m in given}
+        wanted = value if isinstance(value, list | tuple) else [value]
+        if value is not None and set(wanted) <= known:
+            part[key] = _replaced(value, given, maps, key)

@@ -1,0 +1,142 @@
+"""From a folder of data to a checked config."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmsmt.checks.config import check_config
+from mmsmt.checks.data import check_data
+from mmsmt.datasets.formats import Found, recognise
+from mmsmt.errors import TargetError, UsageError
+from mmsmt.hosts.config import read_config_file
+from mmsmt.hosts.graft import graft
+from mmsmt.projects.classes import set_classes
+from mmsmt.projects.compose import Plan, compose, describe
+from mmsmt.projects.files import written
+from mmsmt.projects.methods import METHODS, Method, find_backbone, find_method
+
+DIVISOR = 32  # to which images of a batch are padded: the stride of the last stage
+
+
+def new_project(
+    task: str,
+    data: Path,
+    method: str,
+    backbone: str,
+    out: Path,
+    weights: str = '',
+    seed: int = 0,
+    unlabelled: int | None = None,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write a config for a folder of data, and what the hosts need to read it.
+
+    Nothing is left if the data or the config turn out to be wrong.
+
+    Args:
+        task: 'cls', 'det' or 'seg'.
+        data: Folder of the data.
+        method: Name of a method of ours, or `host::path` of a config of the host.
+        backbone: Name of a backbone of ours, such as `smt_t`.
+        out: The config to write.
+        weights: File from which the backbone starts. Default: the published weights, if any.
+        seed: Of the choice of validation images, where the data have none.
+        unlabelled: Value of label images that is of no class, where the data do not say so.
+        overwrite: Whether `out` may be replaced.
+
+    Returns:
+        Lines about what was found and written.
+
+    Raises:
+        UsageError: If the data cannot be read, the method cannot be built with the backbone, or
+            a check finds an error.
+        TargetError: If `out` is there already.
+    """
+    if out.suffix != '.py':
+        raise UsageError(f'--out {out}: the name of a config ends in .py')
+    if out.exists() and not overwrite:
+        raise TargetError(f'{out} exists; choose another --out, or give --overwrite')
+    if weights and '://' not in weights and not Path(weights).is_file():
+        raise UsageError(f'--weights {weights}: no such file')
+    base, network = find_method(task, method), find_backbone(backbone)
+    found = recognise(task, data, seed, unlabelled)
+    found = _adapt(found, base)
+    try:
+        model = graft(base.config, network.config)
+    except UsageError as error:
+        raise UsageError(f'{method} cannot take {backbone}: {error}') from error
+    remarks = [
+        f'note: {said}' for said in (*found.remarks, *set_classes(model, len(found.classes)))
+    ]
+    _adapt_model(task, model)
+    text = compose(Plan(task, data, found, base, network, model, weights))
+    files = {data / name: content for name, content in found.files.items()}
+    with written({**files, out: text.encode()}):
+        remarks += [f'warning: {said}' for said in _check(out)]
+    folders = sorted({path.parent for path in files})
+    return [
+        describe(data, found),
+        *remarks,
+        *(f'wrote {folder}' for folder in folders),
+        f'wrote {out}; next: mmsmt train {out}',
+    ]
+
+
+def _adapt(found: Found, method: Method) -> Found:
+    """Leave masks out that a method does not learn.
+
+    Raises:
+        UsageError: If it learns what the data do not have.
+    """
+    steps = list(_steps(method.config.get('train_dataloader') or {}))
+    if any(step.get('with_seg') for step in steps):
+        raise UsageError(f'{method.name} learns from label images of stuff next to the boxes')
+    masks = any(step.get('with_mask') for step in steps)
+    if masks and not found.masks:
+        boxes = [n for n in METHODS['det'] if 'mask' not in n]
+        raise UsageError(
+            f'{method.name} learns masks, and not every object has one: take a method of boxes, '
+            f'such as {", ".join(boxes)}'
+        )
+    return found._replace(masks=masks)
+
+
+def _steps(node: Any) -> Iterator[dict]:
+    """All dicts inside a part of a config."""
+    if isinstance(node, dict):
+        yield node
+    children = node.values() if isinstance(node, dict) else node
+    if isinstance(node, dict | list | tuple):
+        for child in children:
+            yield from _steps(child)
+
+
+def _adapt_model(task: str, cfg: Config) -> None:
+    """What sizes of images and numbers of classes ask of a model, in place."""
+    model = cfg.model
+    if task == 'cls':
+        if 'topk' in (model.get('head') or {}):  # of five classes or less there is no top 5
+            model.head['topk'] = (1,)
+    if task == 'det':
+        pixels = model.get('data_preprocessor') or {}
+        if (pixels.get('pad_size_divisor') or 1) % DIVISOR:
+            pixels['pad_size_divisor'] = DIVISOR
+
+
+def _check(out: Path) -> list[str]:
+    """Check the written config and its data; returns the warnings.
+
+    Raises:
+        UsageError: If there is an error.
+    """
+    faults = [f'{out}: {finding}' for finding in check_config(out) if not finding.note]
+    if not faults:
+        findings = list(check_data(read_config_file(out)))
+        faults = [str(f).partition('error: ')[2] for f in findings if f.level == 'error']
+        warnings = [str(f).partition('warning: ')[2] for f in findings if f.level == 'warning']
+    if faults:
+        more = f' (and {len(faults) - 1} more)' if len(faults) > 1 else ''
+        raise UsageError(f'{faults[0]}{more}; nothing was written')
+    return warnings
