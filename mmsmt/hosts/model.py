@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 from torch import Tensor, nn
@@ -66,11 +67,17 @@ def load_model(
         trained = build_on_meta(as_trained) if request.file else model
     if request.file:
         _load(model, request.file, trained)
+    weights = request.file or f'random, seed {seed}'
+    return as_loaded(request.label, model.eval(), weights, cfg)
+
+
+def as_loaded(label: str, model: nn.Module, weights: str, cfg: Config) -> LoadedModel:
+    """A model that is built, with the normalisation that its config names."""
     pixels = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
     return LoadedModel(
-        request.label,
-        model.eval(),
-        request.file or f'random, seed {seed}',
+        label,
+        model,
+        weights,
         tuple(pixels.get('mean') or MEAN),
         tuple(pixels.get('std') or STD),
         # OpenCV reads BGR; hosts turn that round or not.
