@@ -71,13 +71,20 @@ class Pictures:
         if self.film:
             self.film.unfinished.unlink(missing_ok=True)
 
-    def drawer(self, prediction: Any) -> Draw:
-        """What draws predictions like this one: a sample and its prediction to RGB (H, W, 3)."""
+    def drawer(self, prediction: Any, opacity: float | None = None) -> Draw:
+        """What draws predictions like this one: a sample and its prediction to RGB (H, W, 3).
+
+        Args:
+            prediction: Of the model.
+            opacity: Of masks and label maps, by default that of the visualizer.
+        """
         kind = next(field for field in USUAL if field in prediction)
         given = {**(self.cfg.get('visualizer') or dict(type=USUAL[kind]))}
         given |= dict(vis_backends=None, name=f'predict_{id(self)}')
         given.pop('save_dir', None)
         visualizer: Any = VISUALIZERS.build(given)
+        if opacity is not None:
+            visualizer.alpha = opacity
         meta = dict(classes=self.classes.names, palette=self.classes.colors)
         if kind == 'pred_score':
             return self._classifier(visualizer)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmsmt.apis.pictures import Film, Pictures
@@ -22,6 +23,8 @@ from mmsmt.web.maps import Maps
 from mmsmt.web.tasks import Rows, find_task
 from mmsmt.web.uploads import Upload
 
+READABLE = 800  # pixels; smaller pictures are enlarged before labels are drawn on them
+OPACITY = 0.5  # of masks and label maps
 Progress = Callable[[int, int], None]
 
 
@@ -61,7 +64,7 @@ class Answer(NamedTuple):
 
     def __str__(self) -> str:
         what = count(len(self.frames), 'frame') if self.upload.frames else 'predicted'
-        return f'{self.upload}: {what} in {self.seconds:.1f} s'
+        return f'{self.upload}: {what} in {self.seconds:.2f} s'
 
 
 class Drawing(NamedTuple):
@@ -92,8 +95,10 @@ class ServedModel:
         grey = Item('grey', 'grey', '', np.full((224, 224, 3), 128, np.uint8))
         prediction = self.predictor([self.predictor.read(grey)])[0]
         self.task = find_task(prediction, self.predictor.classes)
-        pictures = Pictures(Path(), self.predictor.cfg, self.predictor.classes, 0.0, None)
-        self.draw_sample = pictures.drawer(prediction)
+        # Without the sizes that a hook of the config gives to pictures.
+        drawn_by = Config(dict(visualizer=self.predictor.cfg.get('visualizer')))
+        pictures = Pictures(Path(), drawn_by, self.predictor.classes, 0.0, None)
+        self.draw_sample = pictures.drawer(prediction, OPACITY)
         self.maps = Maps(self.name, request.file, self.predictor)
 
     def answer(self, upload: Upload, progress: Progress) -> Answer:
@@ -130,23 +135,32 @@ class ServedModel:
         """
         with self.drawing:
             if not answer.upload.frames:
-                picture, prediction = self._draw(answer.frames[0], threshold)
-                return Drawing(picture, None, list(self.task.columns), self.task.rows(prediction))
+                picture, rows, _ = self._draw(answer.frames[0], threshold)
+                return Drawing(picture, None, list(self.task.columns), rows)
             return self._draw_video(answer, threshold, folder)
 
-    def _draw(self, frame: Frame, threshold: float) -> tuple[np.ndarray, Any]:
+    def _draw(self, frame: Frame, threshold: float) -> tuple[np.ndarray, Rows, dict[str, float]]:
+        """The drawn picture, its table, and the best of each class."""
         sample, prediction = frame.open()
         self.task.keep(prediction, threshold)
-        return self.draw_sample(sample, prediction), prediction
+        rows, best = self.task.rows(prediction), self.task.best(prediction)
+        height, width = sample.pixels.shape[:2]
+        factor = READABLE // max(height, width)
+        if factor > 1:
+            size = (width * factor, height * factor)
+            sample.pixels = cv2.resize(sample.pixels, size, interpolation=cv2.INTER_CUBIC)
+            self.task.enlarge(prediction, factor)
+        np.random.seed(0)  # mmdet varies the colours of masks at random
+        return self.draw_sample(sample, prediction), rows, best
 
     def _draw_video(self, answer: Answer, threshold: float, folder: Path) -> Drawing:
         stem = f'{answer.upload.path.stem}_{time.time_ns()}'
         film = Film(folder / f'{stem}.webm', answer.upload.fps)
         found: dict[str, list[float]] = {}
         for frame in answer.frames:
-            picture, prediction = self._draw(frame, threshold)
+            picture, _, best = self._draw(frame, threshold)
             film.add(np.ascontiguousarray(picture[..., ::-1]))
-            for name, score in self.task.best(prediction).items():
+            for name, score in best.items():
                 found.setdefault(name, []).append(score)
         film.finish()
         rows = [[name, len(of), round(max(of), 3)] for name, of in found.items()]

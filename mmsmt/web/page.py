@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
 
 from mmsmt.errors import UserError
 from mmsmt.web.maps import KINDS
@@ -19,26 +18,6 @@ HEIGHT = 640  # pixels of pictures
 BUTTONS: Any = ['download', 'fullscreen']
 PROGRESS = gr.Progress()
 FRESH = (60, 900)  # seconds: how often uploads and results are looked at, and how old they get
-
-
-class DroppedFile(gr.File):
-    """A file component that takes what was uploaded to this server, and nothing else.
-
-    Gradio's own takes addresses as well, and fetches them.
-    """
-
-    is_template = True
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> str | None:
-        """The path of an upload; gr.Error for any other."""
-        folder = Path(self.GRADIO_CACHE).resolve()
-        if url_or_file_path and not Path(url_or_file_path).resolve().is_relative_to(folder):
-            raise gr.Error('the page reads only files that were dropped on it')
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The path of an upload."""
-        return payload.path if isinstance(payload, FileData) else None
 
 
 class Page:
@@ -125,7 +104,7 @@ class Page:
     def _inputs(self) -> tuple[gr.Dropdown, gr.File, gr.Slider, gr.Markdown, gr.Dataframe]:
         first, model = next(iter(self.models.items()))
         name = gr.Dropdown(list(self.models), value=first, label='Model')
-        file = DroppedFile(label='Image or video', height=140)
+        file = gr.File(label='Image or video', height=140)
         task = model.task
         slider = gr.Slider(0, 1, task.threshold, step=0.01, label='Threshold', info=task.about)
         status = gr.Markdown(HINT, elem_id='status')

@@ -36,8 +36,8 @@ def serve(
     Raises:
         UserError: If Gradio is missing, the port is in use, or a model cannot be loaded.
     """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     port = _free_port(host, port)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _own_folder() as folder:
         blocks: Any = None
         try:
@@ -66,6 +66,7 @@ def _start(
 ) -> Any:
     try:
         import gradio
+        from gradio import processing_utils
     except ModuleNotFoundError as error:
         raise UsageError(
             "the page needs Gradio, which is not installed: pip install 'mmsmt[web]'"
@@ -76,6 +77,13 @@ def _start(
     from mmsmt.web.models import ServedModel
     from mmsmt.web.page import CSS, Page
 
+    async def fetch_nothing(url: str) -> Any:
+        refusal = 'the page reads only files that were dropped on it'
+        raise gradio.Error(refusal, print_exception=False)
+
+    # Gradio takes addresses in place of files, and has the server fetch them.
+    assert hasattr(processing_utils, 'async_ssrf_protected_get')
+    processing_utils.async_ssrf_protected_get = fetch_nothing
     models = {request.label: ServedModel(request, device) for request in requests}
     blocks = Page(models, limits, folder).build()
     most = UPLOADS_KEPT * limits.upload_bytes

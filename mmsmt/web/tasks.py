@@ -38,6 +38,9 @@ class Task(Protocol):
     def best(self, prediction: Any) -> dict[str, float]:
         """The classes on an image, and the greatest score or share of each."""
 
+    def enlarge(self, prediction: Any, factor: int) -> None:
+        """Fit it, in place, to an image with `factor` times the height and width."""
+
 
 def find_task(prediction: Any, classes: Classes) -> Task:
     """The task of a model that predicts this.
@@ -94,6 +97,14 @@ class Detections:
             best[self.names[label]] = max(score, best.get(self.names[label], 0.0))
         return best
 
+    def enlarge(self, prediction: Any, factor: int) -> None:
+        found = prediction.pred_instances
+        boxes = torch.as_tensor(found.bboxes).clone()
+        boxes[:, :4] *= factor  # rotated ones have an angle after that
+        found.bboxes = boxes
+        if 'masks' in found:
+            found.masks = _repeat(found.masks, factor)
+
 
 class Scores:
     """Scores of classes."""
@@ -110,19 +121,21 @@ class Scores:
         """Everything is needed."""
 
     def keep(self, prediction: Any, threshold: float) -> None:
-        prediction.set_field(threshold, 'threshold', field_type='metainfo')
-        if prediction.pred_score.max() < threshold:
+        scores = prediction.pred_score
+        prediction.pred_score = scores.masked_fill(scores < threshold, -1)
+        if scores.max() < threshold:
             del prediction.pred_label  # so that none is drawn
 
     def rows(self, prediction: Any) -> Rows:
-        scores = prediction.pred_score
-        order = scores.argsort(descending=True).tolist()
-        kept = [index for index in order if scores[index] >= prediction.threshold]
-        return [[self.names[index], round(float(scores[index]), 4)] for index in kept[:MOST_ROWS]]
+        scores = prediction.pred_score.tolist()
+        found = [[name, round(score, 4)] for name, score in zip(self.names, scores) if score >= 0]
+        return sorted(found, key=lambda row: -row[1])[:MOST_ROWS]
 
     def best(self, prediction: Any) -> dict[str, float]:
-        (name, score), *_ = self.rows(prediction) or [('', 0.0)]
-        return {name: score} if name else {}
+        return {name: score for name, score in self.rows(prediction)[:1]}  # noqa: C416
+
+    def enlarge(self, prediction: Any, factor: int) -> None:
+        """Nothing to do: scores have no place."""
 
 
 class Labels:
@@ -138,10 +151,10 @@ class Labels:
 
     def pack(self, prediction: Any) -> None:
         """Keep the probability of each pixel's class instead of the logits of all."""
-        logits = prediction.pop('seg_logits', None)
-        if logits is None:
+        if 'seg_logits' not in prediction:
             return
-        data = logits.data.float()
+        data = prediction.seg_logits.data.float()
+        del prediction.seg_logits
         if len(data) == 1:  # of two classes
             sure = data[0].sigmoid()
             sure = torch.maximum(sure, 1 - sure)
@@ -168,3 +181,12 @@ class Labels:
     def best(self, prediction: Any) -> dict[str, float]:
         total = prediction.pred_sem_seg.data.numel()
         return {name: pixels / total for name, pixels, _ in self.rows(prediction)}
+
+    def enlarge(self, prediction: Any, factor: int) -> None:
+        labels = prediction.pred_sem_seg
+        prediction.pred_sem_seg = type(labels)(data=_repeat(labels.data, factor))
+
+
+def _repeat(maps: torch.Tensor, factor: int) -> torch.Tensor:
+    """Repeat the pixels of maps (N, H, W)."""
+    return maps.repeat_interleave(factor, 1).repeat_interleave(factor, 2)

@@ -100,14 +100,14 @@ def open_upload(path: Path, limits: Limits) -> Upload:
 def _image_size(path: Path, limits: Limits) -> tuple[int, int]:
     try:
         with Image.open(path, formats=FORMATS) as image:
-            size = seen_size(image)
+            width, height = image.size
+            if width * height > limits.pixels:
+                raise BadSampleError(_too_large(path.name, f' {width:,} x {height:,}', limits))
+            return seen_size(image)  # which decodes a PNG
     except Image.DecompressionBombError as error:  # more than Pillow itself takes
         raise BadSampleError(_too_large(path.name, '', limits)) from error
     except DAMAGE as error:
         raise BadSampleError(f'{path.name} {describe(error, str(path))}') from error
-    if size[0] * size[1] > limits.pixels:
-        raise BadSampleError(_too_large(path.name, f' {size[0]:,} x {size[1]:,}', limits))
-    return size
 
 
 def _open_video(path: Path, limits: Limits) -> Upload:
