@@ -12,6 +12,7 @@ COMMANDS = {
     'train': ('train.py', 'train a classifier, detector or segmenter'),
     'test': ('test.py', 'evaluate a checkpoint'),
     'predict': ('predict.py', 'predict images or a video, and draw what a model sees'),
+    'serve': ('serve.py', 'serve a page to try models in a browser'),
     'demo': ('misc/demo.py', 'train and evaluate all three tasks on the embedded digits'),
     'study': ('analysis_tools/study.py', 'train every mixer on the digits and compare them'),
     'export': ('deployment/export.py', 'export a model to ONNX or OpenVINO'),

@@ -32,8 +32,9 @@ from setup_run import Problem, cache_folder, locked, run
 NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
 # Requirement files.
 HOSTS = ('openmmlab', 'core', 'cls', 'det', 'seg')
-EXTRAS = ('digits', 'analysis', 'onnx', 'openvino', 'benchmark', 'hub')
+EXTRAS = ('digits', 'analysis', 'onnx', 'openvino', 'benchmark', 'hub', 'web')
 INSTALLED = ('build', 'torch', *HOSTS, *EXTRAS, 'dev')
+BROWSER = 'chromium'  # Debian's package and command
 
 
 class Environment:
@@ -131,6 +132,19 @@ class Environment:
                 raise Problem(f'OpenCV does not load ({results["opencv"].found}): run {line}')
             run(['sh', '-c', line], self.log, 'installing shared libraries')
 
+    def install_browser(self) -> None:
+        """Install the browser of the tests of the page; without it they are skipped."""
+        if shutil.which(BROWSER):
+            return
+        line = doctor.system_install(BROWSER)
+        try:
+            if not line.startswith('apt-get') or shutil.which('apt-get') is None:
+                raise Problem('no permission, or not Debian')
+            run(['sh', '-c', line], self.log, f'installing {BROWSER}')
+        except Problem as problem:
+            reason = str(problem).splitlines()[0]
+            print(f'  note: no browser for the tests of the page ({reason}): run {line}')
+
     def fill(self) -> None:
         """All steps in order; each is quick where its work is done."""
         with step(f'virtual environment {self.folder.name}'):
@@ -138,6 +152,8 @@ class Environment:
         self.install_packages()
         with step('shared libraries of OpenCV'):
             self.install_libraries()
+        with step(f'browser of the tests, {BROWSER}'):
+            self.install_browser()
         if self.ops == 'compiled':
             with step('mmcv with compiled operators'):
                 self.install_mmcv()

@@ -23,6 +23,7 @@ USUAL = {
     'pred_sem_seg': 'mmseg.SegLocalVisualizer',
     'pred_score': 'mmpretrain.UniversalVisualizer',
 }
+CODECS = {'.mp4': 'mp4v', '.webm': 'VP80'}  # browsers play the latter
 SMALLEST = 224  # pixels; on smaller images the label of a class cannot be read
 Draw = Callable[[Sample, Any], np.ndarray]
 
@@ -50,7 +51,7 @@ class Pictures:
     def add(self, sample: Sample, prediction: Any) -> None:
         """Draw the prediction of an image, and write it."""
         if self.draw is None:
-            self.draw = self._open(prediction)
+            self.draw = self.drawer(prediction)
         picture = np.ascontiguousarray(self.draw(sample, prediction)[..., ::-1])
         if self.film:
             self.film.add(picture)
@@ -70,12 +71,20 @@ class Pictures:
         if self.film:
             self.film.unfinished.unlink(missing_ok=True)
 
-    def _open(self, prediction: Any) -> Draw:
+    def drawer(self, prediction: Any, opacity: float | None = None) -> Draw:
+        """What draws predictions like this one: a sample and its prediction to RGB (H, W, 3).
+
+        Args:
+            prediction: Of the model.
+            opacity: Of masks and label maps, by default that of the visualizer.
+        """
         kind = next(field for field in USUAL if field in prediction)
         given = {**(self.cfg.get('visualizer') or dict(type=USUAL[kind]))}
         given |= dict(vis_backends=None, name=f'predict_{id(self)}')
         given.pop('save_dir', None)
         visualizer: Any = VISUALIZERS.build(given)
+        if opacity is not None:
+            visualizer.alpha = opacity
         meta = dict(classes=self.classes.names, palette=self.classes.colors)
         if kind == 'pred_score':
             return self._classifier(visualizer)
@@ -106,7 +115,7 @@ class Pictures:
 
 
 class Film:
-    """An MP4 file, which has its name once it is complete."""
+    """A video file, `.mp4` or `.webm`, which has its name once it is complete."""
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
@@ -121,7 +130,8 @@ class Film:
         if self.file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.size = (picture.shape[1], picture.shape[0])
-            code = cv2.VideoWriter_fourcc(*'mp4v')  # type: ignore[attr-defined]
+            codec = CODECS[self.path.suffix]
+            code = cv2.VideoWriter_fourcc(*codec)  # type: ignore[attr-defined]
             self.file = cv2.VideoWriter(str(self.unfinished), code, self.fps, self.size)
             if not self.file.isOpened():
                 raise UsageError(f'{self.path}: OpenCV cannot write this video')

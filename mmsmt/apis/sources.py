@@ -1,7 +1,7 @@
 """Images and frames to predict: from a file, a folder, a glob pattern, a video or a webcam."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,6 +78,10 @@ class Video:
         return max(self.expected, 0)
 
     def __iter__(self) -> Iterator[Item]:
+        return self.frames()
+
+    def frames(self) -> Generator[Item, None, None]:
+        """The frames in order; closing the generator closes the file."""
         number = 0
         try:
             while True:

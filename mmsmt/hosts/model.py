@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 from torch import Tensor, nn
@@ -69,16 +70,28 @@ def load_model(
     container = read_container(request.file) if request.file else {}
     if request.file:
         _load(model, container, request.file, trained)
+    weights = request.file or f'random, seed {seed}'
+    return as_loaded(request.label, model.eval(), weights, cfg, dataset_meta_of(container))
+
+
+def as_loaded(
+    label: str,
+    model: nn.Module,
+    weights: str,
+    cfg: Config,
+    dataset_meta: Mapping[str, Any] = MappingProxyType({}),
+) -> LoadedModel:
+    """A model that is built, with the normalisation that its config names."""
     pixels = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
     return LoadedModel(
-        request.label,
-        model.eval(),
-        request.file or f'random, seed {seed}',
+        label,
+        model,
+        weights,
         tuple(pixels.get('mean') or MEAN),
         tuple(pixels.get('std') or STD),
         # OpenCV reads BGR; hosts turn that round or not.
         bgr=bool(pixels) and not (pixels.get('to_rgb') or pixels.get('bgr_to_rgb')),
-        dataset_meta=dataset_meta_of(container),
+        dataset_meta=dataset_meta,
     )
 
 

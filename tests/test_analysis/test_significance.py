@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mmsmt.analysis.common.figures import save_figure
 from mmsmt.analysis.significance.maps import (
     BlockMap,
     block_maps,
@@ -114,7 +115,7 @@ def test_picture(tmp_path: Path, runs: tuple[int, ...]) -> None:
     lengths = torch.tensor(runs).repeat_interleave(12 // len(runs)).expand(1, 5, 12)
     image = Image.new('RGB', (120, 50), 'white')
     maps = [BlockMap(1, 1, torch.rand(1, 5, 12)), BlockMap(1, 2, lengths, runs)]
-    draw_maps(image, maps, 'a title', tmp_path / 'x.png', dpi=100)
+    save_figure(draw_maps(image, maps, 'a title'), tmp_path / 'x.png')
     with Image.open(tmp_path / 'x.png') as sheet:
         pixels = torch.from_numpy(np.array(sheet.convert('RGB'))).int()
     colors = [torch.tensor([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in MERGED]

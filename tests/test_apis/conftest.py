@@ -1,56 +1,20 @@
 """Small networks of the three hosts with random weights, and images."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from digits_networks import Network, make_network
 from PIL import Image
-
-from mmsmt.hosts.meta_device import build_model
-
-ROOT = Path(__file__).resolve().parents[2]
-CLASSES = {
-    'cls': tuple(f'digit {i}' for i in range(10)),
-    'mask_rcnn': tuple(f'digit {i}' for i in range(10)),
-    'upernet': ('ground', *(f'digit {i}' for i in range(10))),
-}
-
-
-class Network(NamedTuple):
-    """A network as the command line names it."""
-
-    config: str
-    checkpoint: str
-    classes: tuple[str, ...]
 
 
 @pytest.fixture(scope='session')
 def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Network]:
     """A digits network by its task: `cls`, `mask_rcnn` or `upernet`."""
-    folder, made = tmp_path_factory.mktemp('networks'), dict[str, Network]()
-
-    def make(task: str) -> Network:
-        if task not in made:
-            config, checkpoint = ROOT / f'configs/digits/{task}_smt_pico.py', folder / f'{task}.pth'
-            torch.manual_seed(0)
-            cfg = Config.fromfile(config)
-            cfg.model.backbone.pop('init_cfg', None)
-            model = build_model(cfg)
-            model.init_weights()
-            with torch.no_grad():  # so that classes differ from pixel to pixel
-                for name, value in model.named_parameters():
-                    if name.split('.')[-2] in ('conv_seg', 'fc_cls', 'fc', 'conv_logits'):
-                        value.normal_(0, 0.3)
-            meta = dict(dataset_meta=dict(classes=CLASSES[task]))
-            torch.save(dict(state_dict=model.state_dict(), meta=meta), checkpoint)
-            made[task] = Network(str(config), str(checkpoint), CLASSES[task])
-        return made[task]
-
-    return make
+    return partial(make_network, tmp_path_factory.mktemp('networks'))
 
 
 @pytest.fixture

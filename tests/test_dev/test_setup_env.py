@@ -146,6 +146,26 @@ def until(condition: object, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def test_a_missing_browser_is_a_note(
+    tools: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    setup_env = tools['setup_env']
+    monkeypatch.setenv('PATH', str(tmp_path))
+    environment = setup_env.Environment(tmp_path / 'venv')
+    environment.install_browser()
+    said = capsys.readouterr().out
+    assert said.count('\n') == 1
+    assert 'note: no browser for the tests of the page' in said
+    assert said.endswith('apt-get install -y --no-install-recommends chromium\n')
+    (tmp_path / 'chromium').write_text('')
+    (tmp_path / 'chromium').chmod(0o755)
+    environment.install_browser()
+    assert capsys.readouterr().out == ''
+
+
 def test_second_set_up_waits(tools: dict[str, ModuleType], tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmsmt.checkpoints import write_atomically
@@ -23,3 +24,11 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 100) -> None:
     content = io.BytesIO()
     figure.savefig(content, dpi=dpi, format=Path(path).suffix[1:] or 'png')
     write_atomically(path, content.getvalue())
+
+
+def to_pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
+    """Draw a figure as an image, RGB (H, W, 3) uint8."""
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mmsmt.analysis.common.figures import save_figure, subplots
@@ -37,13 +38,13 @@ def report_modulation(
     backbone = backbone_of(loaded.model)
     maps, reaches = modulation_maps(backbone, loaded.batch([view])), head_reaches(backbone)
     title = f'{request.label} ({loaded.weights})'
-    _draw_maps(title, view, maps, out / 'modulation.png')
+    save_figure(draw_maps(title, view, maps), out / 'modulation.png')
     _draw_reaches(title, reaches, out / 'reach.png')
     write_csv(out / 'reach.csv', [reach._asdict() for reach in reaches])
     return reaches
 
 
-def _draw_maps(title: str, view: Image.Image, maps: Sequence[ModulationMap], out: Path) -> None:
+def draw_maps(title: str, view: Image.Image, maps: Sequence[ModulationMap]) -> Figure:
     """Draw the image and every map, a row a stage, colours from a map's least to its greatest."""
     rows = [list(found) for _, found in groupby(maps, lambda found: found.stage)]
     columns = max(map(len, rows)) + 1
@@ -56,7 +57,7 @@ def _draw_maps(title: str, view: Image.Image, maps: Sequence[ModulationMap], out
             axis.imshow(found.values.numpy(), cmap='viridis')
             axis.set_title(f'stage {found.stage}, block {found.block}', fontsize='small')
     figure.suptitle(title, fontsize='small')
-    save_figure(figure, out)
+    return figure
 
 
 def _draw_reaches(title: str, reaches: Sequence[HeadReach], out: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmsmt.analysis.common.figures import save_figure, subplots
@@ -50,7 +51,7 @@ def report_fields(report: Report, stages: tuple[int, ...] = (0, 1, 2, 3)) -> lis
             sums = [a + b * len(batch) for a, b in zip(sums, fields, strict=True)]
         fields = [total / len(views) for total in sums]
         title = f'{request.label} ({loaded.weights})'
-        _draw_fields(title, stages, fields, out / f'{request.label}.png')
+        save_figure(draw_fields(title, stages, fields), out / f'{request.label}.png')
         described = [_describe(i, field) for i, field in zip(stages, fields, strict=True)]
         return {'weights': loaded.weights, 'stages': described}
 
@@ -79,7 +80,7 @@ def _describe(stage: int, field: Tensor) -> Row:
     }
 
 
-def _draw_fields(title: str, stages: Sequence[int], fields: Sequence[Tensor], out: Path) -> None:
+def draw_fields(title: str, stages: Sequence[int], fields: Sequence[Tensor]) -> Figure:
     """Draw the fields (H, W) of a model's stages side by side, colours logarithmic."""
     figure, axes = subplots(1, len(fields), 2.6 * len(fields) + 0.6, 3.1)
     for axis, stage, field in zip(axes[0], stages, fields, strict=True):
@@ -89,7 +90,7 @@ def _draw_fields(title: str, stages: Sequence[int], fields: Sequence[Tensor], ou
     bar = figure.colorbar(image, ax=axes[0], shrink=0.8)
     bar.set_label('log10 of the share of the maximum', fontsize='small')
     figure.suptitle(title, fontsize='small')
-    save_figure(figure, out)
+    return figure
 
 
 def _draw_curves(measured: Sequence[Row], size: int, out: Path) -> None:

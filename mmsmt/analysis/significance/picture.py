@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
@@ -45,13 +46,12 @@ def draw_images(request: Request, files: Sequence[Path], out: Path) -> list[Path
     written = [out / f'{name}_significance.png' for name in names]
     for file, image, path in zip(files, images, written, strict=True):
         maps = block_maps(backbone_of(loaded.model), loaded.batch([image]))
-        draw_maps(image, maps, f'{file.name}: {request.label}, {loaded.weights}', path)
+        title = f'{file.name}: {request.label}, {loaded.weights}'
+        save_figure(draw_maps(image, maps, title), path, dpi=70)
     return written
 
 
-def draw_maps(
-    image: Image.Image, maps: Sequence[BlockMap], title: str, out: Path, dpi: int = 70
-) -> None:
+def draw_maps(image: Image.Image, maps: Sequence[BlockMap], title: str) -> Figure:
     """Draw an image, then the maps of one image (1, H, W) over it, block by block.
 
     Significance is drawn by rank, because only the order of pixels guides.
@@ -71,7 +71,7 @@ def draw_maps(
     handles = [Patch(color=color, label=kind) for color, kind in MERGED.items()]
     figure.legend(handles=handles, loc='outside lower center', ncols=3, fontsize=8)
     figure.suptitle(title, fontsize=9)
-    save_figure(figure, out, dpi)
+    return figure
 
 
 def _draw_map(axis: Axes, block_map: BlockMap, size: tuple[int, int]) -> None:
