@@ -174,7 +174,7 @@ def _panel(found: Explained) -> Panel:
     pixels = None if region is None else region[:height, :width].cpu().numpy()
     title = found.label
     if found.inside is not None and found.area is not None:
-        title += f'\n{found.inside:.1%} of the map in {found.area:.1%} of the image'
+        title += f'\n{found.inside:.1%} inside, area {found.area:.1%}'
     return Panel(title, found.cam.numpy(), pixels, found.target.box)
 
 

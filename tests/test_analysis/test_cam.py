@@ -297,6 +297,13 @@ def test_detectors_of_every_family(detector: Callable, family: str) -> None:
     assert any(map_.max() > 0 for map_ in maps)
     assert not torch.allclose(maps[0] / maps[0].sum(), maps[1] / maps[1].sum(), atol=1e-5)
     assert all(value.grad is None for value in model.parameters())
+    index = int(found.labels[order[1]])
+    same = find_targets(model, seen, 'abc', index)
+    assert {target.label[7] for target in same} == {'abc'[index]}
+    best = scores[found.labels[order] == index]
+    assert [f'{float(score):.2f}' for score in best[:3]] == [t.label[-4:] for t in same]
+    with pytest.raises(ConfigError, match='no box of d is found'):
+        find_targets(model, seen, 'abcd', 3)
     (second,) = find_targets(model, seen, 'abc', box=2)
     assert second.label == targets[1].label
     with pytest.raises(ConfigError, match=rf'--box 999: the boxes are 1 to {len(scores)}'):

@@ -16,7 +16,7 @@ def show(pictures: list[Drawn]) -> None:
         for found in picture.found:
             line = f'  {found.label}'
             if found.inside is not None and found.area is not None:
-                line += f': {found.inside:.1%} of the map in {found.area:.1%} of the image'
+                line += f': {found.inside:.1%} of the map inside, area {found.area:.1%}'
             print(line)
     height, width = min((found.grid for picture in pictures for found in picture.found), key=min)
     if min(height, width) < FEWEST:

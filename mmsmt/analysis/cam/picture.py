@@ -11,10 +11,11 @@ from matplotlib.patches import Rectangle
 from mmsmt.analysis.common.figures import save_figure, subplots
 
 HEIGHT = 3.2  # inches of a photograph
+FONT = 12  # points
 WIDEST = 16 / 9  # of a column over its height
 COLORS = ('#e69f00', '#56b4e9', '#cc79a7')  # of predictions, told apart by the colour-blind
 COLORMAP = 'viridis'  # brightness rises with the value, also for the colour-blind
-OPACITY = (0.2, 0.75)  # of a map where it is 0, and at its maximum
+OPACITY = (0.15, 0.9)  # of a map where it is 0, and at its maximum
 
 
 class Panel(NamedTuple):
@@ -41,22 +42,22 @@ def draw_panels(
     Every map is drawn from 0 to its own maximum.
     """
     width = HEIGHT * min(photograph.shape[1] / photograph.shape[0], WIDEST)
-    figure, axes = subplots(1, 1 + len(panels), width * (1 + len(panels)), HEIGHT + 0.7)
+    figure, axes = subplots(1, 1 + len(panels), width * (1 + len(panels)), HEIGHT + 0.9)
     grey = photograph @ np.array([0.299, 0.587, 0.114])
     for axis in axes.flat:
         axis.axis('off')
     axes.flat[0].imshow(photograph)
-    axes.flat[0].set_title('prediction', fontsize=9)
+    axes.flat[0].set_title('prediction', fontsize=FONT)
     for i, (axis, panel) in enumerate(zip(axes.flat[1:], panels)):
         color = COLORS[i % len(COLORS)]
         axis.imshow(grey, cmap='gray', vmin=0, vmax=255)
         drawn = panel.cam / max(float(panel.cam.max()), 1e-12)
         alpha = OPACITY[0] + (OPACITY[1] - OPACITY[0]) * drawn
         axis.imshow(drawn, cmap=COLORMAP, vmin=0, vmax=1, alpha=alpha)
-        axis.set_title(panel.title, fontsize=9)
+        axis.set_title(panel.title, fontsize=FONT)
         for place in (axes.flat[0], axis):
             _outline(place, panel, color)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(title, fontsize=FONT)
     save_figure(figure, out, dpi)
 
 

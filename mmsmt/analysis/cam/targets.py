@@ -108,7 +108,7 @@ def _area(
     logits: Callable[[Tensor], Tensor], region: Tensor, index: int, name: str, share: float
 ) -> Target:
     counted = region if region.any() else torch.ones_like(region)
-    where = f'{share:.1%} of the pixels' if region.any() else 'predicted nowhere, all pixels'
+    where = f'{share:.1%} of the image' if region.any() else 'predicted nowhere, all pixels'
     return Target(
         f'{name}, {where}',
         lambda image: logits(image)[:, index, counted].sum(1),
