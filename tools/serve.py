@@ -1,7 +1,7 @@
 """Serve a page on which visitors try models on images and videos of theirs.
 
-`MODEL` is `CONFIG CHECKPOINT`, or `[NAME=]CONFIG,CHECKPOINT` for each of several; names, folders and
-exported files, as of `mmsmt predict`, need no checkpoint.
+`MODEL` is `CONFIG CHECKPOINT`, or `[NAME=]CONFIG,CHECKPOINT` for each of several; names, folders
+and exported files, as of `mmsmt predict`, need no checkpoint.
 """
 
 import argparse
