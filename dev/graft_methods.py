@@ -64,6 +64,8 @@ def try_one(name: str, data: str) -> dict[str, Any]:
         cfg = read_config(name)
         step = 'graft'
         cfg = graft(cfg, BACKBONE)
+        # Not the host's, which may set the rates of layers that another backbone has.
+        cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
         step = 'run'
         trial = try_config(cfg, data, DIVISOR)
     except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
