@@ -21,7 +21,8 @@ def describe_recipe(recipe: Mapping[str, Any], epoch_length: int = 1000) -> Iter
     """
     unit = recipe['unit']
     validation = recipe['validation interval']
-    checked = f', with a validation every {count(validation, unit)}' if validation else ''
+    every = unit if validation == 1 else validation and count(validation, unit)
+    checked = f', with a validation every {every}' if every else ''
     yield f'Trains for {count(recipe["length"], unit)}{checked}.'
     if unit == 'epoch':
         length = count(epoch_length, 'iteration')

@@ -22,7 +22,7 @@ def test_a_detector() -> None:
     lines = told('det/mask_rcnn_smt_s_3x', **{'optim_wrapper.accumulative_counts': 4})
     text = '\n'.join(lines)
     for sentence in (
-        'Trains for 36 epochs, with a validation every 1 epoch.',
+        'Trains for 36 epochs, with a validation every epoch.',
         'An epoch is taken as 50 iterations; --epoch-length changes that.',
         'A step takes 2 images per process and batch, gradients of 4 batches accumulated.',
         'The learning rate is meant for 16 images per step, of all processes.',

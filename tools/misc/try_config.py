@@ -5,6 +5,8 @@ The images are of the config's own data if these exist, else of the digits.
 
 import argparse
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from mmengine.config import Config
@@ -31,7 +33,8 @@ def main() -> None:
     for path in args.configs:
         try:
             cfg = move_data(Config.fromfile(path), data_root())
-            trial = try_config(cfg, digits, args.divisor, own_data=args.data is None)
+            with redirect_stdout(StringIO()):  # pycocotools prints
+                trial = try_config(cfg, digits, args.divisor, own_data=args.data is None)
         except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
             failed = True
             kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '

@@ -100,5 +100,7 @@ def _initializes_itself(parent: Any, scope: str) -> bool:
     if not isinstance(parent, str) or parent.startswith('mmsmt.'):
         return False
     found = find_types(parent, scope, ())
-    kinds: list[Any] = [k for k in found if isinstance(k, type) and issubclass(k, BaseModule)]
+    kinds: list[Any] = [
+        kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseModule)
+    ]
     return any(kind.init_weights is not BaseModule.init_weights for kind in kinds)

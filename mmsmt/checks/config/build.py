@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from copy import deepcopy
 from typing import Any
 
 from mmengine.registry import MODELS, DefaultScope
@@ -44,7 +45,7 @@ def build_part(config: Any, key: str, scope: str) -> tuple[nn.Module | None, lis
 def _build(part: Any) -> nn.Module:
     try:
         with Weightless():
-            built = MODELS.build(part)
+            built = MODELS.build(deepcopy(part))  # constructors take entries out
     except NotImplementedError as error:
         if 'meta tensor' not in str(error):
             raise

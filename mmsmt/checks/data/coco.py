@@ -132,6 +132,10 @@ def _check_class_names(opened: Opened, categories: list[dict[str, Any]]) -> Iter
         right = f'write ({classes!r},) with the comma for one class, or a list of names'
         yield Finding('error', 'metainfo.classes', f'is the text {classes!r}', right)
         return
+    if strange := [name for name in classes if not isinstance(name, str)]:
+        right = f'write names as texts: {str(strange[0])!r}'
+        yield Finding('error', 'metainfo.classes', f'holds {some(map(repr, strange))}', right)
+        return
     names = [category['name'] for category in categories]
     unknown = [name for name in classes if name not in names]
     unused = [name for name in names if name not in classes]

@@ -157,6 +157,12 @@ def test_one_class_without_a_comma(tmp_path: Path, found: Found, coco: Coco) -> 
     )
 
 
+def test_names_that_are_numbers(tmp_path: Path, found: Found, coco: Coco) -> None:
+    """`--cfg-options metainfo.classes=[0,1]` makes whole numbers of them."""
+    lines = found(coco(tmp_path, metainfo=dict(classes=[0, 1])))['error']
+    assert "error: metainfo.classes: holds 0, 1; write names as texts: '0'" in lines
+
+
 def test_order_of_classes(tmp_path: Path, found: Found, coco: Coco) -> None:
     cfg = coco(tmp_path)
     change(lambda c: c['categories'].reverse(), 'val')(tmp_path)
