@@ -34,7 +34,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
         parts, folders = {'': _read(root)}, {'': ''}
         if len(parts['']) < 2:
             return None
-    classes = tuple(max(parts.values(), key=lambda part: len(part)))
+    classes = max(map(tuple, parts.values()), key=len)
     for split, images in parts.items():
         if not any(images.values()):
             raise UsageError(f'{root / folders[split]}: the split {split} is empty')
