@@ -8,6 +8,8 @@ from mmsmt.projects.source import Code, render
 
 LONGEST, SHORTEST = 1333, 800  # pixels, of a detector's images
 LARGEST_CROP = 512
+# Not in a base: in those named `mmsmt::` mmengine may look for it before mmcv is imported.
+LOAD = "load = dict(type='LoadImageFromFile')"
 Write = Callable[..., str]
 
 
@@ -76,11 +78,12 @@ def _classifier_data(found: Found, write: Write) -> list[str]:
         return {'**': Code('data'), **fields}
 
     return [
+        LOAD,
         "cut = dict(type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.3, 1.0))",
         "resize = dict(type='ResizeEdge', scale=image_size * 8 // 7)",
         "center = dict(type='CenterCrop', crop_size=image_size)",
-        'train_pipeline = [_base_.load, cut, *_base_.augment]',
-        'test_pipeline = [_base_.load, resize, center, _base_.pack]',
+        'train_pipeline = [load, cut, *_base_.augment]',
+        'test_pipeline = [load, resize, center, _base_.pack]',
         "data = dict(type='CustomDataset', data_root=data_root, metainfo=dict(classes=classes))",
         *_loaders(found, write, dataset, Code('batch_size')),
         *_evaluators(found, write, lambda _: dict(type='Accuracy', topk=(1,))),
@@ -114,11 +117,12 @@ def _detector_data(found: Found, write: Write) -> list[str]:
             type='CocoMetric', ann_file=Code(f'data_root + {part.annotations!r}'), metric=what
         )
 
-    load = '_base_.load_masks' if masks else '_base_.load_boxes'
+    boxes = '_base_.load_masks' if masks else '_base_.load_boxes'
     return [
+        LOAD,
         "resize = dict(type='Resize', scale=image_size, keep_ratio=True)",
-        f'train_pipeline = [_base_.load_image, {load}, resize, *_base_.augment]',
-        f'test_pipeline = [_base_.load_image, resize, {load}, _base_.pack_for_test]',
+        f'train_pipeline = [load, {boxes}, resize, *_base_.augment]',
+        f'test_pipeline = [load, resize, {boxes}, _base_.pack_for_test]',
         "data = dict(type='CocoDataset', data_root=data_root, metainfo=dict(classes=classes))",
         *_loaders(found, write, dataset),
         *_evaluators(found, write, metric),
@@ -155,12 +159,13 @@ def _segmenter_data(found: Found, write: Write) -> list[str]:
         return write(name, **fields, **({'drop_last': True} if name.startswith('train') else {}))
 
     return [
+        LOAD,
         "enlarge = dict(type='RandomResize', scale=image_size, ratio_range=(0.5, 2.0), "
         'keep_ratio=True)',
         "crop = dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75)",
         "resize = dict(type='Resize', scale=image_size, keep_ratio=True)",
-        'train_pipeline = [*_base_.load, enlarge, crop, *_base_.augment]',
-        'test_pipeline = [_base_.load_for_test, resize, *_base_.pack_for_test]',
+        'train_pipeline = [load, _base_.load_labels, enlarge, crop, *_base_.augment]',
+        'test_pipeline = [load, resize, _base_.load_labels, _base_.pack]',
         f'data = {render(data)}',
         *_loaders(found, loader, dataset),
         *_evaluators(found, write, lambda _: dict(type='IoUMetric', iou_metrics=['mIoU'])),

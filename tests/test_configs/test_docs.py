@@ -24,7 +24,7 @@ CONFIGS = [
 
 
 def test_configs_are_found() -> None:
-    assert len([page for page, *_ in CONFIGS if page == 'your_own']) == 5
+    assert len([page for page, *_ in CONFIGS if page == 'your_own']) == 6
 
 
 @pytest.mark.slow

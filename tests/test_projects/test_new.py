@@ -1,10 +1,13 @@
 """`mmsmt new`: a config that checks, trains and is tested, for every format."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from own_data import (
     CLASSES,
@@ -18,6 +21,8 @@ from own_data import (
 
 from mmsmt.engine.runner import build_runner
 from mmsmt.errors import TargetError, UsageError
+from mmsmt.hosts.config import read_config
+from mmsmt.hosts.meta_device import build_model
 from mmsmt.projects import new_project
 
 TASKS = [
@@ -81,7 +86,7 @@ def test_the_config_is_short_and_says_each_thing_once(tmp_path: Path) -> None:
     assert statements[:7] == [
         '_base_', 'epochs', 'batch_size', 'learning_rate', 'image_size', 'classes', 'data_root',
     ]  # fmt: skip
-    assert len(statements) == len(set(statements)) <= 24 and max(map(len, text.split('\n'))) <= 100
+    assert len(statements) == len(set(statements)) <= 25 and max(map(len, text.split('\n'))) <= 100
     assert text.count('max_epochs') == 1 and 'num_classes=len(classes)' in text
 
 
@@ -178,3 +183,17 @@ def test_wrong_names_say_what_is_right(
     with pytest.raises(UsageError, match=said):
         new_project(task, root, method, backbone, tmp_path / 'mine.py')
     assert not (tmp_path / 'mine.py').exists()
+
+
+@pytest.mark.slow
+def test_the_pipelines_are_found_in_a_process_that_only_predicts(tmp_path: Path) -> None:
+    """There no data set has imported the host's transforms."""
+    out = tmp_path / 'mine.py'
+    root = write_voc(tmp_path / 'data')
+    new('det', root, 'small_retinanet', out)
+    model = build_model(read_config(str(out)))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
+    image = root / 'JPEGImages/val_7.jpg'
+    command = [sys.executable, '-m', 'mmsmt', 'predict', out, tmp_path / 'weights.pth', image]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 0 and '1 image' in said.stdout, said.stderr

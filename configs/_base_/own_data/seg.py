@@ -1,10 +1,9 @@
 # Parts of segmenters on a data set of one's own. Their names are not those of the hosts' bases,
 # which may stand in the same list.
-load = [dict(type='LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')]
+load_labels = dict(type='mmseg.LoadAnnotations')
 augment = [
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='mmseg.PhotoMetricDistortion'),
     dict(type='mmseg.PackSegInputs'),
 ]
-load_for_test = dict(type='LoadImageFromFile')
-pack_for_test = [dict(type='mmseg.LoadAnnotations'), dict(type='mmseg.PackSegInputs')]
+pack = dict(type='mmseg.PackSegInputs')
