@@ -52,11 +52,10 @@ def find_methods(host: str) -> Iterator[tuple[str, str]]:
 
 def try_one(name: str, data: str) -> dict[str, Any]:
     """What came of one config; `reason` is empty if all went well."""
-    from mmsmt.hosts.graft import graft
-
     from mmsmt.checks.trial import try_config
     from mmsmt.engine.tool import quiet
     from mmsmt.hosts.config import read_config
+    from mmsmt.hosts.graft import graft
 
     quiet()
     step = 'read'
