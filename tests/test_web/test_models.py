@@ -63,7 +63,10 @@ def test_a_threshold_needs_no_second_run(
     everything, half, none = (model.draw(answer, t, tmp_path) for t in thresholds)
     assert everything.columns[:1] == ['class']
     if task == 'upernet':
-        assert sum(row[1] for row in half.rows) == pytest.approx(96 * 128 / 2, abs=99)
+        probability = answer.frames[0].open()[1].pred_sem_seg.probability.float()
+        above = int((probability >= thresholds[1]).sum())  # many may be equal to the median
+        assert sum(row[1] for row in half.rows) == above
+        assert 96 * 128 / 2 <= above < 96 * 128
     else:
         assert len(everything.rows) > len(half.rows) > len(none.rows) == 0
     assert (everything.picture != none.picture).any()
