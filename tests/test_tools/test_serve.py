@@ -22,7 +22,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Network:
 @pytest.mark.parametrize(
     ('arguments', 'says'),
     [
-        (('CONFIG',), 'CONFIG: has no checkpoint; write NAME=CONFIG,CHECKPOINT'),
+        (('CONFIG',), 'CONFIG: has no checkpoint; write NAME='),
         (('a=CONFIG,CHECKPOINT', 'b=CONFIG'), 'b=CONFIG: has no checkpoint'),
         (('a=CONFIG,CHECKPOINT', 'a=CONFIG,CHECKPOINT'), 'two models are called a'),
         (('gone.py', 'CHECKPOINT'), 'gone.py: no such config file'),

@@ -51,6 +51,7 @@ def middle(answer: Answer) -> float:
     return float(scores.median())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_a_threshold_needs_no_second_run(
     served: Callable, image: Path, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch
@@ -63,7 +64,7 @@ def test_a_threshold_needs_no_second_run(
     everything, half, none = (model.draw(answer, t, tmp_path) for t in thresholds)
     assert everything.columns[:1] == ['class']
     if task == 'upernet':
-        assert sum(row[1] for row in half.rows) == pytest.approx(96 * 128 / 2, abs=99)
+        assert 96 * 128 / 2 <= sum(row[1] for row in half.rows) < 96 * 128
     else:
         assert len(everything.rows) > len(half.rows) > len(none.rows) == 0
     assert (everything.picture != none.picture).any()
@@ -102,6 +103,7 @@ def test_scores_and_shares_add_up(served: Callable, image: Path, tmp_path: Path)
     assert 0 < sum(pixels for _, pixels, _ in fewer) < 128 * 96
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_a_video_becomes_one_that_browsers_play(
     served: Callable, clip: Path, tmp_path: Path, task: str
