@@ -22,13 +22,8 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Network:
 @pytest.mark.parametrize(
     ('arguments', 'says'),
     [
-<<<<<<< HEAD
         (('CONFIG',), 'CONFIG: a config needs a checkpoint after it'),
         (('a=CONFIG,CHECKPOINT', 'b=CONFIG'), 'CONFIG: a config needs a checkpoint after it'),
-=======
-        (('CONFIG',), 'CONFIG: has no checkpoint; write NAME='),
-        (('a=CONFIG,CHECKPOINT', 'b=CONFIG'), 'b=CONFIG: has no checkpoint'),
->>>>>>> serve
         (('a=CONFIG,CHECKPOINT', 'a=CONFIG,CHECKPOINT'), 'two models are called a'),
         (('gone.py', 'CHECKPOINT'), 'gone.py: no such config file'),
         (('CONFIG', 'gone.pth'), 'gone.pth: no such checkpoint file'),
