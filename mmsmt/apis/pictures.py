@@ -105,8 +105,8 @@ class Pictures:
 
         def draw(sample: Sample, prediction: Any) -> np.ndarray:
             picture = sample.picture
-            small = min(picture.shape[:2]) < SMALLEST and not given
-            size = dict(resize=SMALLEST) if small else given
+            small = min(picture.shape[:2]) < SMALLEST
+            size = (given or dict(resize=SMALLEST)) if small else {}
             return visualizer.visualize_cls(
                 picture, prediction, classes=self.classes.names, draw_gt=False, **size
             )
