@@ -87,7 +87,7 @@ class Detections:
         """Collect the detections of an image."""
         self.images += 1
         instances = prediction.pred_instances
-        boxes = np.asarray(instances.bboxes, np.float64).reshape(len(instances), -1)
+        boxes = np.asarray(instances.bboxes, np.float64)
         masks = _encode(instances.masks) if 'masks' in instances else None
         for index, (box, label, score) in enumerate(
             zip(boxes, instances.labels.tolist(), instances.scores.tolist(), strict=True)

@@ -228,6 +228,13 @@ def test_classes_that_are_kept(network: Callable, images: Path, tmp_path: Path) 
         predict(net.config, net.checkpoint, str(images), tmp_path / 'x', **options)
 
 
+def test_images_without_detections(network: Callable, images: Path, tmp_path: Path) -> None:
+    net, out = network('mask_rcnn'), tmp_path / 'out'
+    predict(net.config, net.checkpoint, str(images), out, score_thr=1, device='cpu')
+    assert json.loads((out / 'detections.json').read_text()) == []
+    assert len(files(out / 'pictures')) == 4
+
+
 def test_results_in_the_folder_of_images_are_no_images(network: Callable, images: Path) -> None:
     net = network('cls')
     for _ in range(2):
