@@ -6,9 +6,9 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from mmsmt.datasets.formats.found import COCO_FOLDER, TOLERATED, Faults, Found, Size, Split, typical
-from mmsmt.datasets.formats.split import choose_val
+from mmsmt.datasets.formats.split import divide
 from mmsmt.errors import UsageError
-from mmsmt.text import count, some
+from mmsmt.text import some
 
 ROUNDING = 1.0  # pixels by which a box may stick out of its image
 
@@ -87,13 +87,12 @@ def with_val(
     if whole not in given:
         raise UsageError(f'there is no split train, only {", ".join(given)}')
     folder, images = given.pop(whole)
-    chosen = choose_val({r.name: {i.label for i in r.instances} for r in images}, seed)
-    if not chosen:
-        raise UsageError(f'{folder}: {count(len(images), "image")}, too few for a split')
-    train = [record for record in images if record.name not in chosen]
-    val = [record for record in images if record.name in chosen]
-    said = f'{len(val)} of {count(len(images), "image")} were chosen for validation (seed {seed})'
-    return {'train': (folder, train), 'val': (folder, val), **given}, [said]
+    parts, said = divide({r.name: {i.label for i in r.instances} for r in images}, seed, folder)
+    divided = {
+        split: (folder, [record for record in images if record.name in names])
+        for split, names in parts.items()
+    }
+    return {**divided, **given}, [said]
 
 
 def _check_boxes(

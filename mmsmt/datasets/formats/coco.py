@@ -15,9 +15,9 @@ from mmsmt.datasets.formats.found import (
     subfolders,
     typical,
 )
-from mmsmt.datasets.formats.split import choose_val
+from mmsmt.datasets.formats.split import divide
 from mmsmt.errors import UsageError
-from mmsmt.text import count, some
+from mmsmt.text import some
 
 LAYOUT = 'annotations/*_train*.json with the images below (COCO)'
 LISTS = ('images', 'annotations', 'categories')
@@ -60,13 +60,12 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
         raise UsageError(f'{root}: there is no annotation file of the split train')
     if 'val' not in splits:
         former, (path, content) = splits.pop(whole), files[whole]
-        parts = _divide(path, content, seed)
+        parts, said = _divide(path, content, seed)
+        remarks.append(said)
         for split, part in parts.items():
             name = f'{COCO_FOLDER}/{split}.json'
             written[name] = to_json(part)
             splits[split] = Split(former.images, len(part['images']), name)
-        chosen, number = len(parts['val']['images']), count(former.number, 'image')
-        remarks.append(f'{chosen} of {number} were chosen for validation (seed {seed})')
     objects = [a for _, content in files.values() for a in content['annotations']]
     return Found(
         'COCO',
@@ -134,21 +133,18 @@ def _image_folder(root: Path, path: Path, split: str, images: list[dict[str, Any
     raise UsageError(f'{path}: its images, such as {names[0]}, are in none of {tried}')
 
 
-def _divide(path: Path, content: dict[str, Any], seed: int) -> dict[str, dict[str, Any]]:
-    """Parts `train` and `val` of a file's content."""
+def _divide(
+    path: Path, content: dict[str, Any], seed: int
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """Parts `train` and `val` of a file's content, and a remark."""
     labels: dict[str, set[Any]] = {str(image['id']): set() for image in content['images']}
     for annotation in content['annotations']:
         labels.setdefault(str(annotation['image_id']), set()).add(annotation['category_id'])
-    chosen = choose_val(labels, seed)
-    if not chosen:
-        number = count(len(content['images']), 'image')
-        raise UsageError(f'{path}: {number}, too few for a split')
+    divided, said = divide(labels, seed, path)
     parts = {}
-    for split, wanted in (('train', False), ('val', True)):
+    for split, inside in divided.items():
         parts[split] = content | dict(
-            images=[i for i in content['images'] if (str(i['id']) in chosen) == wanted],
-            annotations=[
-                a for a in content['annotations'] if (str(a['image_id']) in chosen) == wanted
-            ],
+            images=[i for i in content['images'] if str(i['id']) in inside],
+            annotations=[a for a in content['annotations'] if str(a['image_id']) in inside],
         )
-    return parts
+    return parts, said

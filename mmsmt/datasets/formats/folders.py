@@ -14,9 +14,9 @@ from mmsmt.datasets.formats.found import (
     subfolders,
     typical,
 )
-from mmsmt.datasets.formats.split import choose_val
+from mmsmt.datasets.formats.split import divide
 from mmsmt.errors import UsageError
-from mmsmt.text import count, some
+from mmsmt.text import some
 
 LAYOUT = 'SPLIT/CLASS/NAME.jpg or CLASS/NAME.jpg (image folders)'
 SAMPLE = 200  # images whose size is read
@@ -47,24 +47,17 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
     if whole not in parts:
         raise UsageError(f'{root}: there is no split train, only {", ".join(parts)}')
     splits = {s: Split(folders[s], sum(map(len, images.values()))) for s, images in parts.items()}
-    files, remarks = {}, []
+    files, remarks = {}, list[str]()
     if 'val' not in parts:
         former = splits.pop(whole)
-        labels = {name: {c} for c, names in parts[whole].items() for name in names}
-        chosen = choose_val(labels, seed)
-        if not chosen:
-            raise UsageError(f'{root}: {count(len(labels), "image")}, too few for a split')
-        for split, wanted in (('train', False), ('val', True)):
-            lines = [
-                f'{name} {classes.index(label)}\n'
-                for name, (label,) in sorted(labels.items())
-                if (name in chosen) == wanted
-            ]
+        labels = {name: c for c, names in parts[whole].items() for name in names}
+        divided, said = divide({name: {c} for name, c in labels.items()}, seed, root)
+        remarks.append(said)
+        for split, chosen in divided.items():
+            lines = [f'{name} {classes.index(labels[name])}\n' for name in sorted(chosen)]
             path = f'{LIST_FOLDER}/{split}.txt'
             files[path] = ''.join(lines).encode()
             splits[split] = Split(former.images, len(lines), names=path)
-        number = count(former.number, 'image')
-        remarks.append(f'{len(chosen)} of {number} were chosen for validation (seed {seed})')
     faults = Faults()
     paths = [root / folders[whole] / name for names in parts[whole].values() for name in names]
     sizes = [size_of(path, faults) for path in paths[:: max(1, len(paths) // SAMPLE)]]

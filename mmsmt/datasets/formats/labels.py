@@ -20,10 +20,10 @@ from mmsmt.datasets.formats.found import (
 )
 from mmsmt.datasets.formats.label_places import Pairs, find_pairs
 from mmsmt.datasets.formats.label_values import IGNORED, Colour, Meaning, read_classes, understand
-from mmsmt.datasets.formats.split import choose_val
+from mmsmt.datasets.formats.split import divide
 from mmsmt.datasets.image_files import DAMAGE, describe
 from mmsmt.errors import UsageError
-from mmsmt.text import count, some
+from mmsmt.text import some
 
 COLOURED = ('RGB', 'RGBA')
 LAYOUT = (
@@ -119,16 +119,14 @@ def _found(
     if 'val' not in splits:
         former, pair = splits.pop(whole), pairs[whole]
         ending = pair.suffixes[1]
-        chosen = choose_val({n: present[pair.labels / (n + ending)] for n in pair.names}, seed)
-        if not chosen:
-            raise UsageError(f'{pair.images}: {count(former.number, "image")}, too few for a split')
-        for split, wanted in (('train', False), ('val', True)):
-            names = [name for name in pair.names if (name in chosen) == wanted]
+        labels_of = {n: present[pair.labels / (n + ending)] for n in pair.names}
+        divided, said = divide(labels_of, seed, pair.images)
+        remarks.append(said)
+        for split, chosen in divided.items():
+            names = [name for name in pair.names if name in chosen]
             path = f'{LIST_FOLDER}/{split}.txt'
             files[path] = ''.join(f'{name}\n' for name in names).encode()
             splits[split] = former._replace(number=len(names), names=path)
-        number = count(former.number, 'image')
-        remarks.append(f'{len(chosen)} of {number} were chosen for validation (seed {seed})')
     image_suffix, label_suffix = suffixes.pop()
     return Found(
         'label images',

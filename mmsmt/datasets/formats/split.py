@@ -3,8 +3,38 @@
 from collections import Counter
 from collections.abc import Hashable, Mapping, Set
 from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from mmsmt.errors import UsageError
+from mmsmt.text import count
 
 VAL_SHARE = 0.2
+
+
+class Division(NamedTuple):
+    """Names of images by `train` and `val`, and a remark on the choice."""
+
+    parts: dict[str, set[str]]
+    remark: str
+
+
+def divide(labels: Mapping[str, Set[Hashable]], seed: int, where: Path | str) -> Division:
+    """Divide images into `train` and `val`.
+
+    Args:
+        labels: See `choose_val`; so is `seed`.
+        seed: Of the choice.
+        where: What holds the images, for the message.
+
+    Raises:
+        UsageError: If they are too few.
+    """
+    chosen, number = choose_val(labels, seed), count(len(labels), 'image')
+    if not chosen:
+        raise UsageError(f'{where}: {number}, too few for a split')
+    remark = f'{len(chosen)} of {number} were chosen for validation (seed {seed})'
+    return Division({'train': set(labels) - chosen, 'val': chosen}, remark)
 
 
 def choose_val(
