@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from mmsmt.datasets.wrappers import test_dataset
 from mmsmt.errors import UsageError
-from mmsmt.hosts.config import test_dataset
 from mmsmt.hosts.weights import dataset_meta_of, lists_of
 from mmsmt.text import nearest, printable, shorten
 

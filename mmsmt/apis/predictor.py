@@ -15,10 +15,10 @@ from mmsmt.apis.classes import find_classes
 from mmsmt.apis.models import FoundModel
 from mmsmt.apis.sources import Item
 from mmsmt.datasets.guarded_pipeline import GuardedPipeline
+from mmsmt.datasets.wrappers import test_dataset
 from mmsmt.engine.exported import ExportedModel
 from mmsmt.engine.tta.config import set_tta
 from mmsmt.errors import BadSampleError, UsageError
-from mmsmt.hosts.config import test_dataset
 from mmsmt.hosts.meta_device import build_model, explain_build
 from mmsmt.hosts.weights import load_weights
 from mmsmt.layers import use_onednn_linear

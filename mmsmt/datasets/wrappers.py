@@ -1,7 +1,9 @@
 """Data sets inside wrappers that repeat, join or mix them, and their configs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from mmengine.config import Config
 
 
 def inner_datasets(dataset: Any) -> Iterator[Any]:
@@ -19,3 +21,24 @@ def innermost_config(dataset: Any) -> Any:
     """The entry of a config inside those of wrappers; of several joined data sets the first."""
     inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
     return dataset if inner is None else innermost_config(inner)
+
+
+def entry_with_pipeline(entry: Any) -> Any:
+    """The outermost entry of a config that has a pipeline, from a loader or a data set inwards.
+
+    Where none has one, the innermost entry.
+    """
+    while isinstance(entry, Mapping) and 'pipeline' not in entry:
+        inner = entry.get('dataset') or entry.get('datasets')
+        if inner is None:
+            break
+        entry = inner
+        while isinstance(entry, list | tuple) and entry:
+            entry = entry[0]
+    return entry
+
+
+def test_dataset(cfg: Config) -> Any:
+    """The config of the data set of tests, inside its wrappers; None where there is none."""
+    entry = entry_with_pipeline(cfg.get('test_dataloader') or cfg.get('val_dataloader'))
+    return entry if isinstance(entry, Mapping) and 'type' in entry else None

@@ -6,13 +6,13 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict, DictAction
 
 from mmsmt.datasets.root import VARIABLE
+from mmsmt.datasets.wrappers import test_dataset
 from mmsmt.deploy.session import format_of
 from mmsmt.engine.best_model import keep_best
 from mmsmt.engine.length import set_epochs
 from mmsmt.engine.resume import find_last_good
 from mmsmt.engine.tta.config import set_tta
 from mmsmt.errors import UsageError
-from mmsmt.hosts.config import test_dataset
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:

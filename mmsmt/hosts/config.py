@@ -56,19 +56,6 @@ def read_config(name: str) -> Config:
     return cfg
 
 
-def test_dataset(cfg: Config) -> Any:
-    """The config of the data set of tests, inside its wrappers; None where there is none."""
-    part: Any = cfg.get('test_dataloader') or cfg.get('val_dataloader')
-    while isinstance(part, Mapping) and 'pipeline' not in part:
-        inner = part.get('dataset') or part.get('datasets')
-        if inner is None:
-            break
-        part = inner
-        while isinstance(part, list | tuple) and part:
-            part = part[0]
-    return part if isinstance(part, Mapping) and 'type' in part else None
-
-
 def ignored_label(model: Any) -> int:
     """The label that a segmenter's losses leave out, by default 255 as in mmseg.
 

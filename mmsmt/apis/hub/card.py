@@ -8,8 +8,8 @@ import yaml
 from mmengine.config import Config
 from torch import nn
 
-from mmsmt.apis.classes import test_dataset
 from mmsmt.apis.names import read_index, read_metafiles
+from mmsmt.datasets.wrappers import test_dataset
 from mmsmt.hosts.model import kind_of
 
 # What a model does, in the hub's words.

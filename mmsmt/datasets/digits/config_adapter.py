@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmsmt.datasets.digits.source import CLASSES
+from mmsmt.datasets.wrappers import entry_with_pipeline
 
 # Keys under which the hosts' transforms and preprocessors keep sizes in pixels.
 SIZE_KEYS = ('scale', 'scales', 'crop_size', 'size')
@@ -42,7 +43,7 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
         if loader is None:
             continue
         dataset = _dataset(data_root, split)[scope]
-        loader.dataset = ConfigDict(dataset, pipeline=loader.dataset.pipeline)
+        loader.dataset = ConfigDict(dataset, pipeline=entry_with_pipeline(loader).pipeline)
         evaluator = cfg.get(f'{name}_evaluator')
         if scope == 'mmdet' and evaluator is not None:
             evaluator.ann_file = f'{data_root}/scenes/annotations/instances_val.json'

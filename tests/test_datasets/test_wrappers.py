@@ -1,0 +1,28 @@
+"""The entry of a config that has the pipeline, inside wrappers of data sets."""
+
+from mmengine.config import Config
+
+from mmsmt.datasets import wrappers
+from mmsmt.datasets.digits.config_adapter import put_on_digits
+
+
+def test_the_outermost_pipeline_counts() -> None:
+    inner = dict(type='CocoDataset', pipeline=[dict(type='LoadImageFromFile')])
+    assert wrappers.entry_with_pipeline(dict(dataset=inner)) == inner
+    joined = dict(type='ConcatDataset', datasets=[inner, dict(type='Other')])
+    repeated = dict(type='RepeatDataset', dataset=joined)
+    assert wrappers.entry_with_pipeline(dict(dataset=repeated)) == inner
+    mixed = dict(type='MultiImageMixDataset', dataset=inner, pipeline=[dict(type='Mosaic')])
+    assert wrappers.entry_with_pipeline(dict(dataset=mixed)) == mixed
+    assert wrappers.test_dataset(Config(dict(val_dataloader=dict(dataset=repeated)))) == inner
+    assert wrappers.test_dataset(Config({})) is None
+
+
+def test_digits_in_place_of_a_repeated_data_set() -> None:
+    """As mmseg's configs of PoolFormer have it."""
+    inner = dict(type='ADE20KDataset', pipeline=[dict(type='Resize', scale=(64, 64))])
+    loader = dict(batch_size=8, dataset=dict(type='RepeatDataset', times=50, dataset=inner))
+    model = dict(type='EncoderDecoder', backbone=dict(type='mmsmt.SMT'))
+    cfg = Config(dict(default_scope='mmseg', model=model, train_dataloader=loader))
+    found = put_on_digits(cfg, divisor=2).train_dataloader.dataset
+    assert found.type == 'BaseSegDataset' and found.pipeline[0].scale == (32, 32)
