@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmsmt.apis.hub import read_folder
 from mmsmt.apis.hub.folder import is_folder
-from mmsmt.apis.names import find_entry, published_weights, read_index
+from mmsmt.apis.names import find_entry, is_model_name, published_weights
 from mmsmt.checkpoints import read_container
 from mmsmt.deploy.description import read_description
 from mmsmt.deploy.session import Session, format_of, open_session
@@ -76,13 +76,14 @@ def find_model(
 
 
 def _config_of(model: str) -> Config:
-    is_name = model in read_index() and not Path(model).is_file()
-    if is_name or Path(model).name == model.partition('.')[0]:  # what looks like a name is one
+    if (
+        is_model_name(model) or Path(model).name == model.partition('.')[0]
+    ):  # what looks like a name is one
         return read_config(find_entry(model).config)
     return read_config(model)
 
 
 def _weights_of(model: str, cfg: Config) -> str:
-    if model in read_index():
+    if is_model_name(model):
         return published_weights(model, cfg)
     raise UsageError(f'{model}: a config needs a checkpoint after it, .pth or .safetensors')

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import filter as matching
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -68,6 +69,11 @@ def read_index() -> Mapping[str, Entry]:
         for metafile in metafiles
         for entry in metafile['Models']
     }
+
+
+def is_model_name(name: str) -> bool:
+    """Whether this names a model of the index; a file of that name comes first."""
+    return name in read_index() and not Path(name).is_file()
 
 
 def find_entry(name: str) -> Entry:

@@ -23,7 +23,7 @@ from mmsmt.apis.hub.folder import (
 )
 from mmsmt.apis.hub.metrics import read_metrics
 from mmsmt.apis.hub.remote import fetch, is_repository
-from mmsmt.apis.names import get_config, prepare_for_hosts, read_index
+from mmsmt.apis.names import get_config, is_model_name, prepare_for_hosts
 from mmsmt.checkpoints import read_container
 from mmsmt.checkpoints.reader import import_safetensors
 from mmsmt.errors import UsageError
@@ -111,8 +111,7 @@ def _config_of(model: nn.Module | Config | str) -> tuple[Config, str]:
         if not isinstance(cfg, Config):
             raise UsageError('the model has no `cfg`: give the config and a checkpoint instead')
     if not isinstance(cfg, Config):
-        is_name = str(cfg) in read_index() and not Path(cfg).is_file()
-        return (get_config if is_name else read_config)(str(cfg)), str(cfg)
+        return (get_config if is_model_name(str(cfg)) else read_config)(str(cfg)), str(cfg)
     return cfg, str(cfg.filename or 'model')
 
 
