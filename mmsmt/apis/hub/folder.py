@@ -40,6 +40,10 @@ class ModelFolder(NamedTuple):
     weights: str
     dataset_meta: dict[str, Any]
 
+    def at(self, path: str | Path) -> 'ModelFolder':
+        """The same folder, moved to another path."""
+        return self._replace(path=Path(path), weights=str(Path(path, WEIGHTS)))
+
     def container(self) -> dict[str, Any]:
         """Weights and classes, as `read_container` gives those of a host's checkpoint.
 

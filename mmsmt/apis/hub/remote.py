@@ -90,8 +90,8 @@ def pull(
         notes = temporary / '.cache'  # where huggingface_hub keeps its own as well
         _download(repo_id, revision, token, local_dir=temporary, cache_dir=notes)
         shutil.rmtree(notes, ignore_errors=True)
-        read_folder(temporary)
-    return read_folder(out)
+        checked = read_folder(temporary)
+    return checked.at(out)
 
 
 def fetch(repo_id: str, *, revision: str | None = None, token: str | None = None) -> Path:
