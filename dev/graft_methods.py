@@ -30,7 +30,7 @@ Every method folder of mmdet {mmdet} and mmseg {mmseg} with SMT-T in it, as
 gradients of all parameters, and a prediction, on the digits at a quarter of the config's size.
 
 ```
-python dev/graft_methods.py
+python dev/graft_methods.py --page docs/methods.md
 ```
 
 """
@@ -38,7 +38,7 @@ python dev/graft_methods.py
 
 def choose(folder: Path) -> Path | None:
     """The plainest config of a method: ResNet-50 where there is one, with a short name."""
-    files = [f for f in folder.rglob('*.py') if not {'_base_', 'metafile'} & set(f.parts)]
+    files = [f for f in folder.rglob('*.py') if '_base_' not in f.parts]
     return min(files, key=lambda f: ('r50' not in f.name, len(f.name), f.name), default=None)
 
 
@@ -74,7 +74,7 @@ def try_one(name: str, data: str) -> dict[str, Any]:
         return dict(step=step, reason=lines[-1] if kind == 'UsageError' else f'{kind}: {lines[0]}')
     if missed := trial.without_gradient:
         return dict(step='gradients', reason=f'no gradient for {len(missed)}: {missed[0]}, ...')
-    return dict(step='done', reason='', loss=round(trial.loss, 3), results=len(trial.results))
+    return dict(step='done', reason='')
 
 
 def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]]:

@@ -21,8 +21,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add, usual = parser.add_argument, Limits()
-    help_text = 'config file, or package::path in the configs of a host, and checkpoint'
-    add('models', nargs='+', metavar='MODEL', help=help_text)
+    add('models', nargs='+', metavar='MODEL', help='as of mmsmt predict')
     add('--host', default='127.0.0.1', help='address to listen on (%(default)s: this machine only)')
     add('--port', type=int, default=7860, help='0 takes a free one (%(default)s)')
     add('--device', help='cpu, cuda or cuda:1 (the GPU, if there is one)')

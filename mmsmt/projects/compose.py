@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from mmsmt.datasets.formats import Found, Split
+from mmsmt.datasets.formats import Found
 from mmsmt.projects.methods import HOSTS, Backbone, Method
 from mmsmt.projects.source import Code, Known, changes, layout, render
 from mmsmt.projects.tasks import TASKS, Task
@@ -43,10 +43,9 @@ def compose(plan: Plan) -> str:
     bases = [plan.backbone.base, f'mmsmt::_base_/own_data/{plan.task}.py', plan.method.base]
     if not base.get('custom_hooks'):
         bases.insert(1, 'mmsmt::_base_/hooks.py')
-    numbers = ', '.join(f'{split} {part.number}' for split, part in found.splits.items())
     title = f'{plan.method.name.rpartition("::")[2]} with {plan.backbone.name}'
     parts = [
-        f'# {title} on {plan.root.name}: {found.format}, images: {numbers}.',
+        f'# {title} on {plan.root.name}: {found.format}, images: {_numbers(found)}.',
         f'_base_ = [{", ".join(map(repr, bases))},]',  # the comma: a line for each
         *_variables(plan, task),
         *task.data(found, _deleting(base)),
@@ -154,10 +153,11 @@ def _schedule(plan: Plan, task: Task) -> list[str]:
 
 def describe(root: Path, found: Found) -> str:
     """What was found, in a line."""
-    numbers = ', '.join(f'{split} {part.number}' for split, part in found.splits.items())
     classes = f'{count(len(found.classes), "class")} ({", ".join(found.classes[:8])}'
     classes += ', ...)' if len(found.classes) > 8 else ')'
-    return f'{root}: {found.format}, {classes}, images: {numbers}'
+    return f'{root}: {found.format}, {classes}, images: {_numbers(found)}'
 
 
-__all__ = ['Plan', 'Split', 'compose', 'describe']
+def _numbers(found: Found) -> str:
+    """Images of each split."""
+    return ', '.join(f'{split} {part.number}' for split, part in found.splits.items())

@@ -81,7 +81,7 @@ class ServedModel:
     """A model that answers one visitor at a time.
 
     Args:
-        request: Its name on the page, config and checkpoint.
+        request: Its name on the page, and what `find_model` takes.
         device: By default the GPU, if there is one.
 
     Raises:

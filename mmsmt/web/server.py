@@ -27,7 +27,7 @@ def serve(
     """Serve a page of models until Ctrl-C or SIGTERM.
 
     Args:
-        requests: The models, each with a checkpoint.
+        requests: The models, as `find_model` takes them.
         host: Address to listen on.
         port: 0 takes a free one.
         limits: Of visitors.
