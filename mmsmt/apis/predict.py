@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-
 from mmsmt.apis.models import find_model
 from mmsmt.apis.pictures import Pictures
 from mmsmt.apis.predictor import Predictor, Sample
 from mmsmt.apis.results import Writer, open_writer
 from mmsmt.apis.sources import Images, Item, Video, open_source
+from mmsmt.console import progress_console
 from mmsmt.engine.hooks.progress_bar import new_bar
 from mmsmt.errors import BadSampleError, UsageError
 from mmsmt.text import count
@@ -158,7 +157,7 @@ def _batches(
 
 def _with_bar(images: Any) -> Iterable[Item]:
     """The images, with a bar of the remaining time in a terminal."""
-    console = Console(stderr=True)
+    console = progress_console()
     if not console.is_terminal:
         yield from images
         return

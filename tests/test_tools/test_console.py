@@ -85,3 +85,10 @@ def test_training_starts_with_one_screen(tmp_path: Path) -> None:
     assert facts['config'] == str(config)
     log = Path(facts['log']).read_text()
     assert 'System environment' in log and 'Hooks will be executed' in log
+
+
+def test_no_bar_is_drawn_into_a_file(tmp_path: Path) -> None:
+    """Not even where colours are forced, as Jupyter does."""
+    command = (sys.executable, '-m', 'mmsmt', 'prepare', 'digits', '--renderings', 0)
+    result = run(*command, '--scenes', 1, 1, cwd=tmp_path, FORCE_COLOR='1')
+    assert result.returncode == 0 and '\x1b' not in result.stdout

@@ -7,9 +7,9 @@ again with equal arguments, it does nothing.
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
+from mmsmt.console import progress_console
 from mmsmt.datasets.digits import Parameters, is_prepared, prepare_digits
 from mmsmt.datasets.root import data_root
 from mmsmt.errors import FolderBusyError, TargetError
@@ -43,7 +43,7 @@ def main() -> None:
         if is_prepared(args.out, parameters, args.force):
             print(f'{args.out} is up to date: nothing to do')
             return
-        console = Console(stderr=True)
+        console = progress_console()
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task('drawing digits')
 

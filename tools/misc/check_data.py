@@ -5,10 +5,10 @@ import sys
 from collections import Counter
 
 from mmengine.config import Config
-from rich.console import Console
 from rich.progress import Progress
 
 from mmsmt.checks.data import Opener, check_data
+from mmsmt.console import progress_console
 from mmsmt.engine.arguments import add_common_arguments
 from mmsmt.engine.runner import load_config
 from mmsmt.engine.tool import quiet, run_tool
@@ -17,7 +17,7 @@ from mmsmt.text import count
 
 def report(cfg: Config, full: bool) -> None:
     """Print a line a finding; exit status 1 where there is an error."""
-    console = Console(stderr=True)
+    console = progress_console()
     hidden = not console.is_terminal
     redirect = sys.stdout.isatty()  # findings may be on their way into a file
     levels: Counter[str] = Counter()

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from rich.console import Console
 from rich.progress import track
 
 from mmsmt.checkpoints import write_atomically
+from mmsmt.console import progress_console
 from mmsmt.errors import UsageError
 from mmsmt.hosts.images import Samples
 from mmsmt.hosts.model import LoadedModel, load_model
@@ -65,7 +65,7 @@ def markdown_table(rows: Iterable[Sequence[object]]) -> str:
 
 def progress(items: Iterable[T], label: str, total: int) -> Iterable[T]:
     """Show a bar in a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
+    console = progress_console()
     hidden = not console.is_terminal
     return track(items, label, total, console=console, transient=True, disable=hidden)
 

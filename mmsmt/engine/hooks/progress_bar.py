@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mmsmt.console import progress_console
 from mmsmt.registry import HOOKS
 
 
@@ -41,7 +42,7 @@ class ProgressBarHook(Hook):
     priority = 'VERY_LOW'
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
+        console = progress_console()
         self.enabled = console.is_terminal and is_main_process()
         self.bar = new_bar(console)
 
