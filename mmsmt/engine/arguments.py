@@ -85,10 +85,12 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         if dataset is None:
             raise UsageError('--tta needs a `test_dataloader` in the config')
         dataset.pipeline = set_tta(cfg)
-    if args.deploy:
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmsmt.DeployHook')]
+    hooks = [dict(type='mmsmt.DeployHook')] if args.deploy else []
     if args.show_dir:
-        _draw_predictions(cfg, args.show_dir)
+        if not cfg.get('visualizer'):
+            raise UsageError('--show-dir needs a `visualizer` in the config')
+        hooks.append(dict(type='mmsmt.DrawnPredictionsHook', folder=args.show_dir))
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
     if args.out:
         if not args.out.endswith(('.pkl', '.pickle')):
             raise UsageError(f'--out {args.out}: the name must end in .pkl or .pickle')
@@ -115,21 +117,3 @@ def remove_pretrained(model: ConfigDict) -> None:
     for part in (model, model.get('detector'), model.get('segmentor'), model.get('model')):
         if isinstance(part, dict) and isinstance(part.get('backbone'), dict):
             part['backbone'].pop('init_cfg', None)
-
-
-def _draw_predictions(cfg: Config, folder: str) -> None:
-    """Switch the host's visualization hook on; each spells its options in its own way."""
-    hook = cfg.default_hooks.get('visualization')
-    if hook is None:
-        raise UsageError('--show-dir needs `default_hooks.visualization` in the config')
-    kind = hook.type.rpartition('.')[-1]  # with or without the host's prefix
-    if kind == 'DetVisualizationHook':
-        hook.update(draw=True, test_out_dir=str(Path(folder).absolute()))
-    elif kind == 'SegVisualizationHook':
-        hook.setdefault('interval', 1)
-        hook.update(draw=True)
-        cfg.visualizer.save_dir = folder
-    elif kind == 'VisualizationHook':
-        hook.update(enable=True, interval=1, out_dir=folder)
-    else:
-        raise UsageError(f'--show-dir: {hook.type} of the config is no hook that draws')

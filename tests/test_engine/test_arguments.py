@@ -7,11 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import HOOKS, init_default_scope
 from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 from torch import nn
 
 from mmsmt.engine.arguments import apply_test_options, apply_train_options
@@ -26,38 +24,11 @@ def asked(**options: Any) -> Namespace:
     return Namespace(**usual | dict(precision='float32') | options)
 
 
-def with_show_dir(cfg: Config, folder: str) -> Any:
-    """The hook that a test with this folder has."""
-    apply_test_options(cfg, asked(show_dir=folder))
-    init_default_scope(cfg.default_scope)
-    Visualizer.get_instance('show_dir')  # the hooks ask for the latest one
-    return HOOKS.build(cfg.default_hooks.visualization)
-
-
-@pytest.mark.parametrize(
-    ('config', 'on', 'folder'),
-    [
-        ('digits/cls_smt_pico.py', 'enable', 'out_dir'),
-        ('digits/mask_rcnn_smt_pico.py', 'draw', 'test_out_dir'),
-        ('digits/upernet_smt_pico.py', 'draw', None),
-        ('cls/smt_t_in1k.py', 'enable', 'out_dir'),
-        ('det/retinanet_smt_t_1x.py', 'draw', 'test_out_dir'),
-        ('seg/upernet_smt_t_160k_ade20k.py', 'draw', None),
-    ],
-)
-def test_switches_the_hook_on(config: str, on: str, folder: str | None, tmp_path: Path) -> None:
-    cfg = Config.fromfile(CONFIGS / config)
-    hook = with_show_dir(cfg, str(tmp_path))
-    assert getattr(hook, on)
-    written = getattr(hook, folder) if folder else cfg.visualizer.save_dir
-    assert Path(written) == tmp_path
-
-
-def test_a_hook_that_cannot_draw_is_named() -> None:
+def test_show_dir_needs_something_that_draws() -> None:
     cfg = Config.fromfile(CONFIGS / 'digits/cls_smt_pico.py')
-    cfg.default_hooks.visualization = ConfigDict(type='IterTimerHook')
-    with pytest.raises(UsageError, match='IterTimerHook'):
-        with_show_dir(cfg, 'pictures')
+    cfg.visualizer = None
+    with pytest.raises(UsageError, match='visualizer'):
+        apply_test_options(cfg, asked(show_dir='pictures'))
 
 
 @pytest.mark.parametrize(('batch', 'counts', 'factor'), [(64, 1, 1.0), (32, 1, 0.5), (16, 2, 0.5)])

@@ -3,6 +3,7 @@
 from mmsmt.engine.hooks.anomaly import AnomalyHook
 from mmsmt.engine.hooks.checkpoint import AtomicCheckpointHook
 from mmsmt.engine.hooks.deploy import DeployHook
+from mmsmt.engine.hooks.drawn_predictions import DrawnPredictionsHook
 from mmsmt.engine.hooks.early_stopping import ResumableEarlyStoppingHook
 from mmsmt.engine.hooks.epoch_seed import EpochSeedHook
 from mmsmt.engine.hooks.exported import ExportedModelHook
@@ -17,6 +18,7 @@ __all__ = [
     'AnomalyHook',
     'AtomicCheckpointHook',
     'DeployHook',
+    'DrawnPredictionsHook',
     'EpochSeedHook',
     'ExportedModelHook',
     'MissedValidationHook',
