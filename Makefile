@@ -13,7 +13,7 @@ TESTS := -n 2 --dist worksteal
 test test-fast coverage: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo study soak lint test test-fast coverage clean
+.PHONY: help setup doctor demo study soak lint test test-fast coverage docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -53,5 +53,8 @@ coverage: setup ## run all tests and say which lines of mmsmt/ none of them reac
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
+docs: setup ## build the site into site/; a broken link or reference is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean: ## remove what can be made again, except compiled wheels in the user's cache
-	rm -rf $(VENV) build dist *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf $(VENV) build dist site *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

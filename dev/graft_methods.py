@@ -1,6 +1,6 @@
 """Every method of mmdet and mmseg with a backbone of ours: built, one training step, a prediction.
 
-    .venv/bin/python dev/graft_methods.py [--data data/digits] [--page docs/methods.md]
+    .venv/bin/python dev/graft_methods.py [--data data/digits] [--page docs/guides/methods.md]
 
 takes one config of every method folder of the hosts, puts SMT-T into it and runs it on two images
 of digits, each in a process of its own. Results are kept in work_dirs/methods.jsonl: the same
@@ -30,7 +30,7 @@ Every method folder of mmdet {mmdet} and mmseg {mmseg} with SMT-T in it, as
 gradients of all parameters, and a prediction, on the digits at a quarter of the config's size.
 
 ```
-python dev/graft_methods.py --page docs/methods.md
+python dev/graft_methods.py --page docs/guides/methods.md
 ```
 
 """

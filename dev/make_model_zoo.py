@@ -18,7 +18,7 @@ from mmsmt.analysis.complexity.config import count_config
 from mmsmt.engine.tool import quiet
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = 'docs/model_zoo.md'
+PAGE = 'docs/models/zoo.md'
 INDEX = 'model-index.yml'
 TABLE = re.compile(r'(<!-- table of (\S+) -->\n).*?(<!-- end of table -->)', re.DOTALL)
 UNPUBLISHED = 'not published'
@@ -126,7 +126,7 @@ def _render_row(metafile: str, entry: dict[str, Any], metrics: list[str]) -> lis
     none = [UNPUBLISHED, *[''] * (len(metrics) - 1)]
     results = [found.get(name, '') for name in metrics] if found else none
     return [
-        f'[{entry["Name"]}](../{entry["Config"]})',
+        f'[{entry["Name"]}](../../{entry["Config"]})',
         ' x '.join(map(str, data['Image Size'])),
         *results,
         _beside(data['Parameters'] / 1e6, published.get('Parameters (M)')),

@@ -10,7 +10,7 @@ import pytest
 from mmsmt.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / 'README.md', ROOT / 'SECURITY.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', ROOT / 'SECURITY.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 
 
 def test_the_table_names_every_tool() -> None:
@@ -48,7 +48,7 @@ def test_a_command_runs_from_any_folder(tmp_path: Path) -> None:
     assert said.stdout.startswith('usage: mmsmt check config '), said.stderr
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_pages_name_commands_and_files_that_exist(page: Path) -> None:
     text = page.read_text()
     code = '\n'.join(a or b for a, b in re.findall(r'```\w*\n(.*?)```|`([^`\n]+)`', text, re.S))

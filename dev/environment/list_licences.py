@@ -1,4 +1,4 @@
-"""Write docs/licences.md: the licence of every package that the lock names.
+"""Write docs/notes/licences.md: the licence of every package that the lock names.
 
     .venv/bin/python dev/environment/list_licences.py
 
@@ -25,11 +25,11 @@ FAMILIES = (
 )
 # Packages whose metadata name no licence.
 READ_BY_HAND = {'cuda-toolkit': 'none of its own: it only names packages of NVIDIA'}
-HEAD = """# Licences of what is installed
+HEAD = """# Licences
 
-What `make setup` installs on Linux x86-64 and Python 3.11, as the metadata of each package has it,
-written by `dev/environment/list_licences.py`. mmsmt is under [Apache-2.0](../LICENSE) and contains
-none of them.
+mmsmt is under [Apache-2.0](../../LICENSE). It contains none of the packages below, which
+`make setup` installs on Linux x86-64 with Python 3.11. Each licence is what the package's own
+metadata says; `dev/environment/list_licences.py` writes this page.
 
 | package | version | licence | family |
 |---|---|---|---|
@@ -81,7 +81,7 @@ def rows() -> list[str]:
 
 def main() -> None:
     """Write the page."""
-    page = doctor.ROOT / 'docs' / 'licences.md'
+    page = doctor.ROOT / 'docs' / 'notes' / 'licences.md'
     Path(page).write_text(HEAD + '\n'.join(rows()) + '\n')
     print(page.relative_to(doctor.ROOT))
 

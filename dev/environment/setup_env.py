@@ -32,7 +32,7 @@ from setup_run import Problem, cache_folder, locked, run
 NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
 # Requirement files.
 HOSTS = ('openmmlab', 'core', 'cls', 'det', 'seg')
-EXTRAS = ('digits', 'analysis', 'onnx', 'openvino', 'benchmark', 'hub', 'web')
+EXTRAS = ('digits', 'analysis', 'onnx', 'openvino', 'benchmark', 'hub', 'web', 'docs')
 INSTALLED = ('build', 'torch', *HOSTS, *EXTRAS, 'dev')
 BROWSER = 'chromium'  # Debian's package and command
 

@@ -17,14 +17,14 @@ from mmsmt.checks.trial import try_config
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
 CONFIGS = [
     (page.stem, number, block)
-    for page in sorted(DOCS.glob('*.md'))
+    for page in sorted(DOCS.rglob('*.md'))
     for number, block in enumerate(re.findall(r'```python\n(.*?)```', page.read_text(), re.S))
     if '_base_ =' in block
 ]
 
 
 def test_configs_are_found() -> None:
-    assert len([page for page, *_ in CONFIGS if page == 'your_own']) == 6
+    assert len([page for page, *_ in CONFIGS if page == 'own_data']) == 6
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ WITH_WEIGHTS = [(page, number, block) for page, number, block in CONFIGS if 'pre
 
 
 def test_a_page_shows_weights() -> None:
-    assert {page for page, *_ in WITH_WEIGHTS} == {'your_own'} and len(WITH_WEIGHTS) == 2
+    assert {page for page, *_ in WITH_WEIGHTS} == {'own_data'} and len(WITH_WEIGHTS) == 2
 
 
 @pytest.mark.parametrize(

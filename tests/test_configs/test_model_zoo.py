@@ -106,12 +106,12 @@ def test_page_is_up_to_date() -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what the zoo is made of, with one network of one task."""
-    for name in ('docs/model_zoo.md', METAFILES['cls'], 'configs/cls/smt_t_in1k.py'):
+    for name in ('docs/models/zoo.md', METAFILES['cls'], 'configs/cls/smt_t_in1k.py'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, tmp_path / name)
     for name in ('configs/_base_', 'configs/cls/_base_'):
         shutil.copytree(ROOT / name, tmp_path / name, dirs_exist_ok=True)
-    page = tmp_path / 'docs/model_zoo.md'
+    page = tmp_path / 'docs/models/zoo.md'
     tables = page.read_text().split('## Detection')
     page.write_text(tables[0])
     (tmp_path / 'model-index.yml').write_text(f'Import: [{METAFILES["cls"]}]')

@@ -135,7 +135,7 @@ def test_without_a_lock_set_up_says_so(
 def test_licences_of_all_that_is_locked(setup_env: ModuleType) -> None:
     """After the lock has changed: python dev/environment/list_licences.py."""
     licences = __import__('list_licences')
-    text = (ROOT / 'docs' / 'licences.md').read_text()
+    text = (ROOT / 'docs' / 'notes' / 'licences.md').read_text()
     rows = re.findall(r'^\| ([\w.-]+) \| (\S+) \| (.+) \| (.+) \|$', text, re.MULTILINE)
     listed = {canonicalize_name(name): version for name, version, *_ in rows[1:]}
     (lock,) = [path for path in LOCKS if path.stem == 'cp311-linux_x86_64']

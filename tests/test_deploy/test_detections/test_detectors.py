@@ -159,7 +159,7 @@ def test_number_of_boxes(detector: Detector, images: Path) -> None:
 
 @pytest.mark.slow
 def test_page_prints_boxes(detector: Detector, images: Path, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[3] / 'docs' / 'export.md').read_text()
+    page = (Path(__file__).parents[3] / 'docs' / 'guides' / 'deploy.md').read_text()
     block = re.search(r'```python\n(.*?)```', page, re.S)
     assert block and block[1].count('\n') <= 18
     (tmp_path / 'boxes.py').write_text(block[1])

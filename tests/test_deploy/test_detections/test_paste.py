@@ -67,7 +67,7 @@ def test_places_without_a_box_are_empty() -> None:
 
 def test_page_pastes_with_numpy_and_pil() -> None:
     """A probability at the threshold within float32's rounding may count or not."""
-    page = (Path(__file__).parents[3] / 'docs' / 'export.md').read_text()
+    page = (Path(__file__).parents[3] / 'docs' / 'guides' / 'deploy.md').read_text()
     blocks = re.findall(r'```python\n(.*?)```', page, re.S)
     (block,) = [each for each in blocks if 'transform' in each]
     assert block.count('\n') <= 6 and 'import' not in block
