@@ -3,6 +3,7 @@
 Knows the hosts by the parts that their models have, and imports none of them.
 """
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,10 @@ MASKS = 100
 
 
 def run_network(model: nn.Module, images: Tensor) -> None:
-    """Run a host's model, or any module, on images (B, C, H, W) whose values do not count."""
+    """Run a host's model, or any module, on images (B, C, H, W) whose values do not count.
+
+    A DDQ is changed: take a copy.
+    """
     if not isinstance(model, BaseModel):
         model(images)
     elif hasattr(model, 'roi_head'):
@@ -25,7 +29,30 @@ def run_network(model: nn.Module, images: Tensor) -> None:
     else:
         size = tuple(images.shape[-2:])
         info = dict(img_shape=size, batch_input_shape=size, pad_shape=size, ori_shape=size)
-        model(images, [BaseDataElement(metainfo=info)] * len(images), mode='tensor')
+        samples = [BaseDataElement(metainfo=info)] * len(images)
+        if hasattr(getattr(model, 'decoder', None), 'select_distinct_queries'):
+            _keep_all_queries(model)
+        if _wants_samples(getattr(model, 'decode_head', None)):
+            model.decode_head(model.extract_feat(images), samples)
+        else:
+            model(images, samples, mode='tensor')
+
+
+def _wants_samples(head: Any) -> bool:
+    """Whether a head is one of MaskFormer's, which mmseg itself calls without samples."""
+    return head is not None and 'batch_data_samples' in inspect.signature(head.forward).parameters
+
+
+def _keep_all_queries(model: Any) -> None:
+    """Switch off the NMS by which DDQ chooses queries; there are as many without it, in place."""
+    shared = model.cache_dict  # of the detector, its decoder and its head
+    shared['dqs_cfg'] = None
+
+    def select(points: Tensor, query: Tensor, mask: Tensor, layer: int) -> Tensor:
+        shared['cls_branches'][layer](query)  # whose scores NMS would sort by
+        return mask
+
+    model.decoder.select_distinct_queries = select
 
 
 def _run_two_stage(model: Any, images: Tensor) -> None:

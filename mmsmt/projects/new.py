@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmsmt.checks.config import check_config
 from mmsmt.checks.data import check_data
 from mmsmt.datasets.formats import Found, recognise
+from mmsmt.datasets.num_classes import set_classes
 from mmsmt.errors import TargetError, UsageError
 from mmsmt.hosts.config import read_config_file
 from mmsmt.hosts.graft import graft
-from mmsmt.projects.classes import set_classes
 from mmsmt.projects.compose import Plan, compose, describe
 from mmsmt.projects.files import written
 from mmsmt.projects.methods import METHODS, Method, find_backbone, find_method

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmsmt.projects.classes import set_classes
+from mmsmt.datasets.num_classes import set_classes
 from mmsmt.projects.files import written
 from mmsmt.projects.source import Known, changes, render
 

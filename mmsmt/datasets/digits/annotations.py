@@ -7,6 +7,7 @@ from mmsmt.datasets.digits.source import CLASSES
 
 BACKGROUND = 1  # of a label map, where 0 would mean 'not labelled', and no pixel is
 FIRST_DIGIT = 2
+IGNORED = 255  # label of pixels that a loss leaves out
 FIRST_CATEGORY = 1  # COCO category ids start at 1: digit d is category d + 1
 
 
@@ -54,3 +55,16 @@ def coco_annotations(scene: Scene, image_id: int, first_id: int) -> list[dict]:
 def coco_categories() -> list[dict]:
     """List the ten categories, ids 1 to 10, names '0' to '9'."""
     return [{'id': FIRST_CATEGORY + label, 'name': name} for label, name in enumerate(CLASSES)]
+
+
+class BackgroundAsStuff:
+    """Transform of mmdet: a label map in which the background is a class of stuff, after the digits.
+
+    Pixels of digits, which are things, are left to the masks.
+    """
+
+    def __call__(self, results: dict) -> dict:
+        """Replace the map that `LoadAnnotations` read."""
+        background = results['gt_seg_map'] == BACKGROUND
+        results['gt_seg_map'] = np.where(background, len(CLASSES), IGNORED).astype(np.uint8)
+        return results

@@ -1,17 +1,25 @@
 """Configs for COCO, ADE20K or ImageNet turned into ones for the digits, their pipelines kept."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from mmsmt.datasets.digits.source import CLASSES
+from mmsmt.datasets.num_classes import set_classes
 from mmsmt.datasets.wrappers import entry_with_pipeline
+from mmsmt.errors import UsageError
 
 # Keys under which the hosts' transforms and preprocessors keep sizes in pixels.
-SIZE_KEYS = ('scale', 'scales', 'crop_size', 'size')
+SIZE_KEYS = ('scale', 'scales', 'img_scale', 'crop_size', 'size')
 # Numbers of proposals and samples, on which the time of two-stage heads depends.
 COUNT_KEYS = ('num', 'nms_pre', 'max_per_img')
+# In place of mmdet's `LoadPanopticAnnotations`: the digits have masks and label maps instead.
+LOAD_PANOPTIC = (
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True, with_seg=True),
+    dict(type='mmsmt.datasets.digits.annotations.BackgroundAsStuff'),
+)
 
 
 def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) -> Config:
@@ -36,17 +44,17 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
     if scope not in hosts:
         raise ValueError(f'default_scope must be one of {hosts}, got {scope!r}')
     classes = len(CLASSES) + (scope == 'mmseg')  # a segmenter has the background as well
-    for name in {'model', 'data_preprocessor'} & set(cfg):
-        cfg[name] = _change(cfg[name], ['num_classes'], lambda _: classes)
+    with suppress(UsageError):  # a network without classes, such as an RPN alone
+        set_classes(cfg, classes, stuff=1)
     for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
         loader = cfg.get(f'{name}_dataloader')
         if loader is None:
             continue
         dataset = _dataset(data_root, split)[scope]
-        loader.dataset = ConfigDict(dataset, pipeline=entry_with_pipeline(loader).pipeline)
-        evaluator = cfg.get(f'{name}_evaluator')
-        if scope == 'mmdet' and evaluator is not None:
-            evaluator.ann_file = f'{data_root}/scenes/annotations/instances_val.json'
+        pipeline = _without_panoptic_files(entry_with_pipeline(loader).pipeline)
+        loader.dataset = ConfigDict(dataset, pipeline=pipeline)
+        if scope == 'mmdet' and f'{name}_evaluator' in cfg:
+            cfg[f'{name}_evaluator'] = _on_instances(cfg[f'{name}_evaluator'], data_root)
     return make_small(cfg, divisor)
 
 
@@ -78,6 +86,25 @@ def make_small(cfg: Config, divisor: int = 1) -> Config:
     return cfg
 
 
+def _without_panoptic_files(pipeline: Any) -> list[Any]:
+    """A pipeline that reads panoptic labels from what the digits have."""
+    steps: list[Any] = []
+    for step in pipeline:
+        panoptic = str(step.get('type')).endswith('LoadPanopticAnnotations')
+        steps += map(ConfigDict, LOAD_PANOPTIC) if panoptic else [step]
+    return steps
+
+
+def _on_instances(evaluator: Any, data_root: str) -> Any:
+    """A detector's evaluator, on the digits; a metric of panoptic files is left out."""
+    if isinstance(evaluator, list | tuple):
+        kept = [metric for metric in evaluator if 'Panoptic' not in str(metric.get('type'))]
+        return [_on_instances(metric, data_root) for metric in kept]
+    if evaluator is not None:
+        evaluator.ann_file = f'{data_root}/scenes/annotations/instances_val.json'
+    return evaluator
+
+
 def _dataset(data_root: str, split: str) -> dict[str, dict[str, Any]]:
     """The data set of a split, by host."""
     return dict(
@@ -87,7 +114,7 @@ def _dataset(data_root: str, split: str) -> dict[str, dict[str, Any]]:
             data_root=f'{data_root}/scenes/',
             metainfo=dict(classes=CLASSES),
             ann_file=f'annotations/instances_{split}.json',
-            data_prefix=dict(img=f'images/{split}/'),
+            data_prefix=dict(img=f'images/{split}/', seg=f'labels/{split}/'),
             test_mode=split == 'val',
         ),
         mmseg=dict(

@@ -1,0 +1,97 @@
+"""Number of classes of a model, changed wherever it stands."""
+
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+from mmsmt.errors import UsageError
+
+# Of a head for objects before any class is known.
+CLASSLESS = ('rpn_head',)
+HEADS = ('bbox_head', 'mask_head', 'panoptic_head', 'decode_head', 'head', 'query_head')
+THINGS = ('num_classes', 'num_things_classes')
+STUFF = 'num_stuff_classes'
+
+
+class Numbers(NamedTuple):
+    """Numbers of classes: of objects, or of all where these are not told apart, and of stuff."""
+
+    things: int
+    stuff: int = 0
+
+
+def set_classes(cfg: Config, things: int, stuff: int = 0) -> list[str]:
+    """Change the number of classes of all heads, in place.
+
+    A head with another number than the main one, such as that of boundaries, is left alone. A
+    weight a class is resized if all are equal but the last of `no object`, else it is dropped.
+
+    Args:
+        cfg: Training config of a host.
+        things: Number of the classes, without those of stuff for a panoptic method.
+        stuff: Number of the classes of stuff, which panoptic methods alone have.
+
+    Returns:
+        Remarks on what was dropped.
+
+    Raises:
+        UsageError: If no head has a number of classes.
+    """
+    model = cfg.model
+    number = next(_values([*_main_heads(model), model], THINGS), None)
+    if number is None:
+        raise UsageError(f'{model.get("type")} has no head with `num_classes`')
+    former = Numbers(number, next(filter(None, _values(model, (STUFF,))), 0))
+    new = Numbers(things, stuff if former.stuff else 0)
+    remarks: list[str] = []
+    for place, part in (('model', model), ('data_preprocessor', cfg.get('data_preprocessor'))):
+        if isinstance(part, dict):
+            _change(part, place, former, new, remarks)
+    return remarks
+
+
+def _main_heads(model: Any) -> Iterator[Any]:
+    """Heads in the order in which they decide; of several in a list the last comes first."""
+    for part in (model, model.get('roi_head') or {}):
+        for name in HEADS:
+            head = part.get(name)
+            yield head[::-1] if isinstance(head, list | tuple) else head
+
+
+def _values(node: Any, keys: Collection[str]) -> Iterator[int]:
+    """Whole numbers under some keys at any depth, those of a dict itself first."""
+    if isinstance(node, dict):
+        yield from (node[key] for key in keys if isinstance(node.get(key), int))
+        node = list(node.values())
+    for child in node if isinstance(node, list | tuple) else ():
+        yield from _values(child, keys)
+
+
+def _change(node: Any, place: str, former: Numbers, new: Numbers, remarks: list[str]) -> None:
+    if isinstance(node, list | tuple):
+        for i, child in enumerate(node):
+            _change(child, f'{place}[{i}]', former, new, remarks)
+    if not isinstance(node, dict):
+        return
+    for key, value in list(node.items()):
+        where = f'{place}.{key}'
+        if key in THINGS:
+            if value == former.things:
+                node[key] = new.things
+        elif key == STUFF:
+            node[key] = new.stuff
+        elif key == 'class_weight' and isinstance(value, list | tuple):
+            _resize_weights(node, where, sum(former), sum(new), remarks)
+        elif key not in CLASSLESS:
+            _change(value, where, former, new, remarks)
+
+
+def _resize_weights(loss: Any, where: str, former: int, number: int, remarks: list[str]) -> None:
+    weights = list(loss['class_weight'])
+    classes, rest = weights[:former], weights[former:]
+    if len(set(classes)) == 1 and len(rest) <= 1:
+        loss['class_weight'] = [classes[0]] * number + rest
+    else:
+        loss['class_weight'] = None
+        remarks.append(f'{where} is None: the method weights the classes of other data')
