@@ -9,6 +9,8 @@ command goes on where it was interrupted. At the end the page is written.
 
 import argparse
 import json
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -19,15 +21,16 @@ from typing import Any
 from mmengine.utils import get_installed_path
 
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')
-DIVISOR = 4  # of image sizes and numbers of proposals
-SECONDS = 240  # a config may take
+DIVISORS = (4, 2)  # of image sizes and numbers of proposals; the next where one is too large
+SECONDS = 400  # of CPU time that a config may take
 NO_METHODS = ('_base_', 'common')
 RESULTS = Path('work_dirs/methods.jsonl')
 HEAD = """# Methods of mmdet and mmseg
 
 Every method folder of mmdet {mmdet} and mmseg {mmseg} with SMT-T in it, as
 `mmsmt new --method mmdet::FOLDER/CONFIG.py` does it: the model built, the loss of two images,
-gradients of all parameters, and a prediction, on the digits at a quarter of the config's size.
+gradients of all parameters, and a prediction, on the digits at a quarter of the config's image
+size, or at half of it where a quarter is too small for the method.
 
 ```
 python dev/graft_methods.py --page docs/guides/methods.md
@@ -58,23 +61,34 @@ def try_one(name: str, data: str) -> dict[str, Any]:
     from mmsmt.hosts.graft import graft
 
     quiet()
-    step = 'read'
-    try:
-        cfg = read_config(name)
-        step = 'graft'
-        cfg = graft(cfg, BACKBONE)
-        # Not the host's, which may set the rates of layers that another backbone has.
-        cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
-        step = 'run'
-        trial = try_config(cfg, data, DIVISOR)
-    except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
-        text = str(error).strip() or 'no message'
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        kind = type(error).__name__
-        return dict(step=step, reason=lines[-1] if kind == 'UsageError' else f'{kind}: {lines[0]}')
-    if missed := trial.without_gradient:
-        return dict(step='gradients', reason=f'no gradient for {len(missed)}: {missed[0]}, ...')
-    return dict(step='done', reason='')
+    found: dict[str, Any] = {}
+    for divisor in DIVISORS:
+        try:
+            step = 'read'
+            cfg = read_config(name)
+            step = 'graft'
+            cfg = graft(cfg, BACKBONE)
+            # Not the host's, which may set the rates of layers that another backbone has.
+            cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
+            step = 'run'
+            missed = try_config(cfg, data, divisor).without_gradient
+        except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
+            found = dict(step=step, reason=_sentence(error))
+            if step != 'run':
+                break
+        else:
+            if not missed:
+                return dict(step='done', reason='')
+            reason = f'no gradient for {len(missed)}: {missed[0]}, ...'
+            found = dict(step='gradients', reason=reason)
+    return found
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ['no message']
+    kind = type(error).__name__
+    return lines[-1] if kind == 'UsageError' else f'{kind}: {lines[0]}'
 
 
 def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]]:
@@ -88,12 +102,14 @@ def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]
             continue
         start = time.monotonic()
         command = [sys.executable, __file__, '--one', config, '--data', data]
-        try:
-            said = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS).stdout
-            answers = [line for line in said.splitlines() if line.startswith('{"step"')]
-            found = json.loads(answers[-1]) if answers else dict(step='run', reason='crashed')
-        except subprocess.TimeoutExpired:
-            found = dict(step='run', reason=f'not done in {SECONDS} s')
+        run = subprocess.run(command, capture_output=True, text=True)
+        answers = [line for line in run.stdout.splitlines() if line.startswith('{"step"')]
+        if answers:
+            found = json.loads(answers[-1])
+        else:
+            late = run.returncode == -signal.SIGXCPU
+            reason = f'not done in {SECONDS} s of CPU time' if late else 'crashed'
+            found = dict(step='run', reason=reason)
         found |= dict(host=host, folder=folder, config=config)
         found['seconds'] = round(time.monotonic() - start)
         results[config] = found
@@ -137,6 +153,7 @@ def main() -> None:
     parser.add_argument('--one', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
         print(json.dumps(try_one(args.one, args.data)))
         return
     results = run_all(args.hosts, args.only, args.data)
