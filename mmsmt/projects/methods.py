@@ -23,13 +23,19 @@ METHODS = {
         'cascade_mask_rcnn': 'mmsmt::det/_base_/cascade_mask_rcnn.py',
         'sparse_rcnn': 'mmsmt::det/_base_/sparse_rcnn.py',
         'dino': 'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
+        'ddq': 'mmdet::ddq/ddq-detr-4scale_r50_8xb2-12e_coco.py',
+        'rtmdet': 'mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py',
+        'rtmdet_ins': 'mmdet::rtmdet/rtmdet-ins_l_8xb32-300e_coco.py',
+        'mask2former': 'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
     },
     'seg': {
         'upernet': 'mmsmt::seg/_base_/upernet.py',
         'small_upernet': 'mmsmt::_base_/own_data/small_upernet.py',
         'fpn': 'mmsmt::seg/_base_/fpn.py',
+        'mask2former': 'mmseg::mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py',
     },
 }
+OF_MASKS = ('mask_rcnn', 'cascade_mask_rcnn', 'rtmdet_ins', 'mask2former')
 BACKBONES = '_base_/backbones'
 
 
@@ -96,7 +102,7 @@ def find_method(task: str, name: str) -> Method:
 
 def _method_of(name: str, task: str) -> str:
     """The method of a model of the index, such as `retinanet` of `retinanet_smt_s_3x`."""
-    if name not in read_index():
+    if name not in read_index() or 'panoptic' in name:  # whose data are in another format
         return ''
     fitting = [method for method in METHODS[task] if name.startswith(f'{method}_')]
     classifier = task == 'cls' and name.endswith('_in1k')

@@ -13,9 +13,10 @@ from mmsmt.datasets.num_classes import set_classes
 from mmsmt.errors import TargetError, UsageError
 from mmsmt.hosts.config import read_config_file
 from mmsmt.hosts.graft import graft
+from mmsmt.hosts.images import MEAN, STD
 from mmsmt.projects.compose import Plan, compose, describe
 from mmsmt.projects.files import written
-from mmsmt.projects.methods import METHODS, Method, find_backbone, find_method
+from mmsmt.projects.methods import METHODS, OF_MASKS, Method, find_backbone, find_method
 
 DIVISOR = 32  # to which images of a batch are padded: the stride of the last stage
 
@@ -91,11 +92,11 @@ def _adapt(found: Found, method: Method) -> Found:
         UsageError: If it learns what the data do not have.
     """
     steps = list(_steps(method.config.get('train_dataloader') or {}))
-    if any(step.get('with_seg') for step in steps):
+    if any(step.get('with_seg') or 'Panoptic' in str(step.get('type')) for step in steps):
         raise UsageError(f'{method.name} learns from label images of stuff next to the boxes')
     masks = any(step.get('with_mask') for step in steps)
     if masks and not found.masks:
-        boxes = [n for n in METHODS['det'] if 'mask' not in n]
+        boxes = [name for name in METHODS['det'] if name not in OF_MASKS]
         raise UsageError(
             f'{method.name} learns masks, and not every object has one: take a method of boxes, '
             f'such as {", ".join(boxes)}'
@@ -114,15 +115,21 @@ def _steps(node: Any) -> Iterator[dict]:
 
 
 def _adapt_model(task: str, cfg: Config) -> None:
-    """What sizes of images and numbers of classes ask of a model, in place."""
+    """What pretrained weights, sizes of images and numbers of classes ask of a model, in place."""
     model = cfg.model
     if task == 'cls':
         if 'topk' in (model.get('head') or {}):  # of five classes or less there is no top 5
             model.head['topk'] = (1,)
+        return
+    pixels = model.get('data_preprocessor') or {}
+    if 'mean' in pixels:
+        pixels.update(mean=list(MEAN), std=list(STD), bgr_to_rgb=True)
     if task == 'det':
-        pixels = model.get('data_preprocessor') or {}
         if (pixels.get('pad_size_divisor') or 1) % DIVISOR:
             pixels['pad_size_divisor'] = DIVISOR
+        augments = pixels.get('batch_augments') or []
+        if any(str(one.get('type')).endswith('FixedSizePad') for one in augments):
+            pixels['batch_augments'] = None  # which would pad to the size of COCO's images
 
 
 def _check(out: Path) -> list[str]:

@@ -174,12 +174,14 @@ def _segmenter_data(found: Found, write: Write) -> list[str]:
 
 _LOG, _KEEP = dict(interval=25), dict(interval=1, max_keep_ckpts=2)
 HOOKS = dict(logger=_LOG, checkpoint=_KEEP)
-# mmseg's own count iterations.
-HOOKS_BY_EPOCH = dict(
-    logger=dict(_LOG, log_metric_by_epoch=True), checkpoint=dict(_KEEP, by_epoch=True)
-)
+# Those of mmseg and of Mask2Former count iterations.
+_BY_EPOCH = dict(_KEEP, by_epoch=True)
+DETECTOR_HOOKS = dict(logger=_LOG, checkpoint=_BY_EPOCH)
+SEGMENTER_HOOKS = dict(logger=dict(_LOG, log_metric_by_epoch=True), checkpoint=_BY_EPOCH)
 TASKS = {
     'cls': Task(30, 32, (1e-3, 2e-4), _classifier_sizes, _classifier_data, HOOKS),
-    'det': Task(24, 4, (5e-4, 2e-4), _detector_sizes, _detector_data, HOOKS),
-    'seg': Task(50, 4, (1e-3, 2e-4), _segmenter_sizes, _segmenter_data, HOOKS_BY_EPOCH, crops=True),
+    'det': Task(24, 4, (5e-4, 2e-4), _detector_sizes, _detector_data, DETECTOR_HOOKS),
+    'seg': Task(
+        50, 4, (1e-3, 2e-4), _segmenter_sizes, _segmenter_data, SEGMENTER_HOOKS, crops=True
+    ),
 }

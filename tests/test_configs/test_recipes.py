@@ -45,7 +45,10 @@ DET = {
     'atss': (1e-4, 0.05, None),
     'sparse_rcnn': (2.5e-5, 1e-4, 1),
     'dino_4scale': (1e-4, 1e-4, 0.1),
+    'ddq_4scale': (2e-4, 0.05, 0.1),
 }
+# First rate as a part of the peak, and iterations of warm-up, where they are not the usual ones.
+WARM_UPS = {'ddq_4scale': (0.0001, 2000)}
 LENGTHS = {
     '1x': (12, [8, 11]),
     '3x': (36, [27, 33]),
@@ -154,7 +157,11 @@ def test_classification_of_sg_former(variant: str) -> None:
 
 @pytest.mark.parametrize(
     'name',
-    sorted(path.stem for path in (CONFIGS / 'det').glob('*.py') if 'unified' not in path.stem),
+    sorted(
+        path.stem
+        for path in (CONFIGS / 'det').glob('*.py')
+        if not re.search('unified|rtmdet|mask2former', path.stem)
+    ),
 )
 def test_detection(name: str) -> None:
     method, _, variant_length = re.split('_(smt|sg_former)_', name)
@@ -164,8 +171,9 @@ def test_detection(name: str) -> None:
     epochs, drops = LENGTHS[length]
     assert (recipe['base batch'], recipe['length'], recipe['clip']) == (16, epochs, clip)
     curve = recipe['rate']
-    assert curve.first == pytest.approx(rate * 0.001)
-    assert curve.peak == pytest.approx(rate) and curve.warmup == pytest.approx(500, abs=1)
+    first, warm_up = WARM_UPS.get(method, (0.001, 500))
+    assert curve.first == pytest.approx(rate * first)
+    assert curve.peak == pytest.approx(rate) and curve.warmup == pytest.approx(warm_up, abs=1)
     assert list(curve.drops) == drops
     falling = [rate / 10 ** (k + 1) for k in range(len(drops))]
     assert list(curve.drops.values()) == pytest.approx(falling)
@@ -175,16 +183,54 @@ def test_detection(name: str) -> None:
         assert len(recipe['decays'][0.0]) == 2 * len(norms) > 0
     else:
         assert set(recipe['decays']) == {decay}
-    slow = recipe['rate multipliers'] if method == 'dino_4scale' else {}
+    slow = recipe['rate multipliers'] if method.endswith('_4scale') else {}
     assert sorted(recipe['rate multipliers']) == pytest.approx([0.1, 1.0] if slow else [1.0])
     for multiplier, names in slow.items():
         inside = [name.startswith('backbone.') for name in names]
         assert all(inside) if multiplier < 0.5 else not any(inside)
-    preprocessor = cfg.model.data_preprocessor
-    assert preprocessor.mean == [123.675, 116.28, 103.53] and preprocessor.bgr_to_rgb
-    assert preprocessor.std == [58.395, 57.12, 57.375] and preprocessor.pad_size_divisor == 32
+    _check_pixels(cfg)
+    assert cfg.model.data_preprocessor.pad_size_divisor == 32
     assert steps(cfg)['RandomFlip']['prob'] == 0.5
-    _check_scales(cfg, length, 4200 if method == 'dino_4scale' else 1333)
+    _check_scales(cfg, length, 4200 if method.endswith('_4scale') else 1333)
+
+
+def _check_pixels(cfg: Config) -> None:
+    """Images as the published weights know them."""
+    pixels = cfg.model.data_preprocessor
+    assert pixels.mean == [123.675, 116.28, 103.53] and pixels.bgr_to_rgb
+    assert pixels.std == [58.395, 57.12, 57.375]
+
+
+@pytest.mark.parametrize('name', ['rtmdet_smt_s_300e', 'rtmdet_ins_smt_s_300e'])
+def test_rtmdet(name: str) -> None:
+    recipe, cfg = read('det', name, epoch_length=50)
+    assert (recipe['base batch'], recipe['length'], recipe['clip']) == (256, 300, None)
+    curve = recipe['rate']
+    assert (curve.first, curve.peak) == (pytest.approx(2e-8), pytest.approx(2e-3))
+    assert curve.warmup == pytest.approx(1000, abs=1)
+    assert curve.last == pytest.approx(1e-4, rel=0.02) and not curve.drops
+    assert set(recipe['decays']) == {0.05, 0.0}
+    _check_pixels(cfg)
+    hooks = {hook.type: hook for hook in cfg.custom_hooks}
+    assert hooks['PipelineSwitchHook'].switch_epoch == 280 and 'EMAHook' in hooks
+
+
+def test_mask2former() -> None:
+    recipe, segmenter = read('seg', 'mask2former_smt_s_160k_ade20k')
+    assert (recipe['base batch'], recipe['length'], recipe['clip']) == (16, 160000, 0.01)
+    assert recipe['rate'].peak == recipe['rate'].first == pytest.approx(1e-4)
+    assert set(recipe['decays']) == {0.05, 0.0}
+    modules = dict(build_on_meta(segmenter).named_modules())
+    norms = {name for name, module in modules.items() if isinstance(module, NORMS)}
+    assert norms == {name.rpartition('.')[0] for name in recipe['decays'][0.0]} & norms
+    assert not any(name.rpartition('.')[0] in norms for name in recipe['decays'][0.05])
+    for multiplier, names in recipe['rate multipliers'].items():
+        assert {name.startswith('backbone.') for name in names} == {multiplier < 0.5}
+    for name in ('mask2former_smt_s_50e', 'mask2former_panoptic_smt_s_50e'):
+        detector = Config.fromfile(CONFIGS / f'det/{name}.py')
+        assert detector.optim_wrapper == segmenter.optim_wrapper
+        assert detector.train_cfg.max_iters == 368750  # 50 epochs of 118,000 images by 16
+        _check_pixels(detector)
 
 
 def _check_scales(cfg: Config, length: str, longest_before_crop: int) -> None:
@@ -268,6 +314,7 @@ def test_every_leaf_is_read_back() -> None:
     }
     assert {path.stem for path in (CONFIGS / 'seg').glob('*.py')} == {
         'fpn_smt_s_80k_ade20k',
+        'mask2former_smt_s_160k_ade20k',
         *(f'upernet_smt_{variant}_160k_ade20k' for variant in 'tsb'),
         *(f'fpn_sg_former_{variant}_80k_ade20k' for variant in 'smb'),
         *(f'upernet_sg_former_{variant}_160k_ade20k' for variant in 'smb'),

@@ -24,7 +24,7 @@ def smallest_of_each_kind() -> list[Path]:
     """
     chosen: dict[str, Path] = {}
     size = f'_({"|".join(SIZES)})_'
-    schedule = '_(1x|3x|12e|36e|80k|160k)(?=_|$)'
+    schedule = '_(1x|3x|12e|36e|50e|300e|80k|160k)(?=_|$)'
 
     def order(leaf: Path) -> tuple[int, str]:
         return SIZES.index((re.findall(size, leaf.stem) or 'b')[0]), leaf.stem
@@ -71,6 +71,8 @@ def _check_result(result: object) -> None:
         assert ((found.scores >= 0) & (found.scores <= 1)).all()
         if 'masks' in found:
             assert found.masks.shape == (len(found), *result.ori_shape)
+        if hasattr(result, 'pred_panoptic_seg'):
+            assert result.pred_panoptic_seg.sem_seg.shape == (1, *result.ori_shape)
 
 
 @pytest.mark.parametrize('leaf', LEAVES, ids=lambda leaf: leaf.stem)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mmsmt.datasets.digits import CLASSES, Parameters, load_split
+from mmsmt.datasets.digits.annotations import BackgroundAsStuff
 
 
 @pytest.mark.parametrize('split, tiles', [('train', 2), ('val', 1)])
@@ -72,3 +73,8 @@ def test_mmseg_base_seg_dataset(prepared: Path, parameters: Parameters, split: s
     seen = np.unique(np.concatenate([np.unique(sample['gt_seg_map']) for sample in dataset]))
     assert seen.min() == 0 and seen.max() <= 10, f'labels read: {seen}'
     assert len(seen) > 5
+
+
+def test_the_background_is_stuff_for_a_panoptic_method() -> None:
+    labels = np.array([[1, 2, 11]], np.uint8)
+    assert BackgroundAsStuff()({'gt_seg_map': labels})['gt_seg_map'].tolist() == [[10, 255, 255]]

@@ -29,7 +29,11 @@ TASKS = [
     ('det', write_voc, 'retinanet'),
     ('det', write_coco, 'mask_rcnn'),
     ('det', write_yolo, 'mmdet::tood/tood_r50_fpn_1x_coco.py'),
+    ('det', write_voc, 'ddq'),
+    ('det', write_coco, 'rtmdet_ins'),
+    ('det', write_coco, 'mask2former'),
     ('seg', write_labels, 'upernet'),
+    ('seg', write_labels, 'mask2former'),
     ('seg', write_labels, 'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py'),
     ('cls', write_folders, 'classifier'),
 ]

@@ -38,6 +38,16 @@ def test_classes_of_every_head_but_those_of_another_number() -> None:
     assert cfg.model.rpn_head.num_classes == 80 and cfg.model.boundary_head.num_classes == 2
 
 
+def test_things_and_stuff_of_a_panoptic_method() -> None:
+    numbers = dict(num_things_classes=4, num_stuff_classes=2)
+    head = dict(numbers, loss_cls=dict(class_weight=[1.0] * 6 + [0.1]))
+    cfg = model(panoptic_head=head, panoptic_fusion_head=numbers)
+    assert set_classes(cfg, 3, stuff=1) == []
+    for part in (cfg.model.panoptic_head, cfg.model.panoptic_fusion_head):
+        assert (part.num_things_classes, part.num_stuff_classes) == (3, 1)
+    assert cfg.model.panoptic_head.loss_cls.class_weight == [1.0] * 4 + [0.1]
+
+
 def test_weights_of_classes_follow_or_are_dropped() -> None:
     even = model(head=dict(num_classes=4, loss=dict(class_weight=[1.0] * 4 + [0.1])))
     assert set_classes(even, 2) == []

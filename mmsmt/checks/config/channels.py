@@ -79,12 +79,13 @@ def _run_neck(neck: nn.Module, info: Sequence[Any], source: str) -> tuple[list[i
 
 
 def _check_heads(model: Any, maps: list[int], source: str) -> Iterator[Finding]:
+    levels = _attended(model, len(maps))
     parts = [(re.sub(r'\[\d+\]', '', key), key, part) for key, part in entries(model, 'model')]
     for name, key, part in parts:
         # DETR-like models state the number of maps wherever they attend to them.
         if name.endswith(('.num_levels', '.num_feature_levels')) and isinstance(part, int):
-            if part != len(maps):
-                yield Finding(key, f'is {part}', f'must be {len(maps)}: {source}')
+            if part != levels:
+                yield Finding(key, f'is {part}', f'must be {levels}: {source}')
         elif not isinstance(part, dict):
             continue
         elif name == 'model.head':
@@ -104,6 +105,13 @@ def _check_heads(model: Any, maps: list[int], source: str) -> Iterator[Finding]:
             yield from _check_extractor(key, part, heads, maps, source)
 
 
+def _attended(model: Any, maps: int) -> int:
+    """Number of maps that a transformer attends to: all, or the last ones of a pixel decoder."""
+    heads = [model.get('panoptic_head'), model.get('decode_head')]
+    decoders = [head.get('pixel_decoder') for head in heads if isinstance(head, dict)]
+    return next((one['num_outs'] for one in decoders if one and 'num_outs' in one), maps)
+
+
 def _compare(key: str, config: Any, want: Sequence[Any], source: str) -> Iterator[Finding]:
     """`in_channels` as one number for every map, or one for each."""
     given: Any = config.get('in_channels')
@@ -118,7 +126,10 @@ def _compare(key: str, config: Any, want: Sequence[Any], source: str) -> Iterato
 
 
 def _check_indexed(key: str, head: Any, maps: list[int], source: str) -> Iterator[Finding]:
-    """mmseg's heads choose maps by `in_index`, the last one by default."""
+    """mmseg's heads choose maps by `in_index`, the last one by default; those of mmdet take all."""
+    if 'pixel_decoder' in head:
+        yield from _compare(key, head, maps, source)
+        return
     given = head.get('in_index', -1)
     indices = given if isinstance(given, list | tuple) else [given]
     if any(not -len(maps) <= i < len(maps) for i in indices):

@@ -58,7 +58,7 @@ def coco_categories() -> list[dict]:
 
 
 class BackgroundAsStuff:
-    """Transform of mmdet: a label map in which the background is a class of stuff, after the digits.
+    """Transform for mmdet: label maps in which the background is a class of stuff, the last one.
 
     Pixels of digits, which are things, are left to the masks.
     """

@@ -13,8 +13,8 @@ from mmsmt.errors import UsageError
 
 # Keys under which the hosts' transforms and preprocessors keep sizes in pixels.
 SIZE_KEYS = ('scale', 'scales', 'img_scale', 'crop_size', 'size')
-# Numbers of proposals and samples, on which the time of two-stage heads depends.
-COUNT_KEYS = ('num', 'nms_pre', 'max_per_img')
+# Numbers of proposals and samples, on which the time of heads depends.
+COUNT_KEYS = ('num', 'nms_pre', 'max_per_img', 'num_points')
 # In place of mmdet's `LoadPanopticAnnotations`: the digits have masks and label maps instead.
 LOAD_PANOPTIC = (
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True, with_seg=True),
