@@ -9,6 +9,7 @@ command goes on where it was interrupted. At the end the page is written.
 
 import argparse
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from mmengine.utils import get_installed_path
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')
 DIVISORS = (4, 2)  # of image sizes and numbers of proposals; the next where one is too large
 SECONDS = 400  # of CPU time that a config may take
+# An RPN alone, and a detector that reads another one's proposals from files.
+PART = re.compile('(^|[-_])(rpn|fast-rcnn)_[rx]')
 NO_METHODS = ('_base_', 'common')
 RESULTS = Path('work_dirs/methods.jsonl')
 HEAD = """# Methods of mmdet and mmseg
@@ -41,8 +44,19 @@ python dev/graft_methods.py --page docs/guides/methods.md
 
 def choose(folder: Path) -> Path | None:
     """The plainest config of a method: ResNet-50 where there is one, with a short name."""
+
+    def order(file: Path) -> tuple:
+        depth = len(file.relative_to(folder).parts)
+        return (
+            depth,
+            bool(PART.search(file.name)),
+            'r50' not in file.name,
+            len(file.name),
+            file.name,
+        )
+
     files = [f for f in folder.rglob('*.py') if '_base_' not in f.parts]
-    return min(files, key=lambda f: ('r50' not in f.name, len(f.name), f.name), default=None)
+    return min(files, key=order, default=None)
 
 
 def find_methods(host: str) -> Iterator[tuple[str, str]]:

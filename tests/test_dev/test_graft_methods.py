@@ -42,6 +42,14 @@ def test_each_folder_gives_one_config(tmp_path: Path) -> None:
     assert choose(tmp_path) is None
 
 
+def test_choice_is_a_whole_detector(tmp_path: Path) -> None:
+    files = ('libra-fast-rcnn_r50.py', 'libra-rpn_r50.py', 'a/b.py', 'libra_x101.py')
+    for name in (*files, 'libra-faster-rcnn_r50.py'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert choose(tmp_path) == tmp_path / 'libra-faster-rcnn_r50.py'
+
+
 def test_page_counts_and_gives_reasons() -> None:
     good = dict(host='mmdet', folder='fcos', config='mmdet::fcos/a.py', step='done', reason='')
     bad = dict(good, folder='cornernet', step='graft', reason='a | b')
