@@ -5,9 +5,9 @@
 Depths and channels are those of the code, packages those of pyproject.toml.
 """
 
-import tomllib
 from pathlib import Path
 
+import tomllib
 from svg import BLUE, GREEN, ORANGE, PAPER, SAND, VIOLET, Drawing
 
 ROOT = Path(__file__).resolve().parents[2]
