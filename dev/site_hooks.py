@@ -27,6 +27,8 @@ ROOT_PAGES = {
     'CONTRIBUTING.md': 'notes/contributing.md',
     'SECURITY.md': 'notes/security.md',
 }
+# Repository files that a page of the site stands for.
+SHOWN = {**ROOT_PAGES, 'mmsmt/cli.py': 'reference/commands.md'}
 LINK = re.compile(r'(\]\()((?!\w+:|#|/)[^)\s#]+)(#[^)\s]*)?(\))')
 LANGUAGES = {'.py': 'python', '.sh': 'bash', '.yml': 'yaml', '.toml': 'toml', '.cff': 'yaml'}
 
@@ -81,8 +83,8 @@ def page_of(path: str) -> str | None:
     """The page or asset of the site that shows a repository file."""
     if path.startswith('docs/'):
         return path.removeprefix('docs/')
-    if path in ROOT_PAGES:
-        return ROOT_PAGES[path]
+    if path in SHOWN:
+        return SHOWN[path]
     return source_page(path) if (ROOT / path).is_file() else None
 
 
@@ -90,7 +92,7 @@ def outside_links(markdown: str, folder: str) -> Iterator[str]:
     """Repository files outside docs/ that a page links to and that are no page themselves."""
     for link in LINK.finditer(markdown):
         path = resolve(link[2], folder)
-        if not path.startswith(('docs/', '..')) and path not in ROOT_PAGES:
+        if not path.startswith(('docs/', '..')) and path not in SHOWN:
             if (ROOT / path).is_file():
                 yield path
 
@@ -110,7 +112,7 @@ def render_commands() -> str:
     """The commands of `mmsmt` and the help of each."""
     from mmsmt.cli import COMMANDS
 
-    lines = ['# Commands', '', '| command | |', '|---|---|']
+    lines = ['# Commands', '', '| command | does |', '|---|---|']
     lines += [
         f'| [`mmsmt {name}`](#mmsmt-{name.replace(" ", "-")}) | {text} |'
         for name, (_, text) in COMMANDS.items()

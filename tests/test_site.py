@@ -89,6 +89,23 @@ def test_commands_have_their_help() -> None:
     assert str(Path.home()) not in page and str(ROOT) not in page
 
 
+def test_pages_use_options_that_exist() -> None:
+    pages = [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')]
+    helps = {name: site_hooks.command_help(name) for name in COMMANDS}
+    wrong, seen = [], 0
+    for page in pages:
+        code = re.findall(r'```\w*\n(.*?)```|`([^`\n]+)`', page.read_text(), re.S)
+        lines = '\n'.join(a or b for a, b in code).replace('\\\n', ' ').splitlines()
+        for words in (line.partition('#')[0].split() for line in lines):
+            if words[:1] != ['mmsmt'] or len(words) < 2:
+                continue
+            name = next(n for n in (' '.join(words[1:3]), words[1]) if n in COMMANDS)
+            options = [word.partition('=')[0] for word in words if word.startswith('--')]
+            wrong += [f'{page}: {name} {o}' for o in options if o not in helps[name]]
+            seen += len(options)
+    assert not wrong and seen > 30
+
+
 @pytest.mark.parametrize(
     ('uri', 'link', 'there'),
     [
@@ -98,6 +115,7 @@ def test_commands_have_their_help() -> None:
             '../source/configs/cls/smt_t_in1k.py.md',
         ),
         ('guides/train.md', '../../SECURITY.md#reporting', '../notes/security.md#reporting'),
+        ('index.md', '../mmsmt/cli.py', 'reference/commands.md'),
         ('guides/train.md', 'weights.md', 'weights.md'),
         ('notes/contributing.md', 'docs/guides/train.md', '../guides/train.md'),
         ('guides/train.md', 'https://arxiv.org', 'https://arxiv.org'),

@@ -1,4 +1,4 @@
-"""The configs in the documentation work as they stand, from outside the project."""
+"""Configs and programs in the documentation work as they stand, from outside the project."""
 
 import re
 import subprocess
@@ -9,12 +9,15 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
 
+import mmsmt
 from mmsmt.backbones import SMT
 from mmsmt.checkpoints.download import cached_file
 from mmsmt.checks.trial import try_config
 
-DOCS = Path(__file__).resolve().parents[2] / 'docs'
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / 'docs'
 CONFIGS = [
     (page.stem, number, block)
     for page in sorted(DOCS.rglob('*.md'))
@@ -24,7 +27,8 @@ CONFIGS = [
 
 
 def test_configs_are_found() -> None:
-    assert len([page for page, *_ in CONFIGS if page == 'own_data']) == 6
+    pages = [page for page, *_ in CONFIGS]
+    assert pages.count('own_data') == 3 and pages.count('any_head') == 4
 
 
 @pytest.mark.slow
@@ -52,7 +56,7 @@ WITH_WEIGHTS = [(page, number, block) for page, number, block in CONFIGS if 'pre
 
 
 def test_a_page_shows_weights() -> None:
-    assert {page for page, *_ in WITH_WEIGHTS} == {'own_data'} and len(WITH_WEIGHTS) == 2
+    assert sorted(page for page, *_ in WITH_WEIGHTS) == ['any_head', 'own_data']
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,42 @@ def test_config_of_a_page_loads_its_weights(
     model.init_weights()
     loaded = model.backbone.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in weights.state_dict().items())
+
+
+PROGRAMS = [
+    (page.relative_to(ROOT).as_posix(), number, block)
+    for page in [ROOT / 'README.md', *sorted(DOCS.rglob('*.md'))]
+    for number, block in enumerate(re.findall(r'```python\n(.*?)```', page.read_text(), re.S))
+    if re.search(r'mmsmt\.backbones|apis\.predict', block)
+]
+
+
+def test_programs_are_found() -> None:
+    assert {page for page, *_ in PROGRAMS} >= {'README.md', 'docs/guides/any_head.md'}
+    assert len(PROGRAMS) >= 7
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the weights and images that the programs name."""
+    folder = tmp_path_factory.mktemp('files')
+    torch.save(SMT('small').state_dict(), folder / 'smt_small.pth')
+    detector = mmsmt.get_model('mask_rcnn_smt_s_3x')
+    torch.save({'state_dict': detector.state_dict()}, folder / 'epoch_36.pth')
+    (folder / 'photos').mkdir()
+    Image.new('RGB', (96, 64), 'gray').save(folder / 'photos' / 'gray.png')
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('page', 'number', 'block'), PROGRAMS, ids=[f'{page}-{n}' for page, n, _ in PROGRAMS]
+)
+def test_program_of_a_page_runs(
+    page: str, number: int, block: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    exec(block, {})
 
 
 STRANGERS = """
