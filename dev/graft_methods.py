@@ -9,13 +9,13 @@ command goes on where it was interrupted. At the end the page is written.
 
 import argparse
 import json
+import os
 import re
 import resource
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -114,23 +114,42 @@ def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]
     for host, folder, config in methods:
         if config in results and not only:
             continue
-        start = time.monotonic()
-        command = [sys.executable, __file__, '--one', config, '--data', data]
-        run = subprocess.run(command, capture_output=True, text=True)
-        answers = [line for line in run.stdout.splitlines() if line.startswith('{"step"')]
-        if answers:
-            found = json.loads(answers[-1])
-        else:
-            late = run.returncode == -signal.SIGXCPU
-            reason = f'not done in {SECONDS} s of CPU time' if late else 'crashed'
-            found = dict(step='run', reason=reason)
-        found |= dict(host=host, folder=folder, config=config)
-        found['seconds'] = round(time.monotonic() - start)
+        found = dict(host=host, folder=folder, config=config, **try_apart(config, data))
         results[config] = found
         with RESULTS.open('a') as file:
             file.write(json.dumps(found) + '\n')
         print(f'{config}: {found["step"]} {found["reason"]}', flush=True)
     return [results[config] for _, _, config in methods if config in results]
+
+
+def try_apart(config: str, data: str) -> dict[str, Any]:
+    """`try_one` in a process of its own, which may crash and has a limit of CPU time.
+
+    It is forked, so that the hosts are imported once.
+    """
+    from mmsmt.checks import trial  # noqa: F401
+
+    context = get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, config, data))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError:
+        process.join()
+        late = process.exitcode == -signal.SIGXCPU
+        return dict(
+            step='run', reason=f'not done in {SECONDS} s of CPU time' if late else 'crashed'
+        )
+
+
+def _answer(sender: Connection, config: str, data: str) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
+    with open(os.devnull, 'w') as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    sender.send(try_one(config, data))
 
 
 def write_page(results: list[dict[str, Any]]) -> str:
@@ -158,18 +177,13 @@ def _cell(text: str) -> str:
 
 
 def main() -> None:
-    """Try the methods, or one config in this process."""
+    """Try the methods and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('hosts', nargs='*', default=['mmdet', 'mmseg'])
     parser.add_argument('--data', default='data/digits', help='what mmsmt prepare digits wrote')
     parser.add_argument('--only', nargs='+', default=[], help='folders to try again')
     parser.add_argument('--page', type=Path, help='page to write')
-    parser.add_argument('--one', help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.one:
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
-        print(json.dumps(try_one(args.one, args.data)))
-        return
     results = run_all(args.hosts, args.only, args.data)
     if args.page:
         args.page.write_text(write_page(results))
