@@ -72,9 +72,9 @@ BROKEN: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
         'det/mask2former_smt_s_50e.py',
         """attention = dict(self_attn_cfg=dict(num_levels=4))
 model = dict(panoptic_head=dict(
-    pixel_decoder=dict(encoder=dict(layer_cfg=attention)), in_channels=[64, 128, 256]))""",
+    pixel_decoder=dict(encoder=dict(layer_cfg=attention)), in_channels=[64, 128, 256, 256]))""",
         [
-            ('model.panoptic_head.in_channels', 'is [64, 128, 256]', 'must be [64, 128, 256, 512]'),
+            ('model.panoptic_head.in_channels', 'is [64', 'must be [64, 128, 256, 512]'),
             (
                 'model.panoptic_head.pixel_decoder.encoder.layer_cfg.self_attn_cfg.num_levels',
                 'is 4',
