@@ -71,7 +71,7 @@ def new_project(
     remarks = [
         f'note: {said}' for said in (*found.remarks, *set_classes(model, len(found.classes)))
     ]
-    _adapt_model(task, model)
+    _adapt_model(task, model, found.masks)
     text = compose(Plan(task, data, found, base, network, model, weights))
     files = {data / name: content for name, content in found.files.items()}
     with written({**files, out: text.encode()}):
@@ -114,7 +114,7 @@ def _steps(node: Any) -> Iterator[dict]:
             yield from _steps(child)
 
 
-def _adapt_model(task: str, cfg: Config) -> None:
+def _adapt_model(task: str, cfg: Config, masks: bool) -> None:
     """What pretrained weights, sizes of images and numbers of classes ask of a model, in place."""
     model = cfg.model
     if task == 'cls':
@@ -127,6 +127,8 @@ def _adapt_model(task: str, cfg: Config) -> None:
     if task == 'det':
         if (pixels.get('pad_size_divisor') or 1) % DIVISOR:
             pixels['pad_size_divisor'] = DIVISOR
+        if masks:  # the host's own pipeline may pad images and masks before
+            pixels['pad_mask'] = True
         augments = pixels.get('batch_augments') or []
         if any(str(one.get('type')).endswith('FixedSizePad') for one in augments):
             pixels['batch_augments'] = None  # which would pad to the size of COCO's images

@@ -51,7 +51,7 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
         if loader is None:
             continue
         dataset = _dataset(data_root, split)[scope]
-        pipeline = _reading_digits(entry_with_pipeline(loader).pipeline)
+        pipeline = _from_digits(entry_with_pipeline(loader).pipeline)
         loader.dataset = ConfigDict(dataset, pipeline=pipeline)
         if scope == 'mmdet' and f'{name}_evaluator' in cfg:
             cfg[f'{name}_evaluator'] = _on_instances(cfg[f'{name}_evaluator'], data_root)
@@ -86,17 +86,14 @@ def make_small(cfg: Config, divisor: int = 1) -> Config:
     return cfg
 
 
-def _reading_digits(pipeline: Any) -> list[Any]:
-    """A pipeline that reads the labels that the digits have: masks as bitmaps, none as polygons."""
+def _from_digits(pipeline: Any) -> list[Any]:
+    """A pipeline that reads masks as what the digits have: run lengths, and label maps of stuff."""
     steps: list[Any] = []
     for step in pipeline:
-        kind = str(step.get('type')).rpartition('.')[2]
-        if kind == 'LoadPanopticAnnotations':
+        if str(step.get('type')).endswith('LoadPanopticAnnotations'):
             steps += map(ConfigDict, LOAD_PANOPTIC)
-        elif kind == 'LoadAnnotations':
-            steps.append(ConfigDict({k: v for k, v in step.items() if k != 'poly2mask'}))
-        else:
-            steps.append(step)
+        else:  # without `poly2mask` mmdet ignores every object that is no polygon
+            steps.append(ConfigDict(step, poly2mask=True) if 'poly2mask' in step else step)
     return steps
 
 
