@@ -112,7 +112,17 @@ def render_commands() -> str:
     """The commands of `mmsmt` and the help of each."""
     from mmsmt.cli import COMMANDS
 
-    lines = ['# Commands', '', '| command | does |', '|---|---|']
+    # Guides come first in the search: they say what a command is for.
+    lines = [
+        '---',
+        'search:',
+        '  boost: 0.5',
+        '---',
+        '# Commands',
+        '',
+        '| command | does |',
+        '|---|---|',
+    ]
     lines += [
         f'| [`mmsmt {name}`](#mmsmt-{name.replace(" ", "-")}) | {text} |'
         for name, (_, text) in COMMANDS.items()

@@ -135,3 +135,17 @@ def test_arguments_that_share_an_entry() -> None:
         '    d: Two',
         '        lines.',
     ]
+
+
+@pytest.mark.parametrize(
+    'name', ['smt_block', 'smt_stages', 'sg_former_block', 'unified_block', 'code_layout']
+)
+def test_diagrams_are_up_to_date(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the code has changed: python dev/figures/diagrams.py."""
+    pytest.importorskip('tomllib')
+    monkeypatch.syspath_prepend(str(ROOT / 'dev' / 'figures'))
+    getattr(__import__('diagrams'), name)().save(tmp_path / 'drawn.svg')
+    kept = ROOT / 'docs' / 'assets' / f'{name}.svg'
+    assert (tmp_path / 'drawn.svg').read_text() == kept.read_text()

@@ -102,7 +102,8 @@ def test_programs_are_found() -> None:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the weights and images that the programs name."""
     folder = tmp_path_factory.mktemp('files')
-    torch.save(SMT('small').state_dict(), folder / 'smt_small.pth')
+    head = {'head.weight': torch.zeros(1000, 512), 'head.bias': torch.zeros(1000)}
+    torch.save({'model': SMT('small').state_dict() | head}, folder / 'smt_small.pth')
     detector = mmsmt.get_model('mask_rcnn_smt_s_3x')
     torch.save({'state_dict': detector.state_dict()}, folder / 'epoch_36.pth')
     (folder / 'photos').mkdir()
