@@ -55,7 +55,7 @@ def choose(folder: Path) -> Path | None:
             file.name,
         )
 
-    files = [f for f in folder.rglob('*.py') if '_base_' not in f.parts]
+    files = [f for f in folder.rglob('*.py') if '_base_' not in f.parts and '_tta' not in f.name]
     return min(files, key=order, default=None)
 
 

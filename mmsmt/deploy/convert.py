@@ -27,7 +27,7 @@ def deploy(model: nn.Module, join_kernels: bool = True) -> nn.Module:
     Args:
         model: A backbone, or any model around one.
         join_kernels: Whether a modulation's kernels of 3 x 3 to 9 x 9 become one of 9 x 9, whose
-            channels need not be moved. That is faster on a CPU (docs/speed.md).
+            channels need not be moved. That is faster on a CPU (docs/guides/speed.md).
 
     Returns:
         The copy, in evaluation mode.
