@@ -12,7 +12,7 @@ def count(number: int, noun: str) -> str:
         >>> count(1, 'image'), count(2000, 'box'), count(3, 'class')
         ('1 image', '2,000 boxes', '3 classes')
     """
-    ending = '' if number == 1 else 'es' if noun.endswith(('s', 'x', 'sh', 'ch')) else 's'
+    ending = '' if number == 1 else 'es' if noun.endswith(('s', 'x', 'sh', 'tch')) else 's'
     return f'{number:,} {noun}{ending}'
 
 

@@ -12,6 +12,7 @@ from mmsmt.text import count
         (2, 'box', '2 boxes'),
         (0, 'class', '0 classes'),
         (3, 'batch', '3 batches'),
+        (3, 'epoch', '3 epochs'),
         (1000, 'image', '1,000 images'),
     ],
 )
