@@ -23,7 +23,7 @@ def test_a_detector() -> None:
     text = '\n'.join(lines)
     for sentence in (
         'Trains for 36 epochs, with a validation every epoch.',
-        'An epoch is assumed to have 50 iterations; --epoch-length changes that.',
+        'An epoch is assumed to have 50 iterations; --epoch-length changes this.',
         'A step takes 2 images per process and batch, gradients of 4 batches accumulated.',
         'The learning rate is meant for 16 images per step, of all processes.',
         'The optimizer is AdamW with betas [0.9, 0.999] and eps 1e-08.',
