@@ -1,10 +1,10 @@
-"""Every method of mmdet and mmseg with a backbone of ours: built, one training step, a prediction.
+"""Test every method of mmdet and mmseg with our backbone: build, training step, prediction.
 
     .venv/bin/python dev/graft_methods.py [--data data/digits] [--page docs/methods.md]
 
-takes one config of every method folder of the hosts, puts SMT-T into it and runs it on two images
-of digits, each in a process of its own. Results are kept in work_dirs/methods.jsonl: the same
-command goes on where it was interrupted. At the end the page is written.
+takes one config of every method folder of the hosts, replaces the backbone by SMT-T and runs it on
+two images of digits, each config in its own process. Results are kept in work_dirs/methods.jsonl,
+so that the same command continues an interrupted run. At the end the page is written.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from typing import Any
 from mmengine.utils import get_installed_path
 
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')
-DIVISOR = 4  # of image sizes and numbers of proposals
-SECONDS = 240  # a config may take
+DIVISOR = 4  # divisor of image sizes and numbers of proposals
+SECONDS = 240  # time limit per config
 NO_METHODS = ('_base_', 'common')
 RESULTS = Path('work_dirs/methods.jsonl')
 HEAD = """# Methods of mmdet and mmseg
@@ -37,13 +37,13 @@ python dev/graft_methods.py --page docs/methods.md
 
 
 def choose(folder: Path) -> Path | None:
-    """The plainest config of a method: ResNet-50 where there is one, with a short name."""
+    """Return the plainest config of a method: with ResNet-50 if possible, and a short name."""
     files = [f for f in folder.rglob('*.py') if '_base_' not in f.parts]
     return min(files, key=lambda f: ('r50' not in f.name, len(f.name), f.name), default=None)
 
 
 def find_methods(host: str) -> Iterator[tuple[str, str]]:
-    """Folder and config of every method of a host."""
+    """Yield folder and config of every method of a host."""
     root = Path(get_installed_path(host), '.mim', 'configs')
     for folder in sorted(f for f in root.iterdir() if f.is_dir() and f.name not in NO_METHODS):
         if config := choose(folder):
@@ -51,7 +51,7 @@ def find_methods(host: str) -> Iterator[tuple[str, str]]:
 
 
 def try_one(name: str, data: str) -> dict[str, Any]:
-    """What came of one config; `reason` is empty if all went well."""
+    """Return the result of one config; `reason` is empty on success."""
     from mmsmt.checks.trial import try_config
     from mmsmt.engine.tool import quiet
     from mmsmt.hosts.config import read_config
@@ -63,7 +63,7 @@ def try_one(name: str, data: str) -> dict[str, Any]:
         cfg = read_config(name)
         step = 'graft'
         cfg = graft(cfg, BACKBONE)
-        # Not the host's, which may set the rates of layers that another backbone has.
+        # Not the host's, which may set learning rates for layers that another backbone has.
         cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
         step = 'run'
         trial = try_config(cfg, data, DIVISOR)
@@ -78,7 +78,7 @@ def try_one(name: str, data: str) -> dict[str, Any]:
 
 
 def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]]:
-    """Try what is not tried yet."""
+    """Try the configs that have no result yet."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     results = {r['config']: r for r in map(json.loads, lines)}
@@ -104,7 +104,7 @@ def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]
 
 
 def write_page(results: list[dict[str, Any]]) -> str:
-    """Counts, and tables of what works and what does not."""
+    """Return counts, and tables of what works and what does not."""
     from importlib.metadata import version
 
     names = dict(mmdet='mmdet', mmseg='mmsegmentation')
@@ -131,7 +131,9 @@ def main() -> None:
     """Try the methods, or one config in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('hosts', nargs='*', default=['mmdet', 'mmseg'])
-    parser.add_argument('--data', default='data/digits', help='what mmsmt prepare digits wrote')
+    parser.add_argument(
+        '--data', default='data/digits', help='folder written by mmsmt prepare digits'
+    )
     parser.add_argument('--only', nargs='+', default=[], help='folders to try again')
     parser.add_argument('--page', type=Path, help='page to write')
     parser.add_argument('--one', help=argparse.SUPPRESS)

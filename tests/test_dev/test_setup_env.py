@@ -134,7 +134,7 @@ sys.exit(setup_env.main())
     process.send_signal(number)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert stderr == 'setup: interrupted; make setup goes on from here\n'
+    assert stderr == 'setup: interrupted; run make setup again to continue\n'
     child = Path('/proc', (tmp_path / 'pid').read_text().strip())
     assert not child.exists()
 
