@@ -109,7 +109,7 @@ def test_unknown_problem_shows_the_end_of_the_log(
     with pytest.raises(tools['setup_run'].Problem) as caught:
         tools['setup_run'].run(command, log, 'installing torch')
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith(f'installing torch failed; all of its output is in {log}')
+    assert lines[0].startswith(f'installing torch failed; its output is in {log}')
     assert lines[1] == '82'
     assert lines[-1] == 'strange'
 
