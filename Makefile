@@ -1,14 +1,13 @@
-# `make demo` takes a fresh machine to a result, `make test` to a verdict. Both set the environment
-# up first; where it already stands, that costs about a second.
+# `make demo` and `make test` set up the environment first, which takes about a second if it exists.
 PYTHON ?= python3
 VENV ?= .venv
 OPS ?= torch
 BIN := $(VENV)/bin
-# Let OpenMP threads sleep soon at barriers rather than spin: beside other processes spinning made
-# a training step ten times slower, on an idle machine sleeping at once costs a fifth.
+# Let OpenMP threads sleep soon at barriers instead of spinning: next to other processes, spinning made
+# a training step ten times slower; on an idle machine, sleeping at once costs a fifth.
 export GOMP_SPINCOUNT ?= 50000
 
-# Two processes, each of one thread: a test is mostly Python, and slow ones are shared out.
+# Two processes with one thread each: tests are mostly Python, and slow ones are distributed.
 TESTS := -n 2 --dist worksteal
 test test-fast coverage: export OMP_NUM_THREADS ?= 1
 
@@ -23,31 +22,31 @@ setup: ## create the environment from wheels; with OPS=compiled mmcv is compiled
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mmsmt needs Python 3.10 or newer: try make setup PYTHON=python3.11")'
 	@$(PYTHON) dev/environment/setup_env.py --venv $(VENV) --ops $(OPS)
 
-doctor: ## say what is wrong with the environment and which command fixes it
+doctor: ## find out what is wrong with the environment and how to fix it
 	@$(PYTHON) dev/environment/doctor.py --python $(BIN)/python
 
-demo: setup ## make data, train and evaluate all three tasks, show the results
+demo: setup ## prepare data, train and evaluate all three tasks, show the results
 	@$(BIN)/mmsmt demo
 
-study: setup ## train every mixer on the digits, three seeds each, and compare them on a page
+study: setup ## train every mixer on the digits with three seeds, and compare them on a page
 	@$(BIN)/mmsmt study
 
-soak: setup ## kill trainings of all tasks 200 times each; nothing may be lost (hours, can be interrupted)
+soak: setup ## kill trainings of all tasks 200 times each, and compare the results (hours, resumable)
 	@$(BIN)/python dev/kill_campaign.py
 
-lint: setup ## style, types and the direction of imports
+lint: setup ## check style, types and import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mmsmt
 	$(BIN)/lint-imports
 
-test: setup lint ## lint, then all tests
+test: setup lint ## run lint and all tests
 	$(BIN)/python -m pytest $(TESTS)
 
-test-fast: setup ## tests of the core alone, in under a minute
+test-fast: setup ## run the tests of the core, in under a minute
 	$(BIN)/python -m pytest $(TESTS) -m fast
 
-coverage: setup ## run all tests and say which lines of mmsmt/ none of them reached
+coverage: setup ## run all tests, and list the lines of mmsmt/ that they do not cover
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(TESTS)
 	$(BIN)/python -m coverage combine --quiet
@@ -56,5 +55,5 @@ coverage: setup ## run all tests and say which lines of mmsmt/ none of them reac
 docs: setup ## build the site into site/; a broken link or reference is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-clean: ## remove what can be made again, except compiled wheels in the user's cache
+clean: ## remove generated files, except compiled wheels in the user's cache
 	rm -rf $(VENV) build dist site *.egg-info mmsmt/.mim .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -1,11 +1,11 @@
-"""Import hook for `mmcv._ext`: operators on torch and torchvision where mmcv has no compiled ones.
+"""Import hook for `mmcv._ext`: uses operators on torch and torchvision if mmcv has none.
 
 `mmsmt_ops.pth`, installed next to this module, imports it whenever Python starts, so that the
-hosts' own tools and notebooks find the operators as well. Standard library only: every Python
-process of the environment pays for it.
+hosts' own tools and notebooks find the operators too. Standard library only, because every Python
+process of the environment imports it.
 
-The environment variable `MMSMT_OPS` chooses: `auto` (default) takes compiled operators where mmcv
-has any, `torch` takes ours, `compiled` takes compiled ones or fails as mmcv itself does.
+The environment variable `MMSMT_OPS` chooses: `auto` (default) uses compiled operators if mmcv has
+any, `torch` uses ours, `compiled` uses compiled ones or fails like mmcv itself.
 """
 
 import os
@@ -19,7 +19,7 @@ CHOICES = ('auto', 'torch', 'compiled')
 
 
 class OperatorFinder:
-    """Finds `mmcv._ext`, and no other module."""
+    """Finder for `mmcv._ext` only."""
 
     @staticmethod
     def find_spec(
@@ -28,13 +28,13 @@ class OperatorFinder:
         """Return the compiled module, ours, or None to leave it to Python.
 
         Raises:
-            ImportError: If `MMSMT_OPS` is none of its values.
+            ImportError: If `MMSMT_OPS` has an unknown value.
         """
         if name != NAME:
             return None
         choice = os.environ.get('MMSMT_OPS') or 'auto'
         if choice not in CHOICES:
-            raise ImportError(f'MMSMT_OPS is {choice!r}; known are {", ".join(CHOICES)}')
+            raise ImportError(f'MMSMT_OPS is {choice!r}; known: {", ".join(CHOICES)}')
         compiled = PathFinder.find_spec(name, path, None) if choice != 'torch' else None
         if compiled or choice == 'compiled':
             return compiled

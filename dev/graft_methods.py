@@ -22,9 +22,9 @@ from typing import Any
 from mmengine.utils import get_installed_path
 
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')
-DIVISORS = (4, 2)  # of image sizes and numbers of proposals; the next where one is too large
-SECONDS = 400  # of CPU time that a config may take
-# An RPN alone, and a detector that reads another one's proposals from files.
+DIVISORS = (4, 2)  # of image sizes and numbers of proposals; tried in this order
+SECONDS = 400  # limit of CPU time per config
+# Names of RPNs alone, and of detectors that read proposals from files.
 PART = re.compile('(^|[-_])(rpn|fast-rcnn)_[rx]')
 NO_METHODS = ('_base_', 'common')
 RESULTS = Path('work_dirs/methods.jsonl')
@@ -43,7 +43,7 @@ python dev/graft_methods.py --page docs/guides/methods.md
 
 
 def choose(folder: Path) -> Path | None:
-    """The plainest config of a method: ResNet-50 where there is one, with a short name."""
+    """Return the plainest config of a method: with ResNet-50 if possible, and a short name."""
 
     def order(file: Path) -> tuple:
         depth = len(file.relative_to(folder).parts)
@@ -68,7 +68,7 @@ def find_methods(host: str) -> Iterator[tuple[str, str]]:
 
 
 def try_one(name: str, data: str) -> dict[str, Any]:
-    """What came of one config; `reason` is empty if all went well."""
+    """Try one config; `reason` is empty if all went well."""
     from mmsmt.checks.trial import try_config
     from mmsmt.engine.tool import quiet
     from mmsmt.hosts.config import read_config
@@ -82,11 +82,11 @@ def try_one(name: str, data: str) -> dict[str, Any]:
             cfg = read_config(name)
             step = 'graft'
             cfg = graft(cfg, BACKBONE)
-            # Not the host's, which may set the rates of layers that another backbone has.
+            # Not the host's, which may set learning rates for layers that another backbone has.
             cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
             step = 'run'
             missed = try_config(cfg, data, divisor).without_gradient
-        except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
+        except Exception as error:  # noqa: BLE001  any error is the result
             found = dict(step=step, reason=_sentence(error))
             if step != 'run':
                 break
@@ -99,14 +99,14 @@ def try_one(name: str, data: str) -> dict[str, Any]:
 
 
 def _sentence(error: Exception) -> str:
-    """What an error says, in one line."""
+    """Summarize an error in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ['no message']
     kind = type(error).__name__
     return lines[-1] if kind == 'UsageError' else f'{kind}: {lines[0]}'
 
 
 def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]]:
-    """Try what is not tried yet."""
+    """Try the configs without a result."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     results = {r['config']: r for r in map(json.loads, lines)}
@@ -123,9 +123,9 @@ def run_all(hosts: list[str], only: list[str], data: str) -> list[dict[str, Any]
 
 
 def try_apart(config: str, data: str) -> dict[str, Any]:
-    """`try_one` in a process of its own, which may crash and has a limit of CPU time.
+    """Run `try_one` in a forked process, which may crash and has a limit of CPU time.
 
-    It is forked, so that the hosts are imported once.
+    Forking saves importing the hosts for each config.
     """
     from mmsmt.checks import trial  # noqa: F401
 

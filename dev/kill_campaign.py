@@ -1,4 +1,4 @@
-"""Kill trainings of every task at random instants; what they become must not differ by a bit."""
+"""Kill trainings of every task at random times; the results must be bit-identical."""
 
 import argparse
 import json
@@ -19,31 +19,31 @@ from mmsmt.datasets.digits import Parameters, prepare_digits
 
 
 class LostError(RuntimeError):
-    """A killed training has not become what the unbroken one is."""
+    """A killed training differs from the uninterrupted one."""
 
 
 def run_campaign(
     job: Job, kills: int, report: Path, context: BaseContext, seed: int = 0
 ) -> dict[str, Any]:
-    """Kill a training at random instants, half of them while it writes a checkpoint.
+    """Kill a training at random times, half of them while it writes a checkpoint.
 
-    It is resumed after every kill. At its end its state is compared with the unbroken run's bit
-    by bit, and it starts anew. The report, a JSON file, is written after every kill; a report of
-    fewer kills goes on from there.
+    It is resumed after every kill. At its end its state is compared with the uninterrupted run's
+    bit by bit, and it starts again. The report, a JSON file, is written after every kill, and
+    continued if it has fewer kills.
 
     Returns:
-        The report: `kills`, how many of them fell on a half-written checkpoint (`writing`),
-        complete trainings that were compared (`runs`), seconds of an unbroken one.
+        The report: `kills`, how many of them hit a half-written checkpoint (`writing`), the number
+            of complete trainings that were compared (`runs`), seconds of an uninterrupted one.
 
     Raises:
-        LostError: If anything of a state differs.
-        RuntimeError: If a run fails by itself.
+        LostError: If any state differs.
+        RuntimeError: If a run fails on its own.
     """
     facts: dict[str, Any] = {'kills': 0, 'writing': 0, 'runs': 0}
     if report.exists():
         facts = json.loads(report.read_text())
     if 'seconds' not in facts or not job.final('unbroken').exists():
-        shutil.rmtree(job.folder('unbroken'), ignore_errors=True)  # one that is timed as a whole
+        shutil.rmtree(job.folder('unbroken'), ignore_errors=True)  # for a complete timing
         first = context.Process()  # type: ignore[attr-defined]  # starts a server, if it needs one
         first.start()
         first.join()
@@ -74,12 +74,12 @@ TASKS = ('cls_smt_pico', 'mask_rcnn_smt_pico', 'upernet_smt_pico')
 
 
 def main() -> None:
-    """Kill every task's training, alone and on two ranks; a second call goes on."""
+    """Kill every task's training, on one and on two ranks; a second call continues."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--kills', type=int, default=200, help='of every training (200)')
+    parser.add_argument('--kills', type=int, default=200, help='number of kills per training (200)')
     out = Path('work_dirs/kill_campaign')
-    parser.add_argument('--out', type=Path, default=out, help='for all of it')
-    parser.add_argument('--config', nargs='+', default=TASKS, help='in configs/digits')
+    parser.add_argument('--out', type=Path, default=out, help='output folder')
+    parser.add_argument('--config', nargs='+', default=TASKS, help='configs in configs/digits')
     parser.add_argument('--ranks', type=int, nargs='+', default=[1, 2], help='processes (1 2)')
     args = parser.parse_args()
     home = args.out.absolute()
@@ -94,7 +94,7 @@ def main() -> None:
                 facts = run_campaign(Job(config, home, ranks), args.kills, report, context)
             except RuntimeError as error:
                 sys.exit(f'error: {error}')
-            print(f'{config}, {ranks} processes: nothing lost: {facts}', flush=True)
+            print(f'{config}, {ranks} processes: no differences: {facts}', flush=True)
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ from mmsmt.checkpoints.atomic import UNFINISHED
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 4
-# A few samples, an average of the weights and the best checkpoint: all that a state can hold.
+# A few samples, an average of the weights and the best checkpoint: everything a state can contain.
 CONFIG = """
 _base_ = [{base!r}]
 train_dataloader = dict(batch_size={batch}, dataset=dict(indices=8))
@@ -48,19 +48,19 @@ class Job:
     epochs: int = EPOCHS
 
     def folder(self, name: str) -> Path:
-        """Work dir of one run of the job."""
+        """Return the work dir of a run of the job."""
         return self.home / f'{self.config}_{self.ranks}' / name
 
     def final(self, name: str) -> Path:
-        """What a complete run leaves."""
+        """Return the last checkpoint of a complete run."""
         return self.folder(name) / f'epoch_{self.epochs}.pth'
 
     def start(self, name: str, context: BaseContext) -> list[BaseProcess]:
-        """Start or resume a run: `tools/train.py --resume` in one process a rank.
+        """Start or resume a run: `tools/train.py --resume` in one process per rank.
 
         Args:
-            name: Of the run.
-            context: How processes are made; forked ones find modules imported.
+            name: Name of the run.
+            context: How to create processes; forked ones have the modules imported.
         """
         config = self.home / f'{self.config}_{self.ranks}.py'
         base = str(ROOT / 'configs/digits' / f'{self.config}.py')
@@ -69,7 +69,7 @@ class Job:
         arguments += ['--launcher', 'pytorch'] if self.ranks > 1 else []
         port, processes = get_free_port(), []
         for rank in range(self.ranks):
-            # What torchrun tells a process.
+            # The variables that torchrun sets.
             told = {'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': self.ranks, 'MASTER_PORT': port}
             environment = {'MASTER_ADDR': '127.0.0.1', **{k: str(v) for k, v in told.items()}}
             log = self.home / f'{self.config}_{self.ranks}.{rank}.log'
@@ -91,7 +91,7 @@ def _train(arguments: list[str], home: Path, log: Path, environment: dict[str, s
 
 
 def finish(processes: list[BaseProcess], job: Job) -> None:
-    """Wait for a run to end by itself.
+    """Wait until a run ends by itself.
 
     Raises:
         RuntimeError: If it fails.
@@ -110,13 +110,13 @@ def kill(
     writing: bool,
     chance: random.Random,
 ) -> bool:
-    """Kill one process of a run, picked by `chance`; the others follow, as under torchrun.
+    """Kill one process of a run, chosen by `chance`; the others follow, as under torchrun.
 
-    It happens after `delay` seconds, or, where `writing`, when a checkpoint is half-written after
+    It is killed after `delay` seconds or, if `writing`, at the next half-written checkpoint after
     that.
 
     Returns:
-        Whether there was something left to kill.
+        Whether the run was still running.
     """
     end = time.monotonic() + delay
     victim = chance.choice(processes)

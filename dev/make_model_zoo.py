@@ -1,7 +1,7 @@
-"""Model zoo: metafiles in OpenMMLab's format, their counts, and the tables made of them.
+"""Model zoo: metafiles in OpenMMLab's format, their counts, and tables made from them.
 
-A metafile is data that tools of the ecosystem read too. Its entries hold what others published,
-written by hand, and under `Metadata` what this code counts, written by `recount`.
+Tools of the ecosystem read metafiles too. Their entries hold published values, written by hand, and
+under `Metadata` the counts of this code, written by `recount`.
 """
 
 import argparse
@@ -25,11 +25,11 @@ UNPUBLISHED = 'not published'
 
 
 class ZooError(ValueError):
-    """A metafile or the page is not what it should be; the message says what and where."""
+    """A metafile or the page is invalid; the message says where and why."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes equal values out; `*id001` is for machines."""
+    """Dumper that repeats equal values instead of using aliases such as `*id001`."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -39,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a metafile or the index.
 
     Raises:
-        ZooError: If the file is missing or no YAML mapping.
+        ZooError: If the file is missing or not a YAML mapping.
     """
     try:
         data = yaml.safe_load(path.read_text())
@@ -51,7 +51,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def count_entry(root: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """Count the model of a metafile's entry: fields for its `Metadata`.
+    """Count the model of a metafile's entry; return the fields of its `Metadata`.
 
     FLOPs are the multiply-accumulates of convolutions and linear layers.
 
@@ -71,10 +71,10 @@ def count_entry(root: Path, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def recount(root: Path) -> None:
-    """Count the models of all metafiles in the index anew and write the numbers into them.
+    """Count the models of all metafiles in the index and update their numbers.
 
     Raises:
-        ZooError: If a file is missing or damaged; then none is written.
+        ZooError: If a file is missing or damaged; none is changed then.
     """
     texts = {}
     for name in read_yaml(root / INDEX)['Import']:
@@ -88,7 +88,7 @@ def recount(root: Path) -> None:
 
 
 def render_page(root: Path) -> str:
-    """Fill the page's tables, each between a comment that names its metafile and one that ends it.
+    """Fill the page's tables, each between a comment that names its metafile and an end comment.
 
     Raises:
         ZooError: If the page or a metafile is missing or damaged.
@@ -98,12 +98,12 @@ def render_page(root: Path) -> str:
     except OSError as error:
         raise ZooError(f'{root / PAGE}: cannot be read: {error}') from error
     if not TABLE.search(page):
-        raise ZooError(f'{PAGE}: has no place for a table, <!-- table of METAFILE -->')
+        raise ZooError(f'{PAGE}: no table marker in it: <!-- table of METAFILE -->')
     return TABLE.sub(lambda m: f'{m[1]}\n{_render_table(root, m[2])}\n{m[3]}', page)
 
 
 def _render_table(root: Path, metafile: str) -> str:
-    """Rows of a metafile in its order, and below them what is to be said on some."""
+    """Return the rows of a metafile in its order, followed by notes."""
     entries = read_yaml(root / metafile)['Models']
     metrics = list(dict.fromkeys(name for entry in entries for name in _metrics(entry)))
     head = ['config', 'image', *metrics, 'parameters, M', 'FLOPs, G', 'all MACs, G', 'weights']
@@ -137,14 +137,14 @@ def _render_row(metafile: str, entry: dict[str, Any], metrics: list[str]) -> lis
 
 
 def _beside(ours: float, published: float | None) -> str:
-    """Our number, and in brackets the published one and by how much ours deviates from it."""
+    """Format our number, and in brackets the published one and our deviation from it."""
     if published is None:
         return f'{ours:.1f}'
     return f'{ours:.1f} ({published:g}: {ours / published - 1:+.1%})'
 
 
 def make(root: Path, check: bool, count: bool) -> str | None:
-    """Write the page, or look at it only; return what is wrong."""
+    """Write the page, or only check it; return what is wrong."""
     try:
         if count:
             recount(root)
@@ -154,7 +154,7 @@ def make(root: Path, check: bool, count: bool) -> str | None:
     if not check:
         (root / PAGE).write_text(page)
     elif page != (root / PAGE).read_text():
-        return f'error: {PAGE} is stale; run dev/make_model_zoo.py'
+        return f'error: {PAGE} is out of date: run dev/make_model_zoo.py'
     return None
 
 
@@ -162,8 +162,8 @@ def main() -> None:
     """Make, check or recount."""
     parser = argparse.ArgumentParser(description=__doc__)
     modes = parser.add_mutually_exclusive_group()
-    modes.add_argument('--check', action='store_true', help='exit 1 when the page is stale')
-    recount_help = 'first count all models anew, into the metafiles'
+    modes.add_argument('--check', action='store_true', help='exit 1 if the page is out of date')
+    recount_help = 'first count all models and update the metafiles'
     modes.add_argument('--recount', action='store_true', help=recount_help)
     parser.add_argument('--root', type=Path, default=ROOT, help='folder of the project')
     args = parser.parse_args()

@@ -10,13 +10,13 @@ from mmengine.logging import HistoryBuffer
 
 from mmsmt.checkpoints import read_container
 
-# Two equal trainings differ in times, places, and the settings that hold those; to its version
-# mmengine adds the commit of the folder that it runs in, of which there may be a new one.
+# Equal trainings differ in times, paths, and the settings that contain them; mmengine's version
+# also contains the commit of the current folder, which may change.
 OWN = ('time', 'experiment_name', 'cfg', 'last_ckpt', 'best_ckpt', 'mmengine_version')
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Names of entries that differ bit by bit, without those that no two runs share."""
+    """Compare two training checkpoints bit by bit, without entries that always differ."""
     left, right = (dict(_leaves(read_container(path))) for path in (one, other))
     return [name for name in left | right if not _equal(left.get(name), right.get(name))]
 

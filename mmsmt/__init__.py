@@ -1,7 +1,7 @@
-"""mmsmt: one backbone layer (SMT and its relatives) for mmpretrain, mmdet and mmseg.
+"""mmsmt: the backbones SMT, SG-Former and unified models for mmpretrain, mmdet and mmseg.
 
-Kept trivial on purpose: mmengine swallows an import error of a child registry's package
-and then only says that the type is not registered.
+Kept minimal on purpose: mmengine swallows import errors of a child registry's package, and then
+only reports that the type is not registered.
 """
 
 import importlib
@@ -9,7 +9,7 @@ import importlib.metadata
 import warnings
 from typing import Any
 
-# Of mmengine's import of setuptools, which whoever trains can do nothing about.
+# From mmengine's import of setuptools; users cannot do anything about it.
 warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
 
 try:
@@ -24,18 +24,17 @@ except ModuleNotFoundError as error:
 
 __version__ = '0.1.0'
 
-# Lets `_base_ = 'mmsmt::...'` and `get_config('mmsmt::...')` find the configs. Of a module
-# mmengine asks where its file is; of a distribution it expects site-packages, where an editable
-# install is not.
+# Lets `_base_ = 'mmsmt::...'` and `get_config('mmsmt::...')` find the configs. mmengine looks up
+# the file of a module, but expects distributions in site-packages, unlike editable installs.
 MODULE2PACKAGE.setdefault('mmsmt', 'mmsmt.registry')
 
-# The continuation's mmengine still looks for `mmseg::` under the distribution of the original.
+# The continuation's mmengine still looks up `mmseg::` as the distribution of the original.
 try:
     importlib.metadata.version('mmsegmentation')
 except importlib.metadata.PackageNotFoundError:
     MODULE2PACKAGE['mmseg'] = 'mmseg'
 
-# Of which module they are.
+# Public names and their modules.
 _LAZY = {
     'from_pretrained': 'mmsmt.apis.hub',
     'get_config': 'mmsmt.apis.names',
@@ -46,7 +45,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Models by name and from folders, imported at the first use."""
+    """Import models by name and from folders at their first use."""
     if name not in _LAZY:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,4 +1,4 @@
-"""`python -m mmsmt` is the console script `mmsmt`."""
+"""`python -m mmsmt`, the same as the console script `mmsmt`."""
 
 from mmsmt.cli import main
 

@@ -1,9 +1,9 @@
-"""Every exception that a user can meet.
+"""Exceptions that users can meet.
 
 Tools print the message of a `UserError` as one line, without a traceback.
 """
 
-_LONGEST = 1500  # characters; what is cut is the middle of a list of names
+_LONGEST = 1500  # characters; the middle, a list of names, is cut
 
 
 class UserError(Exception):
@@ -11,21 +11,21 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """What the user asked for cannot be done."""
+    """The user's request cannot be fulfilled."""
 
 
 class ConfigError(UserError, ValueError):
-    """A value in a config, or an argument of a tool, cannot be used."""
+    """A value in a config, or an argument of a tool, is invalid."""
 
 
 class CheckpointError(UserError, RuntimeError):
-    """A weight file cannot be read, or does not fit the model. The message is for users.
+    """A weight file cannot be read, or does not fit the model.
 
-    It quotes names that the file chose, so it is made one line of bounded length without control
-    characters, which a terminal would obey.
+    The message may quote names from the file, so it is reduced to one line of bounded length
+    without control characters, which a terminal would obey.
 
     Args:
-        message: What is wrong, after the file's name.
+        message: What is wrong, starting with the file's name.
     """
 
     def __init__(self, message: str) -> None:
@@ -37,24 +37,24 @@ class CheckpointError(UserError, RuntimeError):
 
 
 class HubError(UserError, OSError):
-    """A model hub cannot be reached, or refuses."""
+    """A model hub cannot be reached, or refuses a request."""
 
 
 class AnomalyError(UserError, RuntimeError):
-    """A training has a NaN or Inf loss."""
+    """A loss is NaN or Inf."""
 
 
 class BadSampleError(UserError, RuntimeError):
-    """A sample of a data set cannot be used."""
+    """A sample of a data set is bad."""
 
     def __init__(self, text: str) -> None:
-        # From a worker of a data loader comes its traceback as text, with the message at the end.
+        # A data loader worker passes its traceback as text, with the message at the end.
         super().__init__(text.rpartition(f'{type(self).__name__}: ')[2])
 
 
 class TargetError(UserError, RuntimeError):
-    """A folder to write holds something that must not be replaced unasked."""
+    """An output folder has content that must not be replaced."""
 
 
 class FolderBusyError(UserError, RuntimeError):
-    """Another process is writing the same folder."""
+    """Another process is writing to the same folder."""

@@ -1,4 +1,4 @@
-"""Folders that travel with the package: its configs and tools."""
+"""Paths of the configs and tools that are installed with the package."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def carried(name: str) -> Path:
-    """The folder `configs` or `tools` of an installed package, else of the checkout.
+    """Return the folder `configs` or `tools` of an installed package, else of the checkout.
 
-    OpenMMLab's tools expect them under `.mim` of an installed package.
+    In an installed package they are under `.mim`, where OpenMMLab's tools expect them.
     """
     installed = PACKAGE / '.mim' / name
     return (installed if installed.exists() else PACKAGE.parent / name).resolve()
 
 
 def nearby(path: Path) -> Path:
-    """A path relative to the current folder, if it lies below it."""
+    """Return a path relative to the current folder if it is inside it."""
     return Path(os.path.relpath(path)) if path.is_relative_to(Path.cwd()) else path

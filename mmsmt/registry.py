@@ -1,4 +1,4 @@
-"""Child registries of scope `mmsmt`: they make `type='mmsmt.SMT'` resolve from every host."""
+"""Child registries of scope `mmsmt`, which make `type='mmsmt.SMT'` resolve in every host."""
 
 from mmengine import registry as root
 from mmengine.registry import Registry
@@ -8,7 +8,7 @@ def _child(name: str, parent: Registry, *locations: str) -> Registry:
     return Registry(name, parent=parent, scope='mmsmt', locations=list(locations))
 
 
-# Locations are imported at the first look-up, so each registry names no more than its own modules.
+# Locations are imported at the first look-up, so each registry lists only its own modules.
 MODELS = _child('model', root.MODELS, 'mmsmt.backbones', 'mmsmt.engine.tta')
 HOOKS = _child('hook', root.HOOKS, 'mmsmt.engine.hooks')
 OPTIM_WRAPPERS = _child('optim_wrapper', root.OPTIM_WRAPPERS, 'mmsmt.engine.optim')

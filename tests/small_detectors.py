@@ -94,7 +94,7 @@ model = dict(
 }  # fmt: skip
 
 
-# Not so far that scores are equal, of which any may come first.
+# Not so far that scores are equal, in which case any may come first.
 STD = dict(retina_cls=0.04, atss_cls=0.2, rpn_cls=0.2, fc_cls=0.8, retina_reg=0.02)
 
 

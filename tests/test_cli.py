@@ -34,7 +34,7 @@ def test_an_unknown_command_is_an_error(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.setattr(sys, 'argv', ['mmsmt', *arguments])
-    with pytest.raises(SystemExit, match=f"^error: no command '{' '.join(arguments)}'\n"):
+    with pytest.raises(SystemExit, match=f"^error: unknown command '{' '.join(arguments)}'\n"):
         main()
 
 

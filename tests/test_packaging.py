@@ -48,7 +48,7 @@ def build(source: Path, out: Path, editable: bool = False) -> zipfile.ZipFile:
 
 
 def files(folder: Path) -> set[str]:
-    """All files but the metadata that setuptools keeps beside the source, which git ignores."""
+    """All files except setuptools' metadata next to the source, which git ignores."""
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob('*'))
     return {path for path in paths if '.egg-info' not in path}
 

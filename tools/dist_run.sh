@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What dist_train.sh and dist_test.sh have in common: GPUS TOOL [its arguments]
+# Common part of dist_train.sh and dist_test.sh: GPUS TOOL [its arguments]
 # Several machines: NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT (or PORT) in the environment.
-# Without GPUs the processes talk through gloo.
+# Without GPUs the processes communicate over gloo.
 set -euo pipefail
 case $1 in
   ''|*[!0-9]*|0) echo "error: GPUS must be a positive number, got '$1'" >&2; exit 2 ;;
@@ -10,7 +10,7 @@ esac
   echo "error: '${PYTHON:-python}' has no mmsmt: activate its environment, or set PYTHON" >&2
   exit 1
 }
-# What mmengine and torchrun set anyway, and warn of once a process.
+# Set by mmengine and torchrun anyway, with a warning per process.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MKL_NUM_THREADS="${MKL_NUM_THREADS:-1}"
 exec "${PYTHON:-python}" -m mmsmt.engine.launch \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \

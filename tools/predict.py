@@ -1,4 +1,4 @@
-"""Predict images, a folder or a video, and draw and write what a model sees."""
+"""Predict images, a folder or a video; write results and pictures."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from mmsmt.text import count
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add(
@@ -18,28 +18,38 @@ def parse_args() -> argparse.Namespace:
         help='config file, mmdet::PATH in the configs of an installed host, folder of mmsmt hub, '
         'exported file (.onnx, .xml), or name of mmsmt.list_models()',
     )
-    add('checkpoint', nargs='?', default='', help='of a config: .pth, .safetensors, .onnx, .xml')
+    add(
+        'checkpoint',
+        nargs='?',
+        default='',
+        help='checkpoint of a config: .pth, .safetensors, .onnx, .xml',
+    )
     add('source', help='image, folder, glob pattern, video, or number of a webcam')
-    add('--out', default='work_dirs/predict', help='folder of the results (%(default)s)')
-    add('--batch-size', type=int, default=1, help='images predicted together (%(default)s)')
-    add('--score-thr', type=float, default=0.3, help='least score of detections (%(default)s)')
+    add('--out', default='work_dirs/predict', help='output folder (%(default)s)')
+    add('--batch-size', type=int, default=1, help='images per batch (%(default)s)')
+    add('--score-thr', type=float, default=0.3, help='minimum score of detections (%(default)s)')
     add('--classes', nargs='+', default=[], metavar='NAME', help='keep only these classes')
     add('--device', help='cpu, cuda or cuda:1 (the GPU, if there is one)')
     add(
         '--precision',
         choices=('float32', 'bfloat16'),
         default='float32',
-        help='in which OpenVINO computes (%(default)s)',
+        help='precision of OpenVINO (%(default)s)',
     )
-    add('--runtime', choices=RUNTIMES.values(), help='of an exported file (by its suffix)')
+    add('--runtime', choices=RUNTIMES.values(), help='runtime of an exported file (by its suffix)')
     add('--tta', action='store_true', help="merge the views of the config's tta_pipeline")
-    add('--on-bad', choices=('stop', 'skip'), default='stop', help='at an unreadable image')
-    add('--no-pictures', action='store_true', help='write results only, do not draw')
+    add(
+        '--on-bad',
+        choices=('stop', 'skip'),
+        default='stop',
+        help='what to do at an unreadable image (%(default)s)',
+    )
+    add('--no-pictures', action='store_true', help='write only results')
     return parser.parse_args()
 
 
 def show(summary: Summary) -> None:
-    """Print what was written, and how fast it went."""
+    """Print what was written, and the speed."""
     for path, what in summary.written:
         print(f'written  {path}: {what}')
     for reason in summary.skipped:
@@ -50,7 +60,7 @@ def show(summary: Summary) -> None:
 
 
 def main() -> None:
-    """Predict and say what was written."""
+    """Predict and print a summary."""
     args = parse_args()
     quiet()
 

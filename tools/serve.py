@@ -1,7 +1,7 @@
-"""Serve a page on which visitors try models on images and videos of theirs.
+"""Serve a web page on which visitors can try models on their own images and videos.
 
 `MODEL` is `CONFIG CHECKPOINT`, or `[NAME=]CONFIG,CHECKPOINT` for each of several; names, folders
-and exported files, as of `mmsmt predict`, need no checkpoint.
+and exported files, as in `mmsmt predict`, need no checkpoint.
 """
 
 import argparse
@@ -18,22 +18,37 @@ UNITS = {'': 1, 'KB': 10**3, 'MB': 10**6, 'GB': 10**9}
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add, usual = parser.add_argument, Limits()
-    add('models', nargs='+', metavar='MODEL', help='as of mmsmt predict')
+    add('models', nargs='+', metavar='MODEL', help='see mmsmt predict')
     add('--host', default='127.0.0.1', help='address to listen on (%(default)s: this machine only)')
-    add('--port', type=int, default=7860, help='0 takes a free one (%(default)s)')
+    add('--port', type=int, default=7860, help='port; 0 for a free one (%(default)s)')
     add('--device', help='cpu, cuda or cuda:1 (the GPU, if there is one)')
-    add('--max-upload', default='20MB', help='largest file (%(default)s)')
-    add('--max-pixels', type=int, default=usual.pixels, help='of an image (%(default)s)')
-    add('--max-frames', type=int, default=usual.frames, help='of a video (%(default)s)')
-    add('--max-waiting', type=int, default=usual.waiting, help='visitors (%(default)s)')
+    add('--max-upload', default='20MB', help='maximum file size (%(default)s)')
+    add(
+        '--max-pixels',
+        type=int,
+        default=usual.pixels,
+        help='maximum pixels of an image (%(default)s)',
+    )
+    add(
+        '--max-frames',
+        type=int,
+        default=usual.frames,
+        help='maximum frames of a video (%(default)s)',
+    )
+    add(
+        '--max-waiting',
+        type=int,
+        default=usual.waiting,
+        help='maximum number of waiting visitors (%(default)s)',
+    )
     return parser.parse_args()
 
 
 def read_requests(models: list[str]) -> list[Request]:
-    """The models that were named."""
+    """Parse the models on the command line."""
     if len(models) == 2 and not any(',' in model for model in models):
         config, checkpoint = models
         return [Request(Path(config).stem, config, checkpoint)]
@@ -41,10 +56,10 @@ def read_requests(models: list[str]) -> list[Request]:
 
 
 def read_limits(args: argparse.Namespace) -> Limits:
-    """The limits, all of them positive."""
+    """Parse the limits, which must be positive."""
     found = re.fullmatch(r'(\d+) *([KMG]?B)?', args.max_upload.upper())
     if not found:
-        raise UsageError(f'--max-upload {args.max_upload}: write a size, such as 500KB or 20MB')
+        raise UsageError(f'--max-upload {args.max_upload}: must be a size such as 500KB or 20MB')
     size = int(found[1]) * UNITS[found[2] or '']
     limits = Limits(size, args.max_pixels, args.max_frames, args.max_waiting)
     for name, value in limits._asdict().items():

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What slurm_train.sh and slurm_test.sh have in common: PARTITION JOB_NAME TOOL [its arguments]
+# Common part of slurm_train.sh and slurm_test.sh: PARTITION JOB_NAME TOOL [its arguments]
 set -euo pipefail
 gpus=${GPUS:-8}
 gpus_per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}

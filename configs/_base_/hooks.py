@@ -1,6 +1,5 @@
-# For every task: a start only from weights that fit, random numbers and validations that survive
-# an interruption, batch norms that agree over processes, a stop at a NaN or Inf loss, and a
-# progress bar in terminals.
+# For every task: start only from weights that fit, resume random numbers and validations, average
+# batch norms over processes, stop at a NaN or Inf loss, and show a progress bar in terminals.
 custom_hooks = [
     dict(type='mmsmt.StrictLoadHook'),
     dict(type='mmsmt.EpochSeedHook'),

@@ -12,7 +12,7 @@ model = dict(
 )
 data_preprocessor = dict(num_classes=classes)
 train_dataloader = dict(dataset=dict(type='ImageNet21k', data_root='data/imagenet22k'))
-# The release names no validation set.
+# The release does not define a validation set.
 val_dataloader = val_evaluator = val_cfg = None
 test_dataloader = test_evaluator = test_cfg = None
 optim_wrapper = dict(accumulative_counts=4, optimizer=dict(lr=1.25e-4 * 4096 / 512))

@@ -1,6 +1,5 @@
 # The head starts from scratch. To start it from the 1,000 matching rows of the 22K head, as the
-# authors do, convert the file with `mmsmt convert --head-map` and give what it
-# writes as `load_from`.
+# authors do, convert the file with `mmsmt convert --head-map` and set `load_from` to the result.
 _base_ = [
     '../_base_/backbones/smt_l.py',
     '../_base_/hooks.py',

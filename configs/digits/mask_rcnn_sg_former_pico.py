@@ -3,7 +3,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         **_base_.backbone,
-        # What configs/digits/cls_sg_former_pico.py trains.
+        # Trained by configs/digits/cls_sg_former_pico.py.
         init_cfg=dict(type='Pretrained', checkpoint='work_dirs/cls_sg_former_pico/epoch_6.pth'),
     ),
     neck=dict(in_channels=_base_.backbone_channels),

@@ -3,7 +3,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         **_base_.backbone,
-        # What configs/digits/mask_rcnn_smt_pico.py trains: it has seen the scenes.
+        # Trained by configs/digits/mask_rcnn_smt_pico.py, on the scenes.
         init_cfg=dict(type='Pretrained', checkpoint='work_dirs/mask_rcnn_smt_pico/epoch_2.pth'),
     ),
     decode_head=dict(in_channels=_base_.backbone_channels),

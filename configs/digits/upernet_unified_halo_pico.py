@@ -3,7 +3,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         **_base_.backbone,
-        # What configs/digits/mask_rcnn_unified_halo_pico.py trains: it has seen the scenes.
+        # Trained by configs/digits/mask_rcnn_unified_halo_pico.py, on the scenes.
         init_cfg=dict(
             type='Pretrained', checkpoint='work_dirs/mask_rcnn_unified_halo_pico/epoch_2.pth'
         ),

@@ -1,9 +1,9 @@
-"""Say what is wrong with a Python environment and which command fixes it.
+"""Find out what is wrong with a Python environment, and print the commands that fix it.
 
     python dev/environment/doctor.py [--python PATH]
 
-Every probe (doctor_probes.py) is a process of its own, run by the examined interpreter, so that one
-that fails or crashes hides no other. Exit code 0: healthy, 1: not. Standard library only; the
+Every probe (doctor_probes.py) runs in its own process, with the examined interpreter, so that a
+crash of one does not hide the others. Exit code 0: healthy, 1: not. Standard library only; the
 versions in the fixes come from requirements/.
 """
 
@@ -25,7 +25,7 @@ from doctor_probes import IMPORTS, REMARK_CODE
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 120
 
-# Debian packages of the shared libraries that OpenCV wants and slim images lack.
+# Debian packages of shared libraries that OpenCV needs and slim images lack.
 SYSTEM_PACKAGES = {
     'libGL.so.1': 'libgl1',
     'libgthread-2.0.so.0': 'libglib2.0-0',
@@ -37,7 +37,7 @@ SYSTEM_PACKAGES = {
     'libxcb.so.1': 'libxcb1',
     'libgomp.so.1': 'libgomp1',
 }
-# Distribution names that differ from what is imported; the second of the hosts' continuation.
+# Distribution names that differ from import names; the second is that of the continuation.
 DISTRIBUTIONS = {
     'cv2': ('opencv-python', 'opencv-python'),
     'PIL': ('pillow', 'pillow'),
@@ -64,7 +64,7 @@ NEEDED = {
     'mmsmt': 'imports',
     'smt': 'mmsmt.SMT builds',
 }
-# What must be fixed first if both fail.
+# Probe that must pass first, if both fail.
 AFTER = {
     'torchvision': ('torch',),
     'mmengine': ('torch', 'opencv'),
@@ -79,14 +79,14 @@ AFTER = {
 
 
 class Result(NamedTuple):
-    """What a probe said: `status` is 'ok', 'note' or 'FAIL'."""
+    """Result of a probe: `status` is 'ok', 'note' or 'FAIL'."""
 
     status: str
     found: str
 
 
 def ask(python: str, name: str) -> Result:
-    """Run one probe by `python`; whatever happens there becomes a line."""
+    """Run one probe with `python`; any failure becomes a result."""
     command = [python, doctor_probes.__file__, name]
     try:
         said = subprocess.run(
@@ -95,7 +95,7 @@ def ask(python: str, name: str) -> Result:
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
-            cwd=os.sep,  # not a folder whose modules could be taken for installed ones
+            cwd=os.sep,  # not a folder with modules that could be imported by mistake
         )
     except OSError as error:
         return Result('FAIL', f'{python} does not start: {error.strerror}')
@@ -111,9 +111,9 @@ def ask(python: str, name: str) -> Result:
 
 
 def examine(python: str, names: list[str]) -> dict[str, Result]:
-    """Results of the named probes, asked side by side.
+    """Run the named probes in parallel and return their results.
 
-    An interpreter that does not start is one finding, not one for each probe.
+    An interpreter that does not start is reported once, not for each probe.
     """
     python = os.path.abspath(python) if os.sep in python else python
     first = ask(python, 'python')
@@ -124,13 +124,13 @@ def examine(python: str, names: list[str]) -> dict[str, Result]:
 
 
 def pins() -> dict[str, str]:
-    """Exact versions in requirements/, by distribution name; without those for one Python only."""
+    """Return the exact versions in requirements/ by distribution name, except conditional ones."""
     lines = '\n'.join(path.read_text() for path in sorted((ROOT / 'requirements').glob('*.txt')))
     return dict(re.findall(r'^([\w.-]+)==([\w.]+) *(?:#.*|--hash.*)?$', lines, re.MULTILINE))
 
 
 def install(python: str, *names: str) -> str:
-    """The command that installs the pinned `names`."""
+    """Return the command that installs the pinned `names`."""
     known = pins()
     wanted = ' '.join(shlex.quote(f'{n}=={known[n]}' if n in known else n) for n in names)
     return f'{shlex.quote(python)} -m pip install {wanted}'
@@ -143,7 +143,7 @@ def system_install(*packages: str) -> str:
 
 
 def fix(name: str, results: dict[str, Result], python: str) -> str:
-    """The command that fixes a failed probe, or the name of what to fix before it."""
+    """Return the command that fixes a failed probe, or the name of what to fix before it."""
     found = results[name].found
     continued = any('onedl-' in result.found for result in results.values())
     library = re.search(r'(lib[\w.+-]+\.so[.\d]*): cannot open shared object', found)
@@ -154,7 +154,7 @@ def fix(name: str, results: dict[str, Result], python: str) -> str:
     probe = 'opencv' if module == 'cv2' else module
     if missing and probe != name and probe in results:
         return f'{probe} first'
-    if 'MMCV==' in found:  # mmdet, mmseg and mmpretrain refuse versions of it
+    if 'MMCV==' in found:  # refused by mmdet, mmseg or mmpretrain
         module = 'mmcv'
     first = next((n for n in AFTER.get(name, ()) if results[n].status == 'FAIL'), None)
     if first and not missing:

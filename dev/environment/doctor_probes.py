@@ -1,10 +1,10 @@
-"""Probes of the doctor: what each asks of a Python environment.
+"""Probes of the doctor: checks of a Python environment.
 
     PYTHON dev/environment/doctor_probes.py NAME
 
-runs one of them by the interpreter that is examined. A probe returns what it found. It raises when
-that does not do, and raises `Remark` when it does but is worth a line. Standard library at the top,
-and syntax that old interpreters read: this file must speak where nothing is installed.
+runs one of them with the examined interpreter. A probe returns what it found, raises if that is not
+good enough, and raises `Remark` if it is, but worth a note. Only the standard library at the top,
+and old syntax: this file must run in any environment.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 REMARK_CODE = 3
 
-# What is only imported, and what its models import as well. The models themselves take 7 s each and
-# add nothing: a host refuses an unfit mmcv at once.
+# Imported hosts, and what their models import. Building models would take 7 s each and add nothing:
+# a host refuses an unsuitable mmcv at import.
 IMPORTS = {
     'opencv': ('cv2',),
     'mmengine': ('mmengine', 'mmengine.runner'),
@@ -29,11 +29,11 @@ IMPORTS = {
 
 
 class Unfit(Exception):
-    """Something is there and does not do."""
+    """Something is installed but does not work."""
 
 
 class Remark(Exception):
-    """Nothing to fix, but good to know."""
+    """Nothing to fix, but worth knowing."""
 
 
 def probe_python() -> str:
@@ -47,14 +47,14 @@ def probe_torch() -> str:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU visible'
-    # From 2.6 on torch.load names what is allowed beside tensors, which reading weights needs.
+    # From 2.6 on torch.load can allow further types by name, which reading weights needs.
     if tuple(int(part) for part in torch.__version__.split('.')[:2]) < (2, 6):
         raise Unfit(torch.__version__)
     return f'{torch.__version__}, {gpu}'
 
 
 def kept_by(nms: Callable, device: str = 'cpu') -> list:
-    """Which of three boxes an operator keeps; the second is the first's."""
+    """Return which of three boxes an operator keeps; the second duplicates the first."""
     import torch
 
     boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.9], [5.0, 5.0, 6.0, 6.0]])
@@ -78,7 +78,7 @@ def probe_operators() -> str:
         raise Unfit('none: mmcv has no compiled ones, and mmsmt is not installed') from error
     except ImportError as error:
         why = f'compiled ones do not load into this torch: {error}'
-        raise Unfit(f'{why}; MMSMT_OPS=torch takes ours') from error
+        raise Unfit(f'{why}; MMSMT_OPS=torch uses ours') from error
     from mmcv.ops import nms
 
     ours = str(mmcv._ext.__file__).endswith('.py')

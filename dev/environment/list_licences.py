@@ -1,9 +1,9 @@
-"""Write docs/notes/licences.md: the licence of every package that the lock names.
+"""Write docs/notes/licences.md: the licence of every locked package.
 
     .venv/bin/python dev/environment/list_licences.py
 
-Each package says itself what it is under, in the metadata of what is installed here. One whose
-words are none of those below ends this with an error: somebody has to read its licence.
+Licences come from the metadata of the installed packages. If one is not recognised, this ends with
+an error, because somebody has to read the licence.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 import doctor
 from setup_env import lock_file
 
-# First match counts: what one may do with such a package, and what it calls its licence.
+# First match counts: family of a licence, and its names.
 FAMILIES = (
     ('proprietary, free of charge', r'NVIDIA|Proprietary'),
     ('file-wise copyleft', r'MPL|Mozilla|LGPL'),
     ('copyleft', r'GPL'),
     ('permissive', r'MIT|BSD|Apache|ISC|Zlib|Unlicense|Python|PSF|HPND|CNRI'),
 )
-# Packages whose metadata name no licence.
+# Packages without a licence in their metadata.
 READ_BY_HAND = {'cuda-toolkit': 'none of its own: it only names packages of NVIDIA'}
 HEAD = """# Licences
 
@@ -37,12 +37,12 @@ metadata says; `dev/environment/list_licences.py` writes this page.
 
 
 def locked() -> dict[str, str]:
-    """Name to version of all that the lock names."""
+    """Return name and version of all locked packages."""
     return dict(re.findall(r'^([\w.-]+)==(\S+)', lock_file().read_text(), re.MULTILINE))
 
 
 def licence(package: Distribution) -> str:
-    """The licence in a package's own words: an SPDX expression, else its classifiers, else text."""
+    """Return a package's licence: its SPDX expression, else its classifiers, else its text."""
     facts = package.metadata
     if facts['License-Expression']:
         return facts['License-Expression']
@@ -57,12 +57,12 @@ def licence(package: Distribution) -> str:
 
 
 def family(words: str) -> str | None:
-    """What the words allow; None where nobody has said."""
+    """Return the family of a licence, or None if it is unknown."""
     return next((name for name, pattern in FAMILIES if re.search(pattern, words)), None)
 
 
 def rows() -> list[str]:
-    """A line of the table for each package, or an end with what is wrong."""
+    """Return a table row for each package, or exit with an error."""
     made = []
     for name, version in sorted(locked().items(), key=lambda pair: pair[0].lower()):
         try:

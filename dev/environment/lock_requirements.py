@@ -1,10 +1,10 @@
-"""Write the lock: what `make setup` installs for this Python and platform, with hashes.
+"""Write the lock: the files that `make setup` installs on this Python and platform, with hashes.
 
     .venv/bin/python dev/environment/lock_requirements.py [--keep]
 
-pip resolves the pins of requirements/ and says which file of the index it would take for each
-package; nothing is installed. --keep holds what is not pinned at the version that this environment
-has, which is the one that the tests ran with. Standard library only.
+pip resolves the pins of requirements/ and reports the file that it would install for each package;
+nothing is installed. --keep holds unpinned packages at the versions in this environment, with which
+the tests ran. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from setup_env import INSTALLED, lock_file, requirements
 
 
 def name(words: str) -> str:
-    """A package's name in the one spelling that all spellings of it share."""
+    """Return the normalised name of a package."""
     return re.sub(r'[-_.]+', '-', words).lower()
 
 
 def pinned() -> set[str]:
-    """Names that requirements/ have versions of, and mmsmt, which no index has."""
+    """Return the names pinned in requirements/, and mmsmt, which is not on the index."""
     texts = [Path(requirements(file)).read_text() for file in (*INSTALLED, 'constraints')]
     found = re.findall(r'^([\w.-]+)==', '\n'.join(texts), re.MULTILINE)
     return {'mmsmt', *map(name, found)}
 
 
 def resolve(keep: bool) -> list[dict]:
-    """What pip would install: its report's entries."""
+    """Return the entries of pip's report: what it would install."""
     with tempfile.TemporaryDirectory() as folder:
         report, versions = Path(folder, 'report.json'), Path(folder, 'versions.txt')
         held = [f'{d.name}=={d.version}\n' for d in distributions() if name(d.name) not in pinned()]
         versions.write_text(''.join(held) if keep else '')
         command = [sys.executable, '-m', 'pip', 'install', '--dry-run', '--ignore-installed']
         command += ['--disable-pip-version-check', '--quiet', '--report', str(report)]
-        # Wheels alone, so that nothing is built; their metadata alone, not gigabytes of them.
+        # Only wheels, so that nothing is built; only their metadata, not gigabytes of files.
         command += ['--only-binary', ':all:', '--use-feature', 'fast-deps']
         command += ['-c', str(versions), '-c', requirements('constraints')]
         for file in INSTALLED:
@@ -53,7 +53,7 @@ def resolve(keep: bool) -> list[dict]:
 
 
 def write(entries: list[dict], path: Path) -> None:
-    """One package a block, by name; the file's hash says which of its files is meant."""
+    """Write one package per block, sorted by name, with the hash of its file."""
     lines = ['# For `make setup`; dev/environment/lock_requirements.py wrote it from the pins.']
     for entry in sorted(entries, key=lambda entry: entry['metadata']['name'].lower()):
         facts, hashes = entry['metadata'], entry['download_info']['archive_info']['hashes']
@@ -66,7 +66,7 @@ def write(entries: list[dict], path: Path) -> None:
 def main() -> None:
     """Resolve and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--keep', action='store_true', help='at the versions installed here')
+    parser.add_argument('--keep', action='store_true', help='keep the versions installed here')
     path = lock_file()
     write(resolve(parser.parse_args().keep), path)
     print(path.relative_to(doctor.ROOT))

@@ -1,8 +1,8 @@
-"""Wheelhouse: mmcv compiled with its operators, once for each machine and set of versions.
+"""Wheelhouse: mmcv compiled with its operators, once per machine and set of versions.
 
-pip's own cache hands back a wheel compiled against another torch without a word. Here the folder's
-name holds everything that a compiled wheel depends on, and a wheel counts only if it has operators.
-Standard library only.
+pip's own cache silently returns wheels compiled against another torch. Here the folder's name holds
+everything that a compiled wheel depends on, and wheels without operators are ignored. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import doctor
 from setup_run import Problem, cache_folder, locked, run
 
-BYTES_PER_JOB = 2 * 1024**3  # the largest files of mmcv take about that much while compiling
+BYTES_PER_JOB = 2 * 1024**3  # the largest files of mmcv need about that much
 
 DESCRIBE = """
 import json, sys, sysconfig, torch
@@ -47,9 +47,9 @@ class Target(NamedTuple):
 
 
 def target(python: str) -> Target:
-    """Ask the environment what its mmcv must fit: CUDA operators with a GPU and a toolkit.
+    """Return what mmcv must fit: with CUDA operators if there are a GPU and a toolkit.
 
-    torch itself refuses to compile with a toolkit of another major release than its own.
+    torch does not compile with a toolkit of another major release than its own.
     """
     said = subprocess.run([python, '-c', DESCRIBE], capture_output=True, text=True)
     if said.returncode:
@@ -64,7 +64,7 @@ def target(python: str) -> Target:
 
 
 def find(folder: Path) -> Path | None:
-    """The wheel in a folder that has operators."""
+    """Return the wheel with operators in a folder, or None."""
     for wheel in sorted(folder.glob('mmcv-*.whl')):
         if zipfile.is_zipfile(wheel):
             names = zipfile.ZipFile(wheel).namelist()
@@ -74,7 +74,7 @@ def find(folder: Path) -> Path | None:
 
 
 def obtain(python: str, log: Path) -> Path:
-    """The wheel that fits `python`, from the wheelhouse or compiled into it."""
+    """Return the wheel that fits `python`, from the wheelhouse or newly compiled."""
     goal = target(python)
     folder = cache_folder() / 'wheelhouse' / goal.key
     with locked(cache_folder() / 'locks' / f'{goal.key}.lock'):
@@ -82,12 +82,12 @@ def obtain(python: str, log: Path) -> Path:
 
 
 def compiler() -> str | None:
-    """Path of the C++ compiler that torch's extension builder would call."""
+    """Return the path of the C++ compiler used by torch's extension builder."""
     return shutil.which(os.environ.get('CXX', 'c++')) or shutil.which('g++')
 
 
 def check_tools(goal: Target) -> None:
-    """Raise Problem without a compiler, Python's headers or room."""
+    """Raise Problem without a compiler, Python's headers or disk space."""
     if compiler() is None:
         raise Problem(f'no C++ compiler: run {doctor.system_install("g++", "python3-dev")}')
     if not goal.header.exists():
@@ -99,7 +99,7 @@ def check_tools(goal: Target) -> None:
 
 
 def compile_wheel(python: str, goal: Target, folder: Path, log: Path) -> Path:
-    """Compile the source that requirements/compiled.txt names; the wheel appears whole."""
+    """Compile the source in requirements/compiled.txt; the wheel is moved into place atomically."""
     check_tools(goal)
     kind = 'CUDA' if goal.with_cuda else 'CPU'
     print(f'  compiling mmcv with {kind} operators: 8 to 10 minutes on 2 cores', flush=True)
@@ -115,7 +115,7 @@ def compile_wheel(python: str, goal: Target, folder: Path, log: Path) -> Path:
         env['CUDA_VISIBLE_DEVICES'] = ''  # mmcv would compile for any GPU that torch sees
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        # mmcv 2.1.0 asks for C++17, headers of PyTorch 2.14 need C++20: the last option counts.
+        # mmcv 2.1.0 sets C++17, headers of PyTorch 2.14 need C++20: the last option wins.
         wrapper = Path(out, 'c++20')
         wrapper.write_text(f'#!/bin/sh\nexec {compiler()} "$@" -std=c++20\n')
         wrapper.chmod(0o755)

@@ -2,12 +2,11 @@
 
     python dev/environment/setup_env.py [--venv .venv] [--ops torch|compiled]
 
-A virtual environment with the very wheels that the lock for this Python and platform names
-(requirements/lock/; where there is none, the pinned versions of requirements/), and mmsmt itself as
-an editable install. Nothing is compiled, unless `--ops compiled` asks for mmcv with its operators
-(mmcv_wheel.py compiles it once for a machine).
-Every step looks at what is really there, so an interrupted run goes on and a finished one returns
-at once. Standard library only.
+A virtual environment with the exact wheels of the lock for this Python and platform
+(requirements/lock/; without a lock, the pinned versions of requirements/), and mmsmt as an editable
+install. Nothing is compiled, unless `--ops compiled` requests mmcv with its operators
+(mmcv_wheel.py compiles it once per machine). Every step checks what exists, so an interrupted run
+continues, and a finished one returns at once. Standard library only.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ import doctor
 import mmcv_wheel
 from setup_run import Problem, cache_folder, locked, run
 
-NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and room
+NEEDED_GB = 12  # torch 5, its download 3, the rest 2, and a margin
 # Requirement files.
 HOSTS = ('openmmlab', 'core', 'cls', 'det', 'seg')
 EXTRAS = ('digits', 'analysis', 'onnx', 'openvino', 'benchmark', 'hub', 'web', 'docs')
@@ -48,10 +47,10 @@ class Environment:
         self.stamp = self.folder / 'setup.stamp'
 
     def state(self) -> str:
-        """A digest of what the environment is made from and of what is in it.
+        """Return a digest of the inputs and the content of the environment.
 
         The names in site-packages hold all versions, so anything installed or removed by hand
-        shows, and the next set-up looks again.
+        changes it, and the next set-up checks again.
         """
         told = [str(doctor.ROOT), self.ops]
         sources = [*(doctor.ROOT / 'requirements').rglob('*.txt')]
@@ -69,20 +68,20 @@ class Environment:
         return stamped and links and os.access(self.python, os.X_OK)
 
     def create(self) -> None:
-        """Make the virtual environment, if there is none that works."""
+        """Create the virtual environment, unless there is a working one."""
         if self.works():
             return
         if any(self.folder.glob('*')) and not (self.folder / 'pyvenv.cfg').exists():
             raise Problem(f'{self.folder} is not a virtual environment: choose another with VENV=')
         free = shutil.disk_usage(self.folder.parent).free / 1e9
         if free < NEEDED_GB:
-            raise Problem(f'{free:.1f} GB free beside {self.folder}: {NEEDED_GB} GB are needed')
+            raise Problem(f'{free:.1f} GB free next to {self.folder}: {NEEDED_GB} GB are needed')
         command = [sys.executable, '-m', 'venv', '--clear', str(self.folder)]
         if subprocess.run(command, capture_output=True).returncode:
             raise Problem(f'no virtual environment: run {doctor.system_install("python3-venv")}')
 
     def works(self) -> bool:
-        """Whether an interpreter with pip starts."""
+        """Return whether an interpreter with pip starts."""
         if not os.access(self.python, os.X_OK):
             return False
         command = [self.python, '-m', 'pip', '--version']
@@ -93,19 +92,22 @@ class Environment:
         run([*command, '--retries', '2', *arguments], self.log, what)
 
     def install_packages(self) -> None:
-        """Install all that comes from the package index; pip itself sees what is there already."""
+        """Install everything from the package index; pip itself skips what is installed."""
         lock = lock_file()
         if lock.exists():
             arguments = ['--require-hashes', '--no-deps', '-r', str(lock)]
         else:
-            print(f'- note: pinned versions without hashes, as there is no {lock.name}', flush=True)
+            print(
+                f'- note: pinned versions without hashes, because {lock.name} does not exist',
+                flush=True,
+            )
             arguments = ['-c', requirements('constraints')]
             arguments += [part for name in INSTALLED for part in ('-r', requirements(name))]
         with step('packages, about 5 GB'):
             self.pip('installing packages', '--only-binary', ':all:', *arguments)
 
     def install_mmcv(self) -> None:
-        """Put mmcv with compiled operators in place of mmcv-lite, unless it is there and works."""
+        """Replace mmcv-lite by mmcv with compiled operators, unless it is there and works."""
         if self.has_compiled_operators():
             return
         self.pip('installing build tools', '-r', requirements('build_mmcv'))
@@ -117,13 +119,13 @@ class Environment:
             )
 
     def has_compiled_operators(self) -> bool:
-        """Whether mmcv's own operators are there and load."""
+        """Return whether mmcv's own operators exist and load."""
         status, found = doctor.examine(self.python, ['operators'])['operators']
         return status != 'FAIL' and found.startswith('compiled')
 
     def install_libraries(self) -> None:
-        """Install the shared libraries that OpenCV wants, or name the line that does."""
-        for _ in doctor.SYSTEM_PACKAGES:  # the loader names one at a time
+        """Install the shared libraries that OpenCV needs, or report the command for it."""
+        for _ in doctor.SYSTEM_PACKAGES:  # the loader reports one at a time
             results = doctor.examine(self.python, ['opencv'])
             if results['opencv'].status != 'FAIL':
                 return
@@ -133,7 +135,7 @@ class Environment:
             run(['sh', '-c', line], self.log, 'installing shared libraries')
 
     def install_browser(self) -> None:
-        """Install the browser of the tests of the page; without it they are skipped."""
+        """Install the browser for the tests of the page; without it they are skipped."""
         if shutil.which(BROWSER):
             return
         line = doctor.system_install(BROWSER)
@@ -146,7 +148,7 @@ class Environment:
             print(f'  note: no browser for the tests of the page ({reason}): run {line}')
 
     def fill(self) -> None:
-        """All steps in order; each is quick where its work is done."""
+        """Run all steps in order; finished ones are quick."""
         with step(f'virtual environment {self.folder.name}'):
             self.create()
         self.install_packages()
@@ -168,7 +170,7 @@ def requirements(name: str) -> str:
 
 
 def lock_file() -> Path:
-    """The lock for this Python and platform, whether or not there is one."""
+    """Return the path of the lock for this Python and platform, which may not exist."""
     python = f'cp{sys.version_info[0]}{sys.version_info[1]}'
     platform = sysconfig.get_platform().replace('-', '_')
     return doctor.ROOT / 'requirements' / 'lock' / f'{python}-{platform}.txt'
@@ -185,7 +187,7 @@ def step(title: str) -> Iterator[None]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--venv', type=Path, default=doctor.ROOT / '.venv')
-    ops = 'ours on torch and torchvision, or those of mmcv, compiled here (%(default)s)'
+    ops = 'operators: ours on torch and torchvision, or mmcv compiled here (%(default)s)'
     parser.add_argument('--ops', choices=('torch', 'compiled'), default='torch', help=ops)
     args = parser.parse_args()
     environment = Environment(args.venv, args.ops)
@@ -204,7 +206,7 @@ def main() -> int:
         print(f'setup: {problem}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('setup: interrupted; make setup goes on from here', file=sys.stderr)
+        print('setup: interrupted; run make setup again to continue', file=sys.stderr)
         return 130
     except OSError as error:
         print(f'setup: {error.filename}: {error.strerror}', file=sys.stderr)

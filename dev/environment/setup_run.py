@@ -1,4 +1,4 @@
-"""Parts of set-up: commands with a log, locks, and problems in one line.
+"""Parts of set-up: commands with a log, locks, and one-line problems.
 
 Standard library only.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 GRACE_S = 10
 
-# What a failed pip or compiler run said, and the one line a person needs. First match counts.
+# Output of a failed pip or compiler run, and the message for it. The first match counts.
 KNOWN = [
     (
         r'No space left on device',
@@ -24,8 +24,8 @@ KNOWN = [
     ),
     (
         r'DO NOT MATCH THE HASHES',
-        'the package index has another file than the one whose hash requirements/ names; nothing of'
-        ' it was installed: set PIP_INDEX_URL to an index that you trust',
+        'the package index has another file than the one whose hash is in requirements/; it was not'
+        ' installed: set PIP_INDEX_URL to an index that you trust',
     ),
     (
         r'name resolution|Name or service not known|Network is unreachable|Connection refused'
@@ -54,14 +54,14 @@ def cache_folder() -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path`.
 
-    The system drops the lock when its last holder ends, so a killed set-up leaves none behind.
+    The system releases the lock when its last holder ends, also if set-up is killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open('w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print('  another set-up is at work here, waiting for it', flush=True)
+            print('  another set-up is running here, waiting for it', flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -69,7 +69,8 @@ def locked(path: Path) -> Iterator[None]:
 def run(command: list[str], log: Path, what: str, env: dict[str, str] | None = None) -> None:
     """Run a command with its output in `log`; a failure becomes a `Problem`.
 
-    The command gets a session of its own: if we are interrupted, its whole family is ended.
+    The command gets its own session, so that all its processes can be stopped when we are
+    interrupted.
     """
     with log.open('a') as out:
         out.write(f'$ {" ".join(command)}\n')
@@ -102,7 +103,7 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _explain(what: str, log: Path, begin: int) -> str:
-    """One line where the cause is known, else the end of the command's output."""
+    """Return one line if the cause is known, else the end of the command's output."""
     with log.open(errors='replace') as file:
         file.seek(begin)
         output = file.read()
@@ -110,4 +111,4 @@ def _explain(what: str, log: Path, begin: int) -> str:
         if re.search(pattern, output):
             return f'{what}: {line}'
     tail = '\n'.join(output.splitlines()[-20:])
-    return f'{what} failed; all of its output is in {log}, its end is\n{tail}'
+    return f'{what} failed; its output is in {log} and ends with\n{tail}'

@@ -1,4 +1,4 @@
-"""Environment of the runs: unpacked wheels, and commands that end in time."""
+"""Environment of the runs: unpacked wheels, and commands with a time limit."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-NEEDED = {  # module: its package, which the machine must have
+NEEDED = {  # module: its package, which must be installed on the machine
     'torch': 'torch',
     'torchvision': 'torchvision',
     'numpy': 'numpy',
@@ -29,7 +29,7 @@ def missing_packages() -> list[str]:
 
 
 def unpack_wheels(site: Path) -> None:
-    """Unpack all wheels into a folder, once. They hold Python code alone, so that is enough."""
+    """Unpack all wheels into a folder, once; they contain only Python code."""
     if (site / 'finished').exists():
         return
     for wheel in sorted((HERE / 'wheels').glob('*.whl')):
@@ -39,25 +39,25 @@ def unpack_wheels(site: Path) -> None:
 
 
 def environment(site: Path, threads: int | None = None) -> dict[str, str]:
-    """Variables for a command that imports from the unpacked wheels first."""
+    """Return variables for a command that imports from the unpacked wheels first."""
     made = {**os.environ, 'PYTHONPATH': str(site), 'PYTHONUNBUFFERED': '1'}
-    made['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # those of the machine may not fit our pytest
+    made['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # the machine's plugins may not fit our pytest
     return made if threads is None else {**made, 'OMP_NUM_THREADS': str(threads)}
 
 
 def run_for(
     command: Sequence[str], seconds: float, log: Path, variables: dict[str, str]
 ) -> int | None:
-    """Run a Python command, and end it with all its processes when its time is over.
+    """Run a Python command, and stop it with all its processes after a time limit.
 
     Args:
         command: Arguments of Python.
-        seconds: How long it may run.
-        log: File that its output is appended to.
-        variables: Its environment.
+        seconds: Time limit.
+        log: File to append its output to.
+        variables: Its environment variables.
 
     Returns:
-        Its exit status; None if its time was over.
+        Its exit status; None if it was stopped.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open('a') as file:
@@ -92,7 +92,7 @@ print(json.dumps({
 
 
 def describe_machine(site: Path) -> dict[str, Any]:
-    """Card, versions, and the commit of the pack."""
+    """Return GPU, versions, and the commit of the pack."""
     command = [sys.executable, '-c', ABOUT]
     variables = environment(site)
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)

@@ -1,6 +1,6 @@
-"""Pack of all that a GPU machine without network needs for our tests and benchmark.
+"""Archive with everything that a GPU machine without network needs for tests and benchmark.
 
-Holds wheels of this package and of `requirements.txt`, the tests, and `run.py`, which uses them.
+It contains wheels of this package and of `requirements.txt`, the tests, and `run.py`.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def describe_commit() -> str:
 
 
 def pack(archive: Path, python: str) -> list[str]:
-    """Write the archive; give the names of the wheels in it."""
+    """Write the archive; return the names of the wheels in it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / NAME
         (folder / 'wheels').mkdir(parents=True)

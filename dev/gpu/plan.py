@@ -1,4 +1,4 @@
-"""Parts of the benchmark, the most important first."""
+"""Parts of the benchmark, most important first."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Part(NamedTuple):
     shapes: tuple[str, ...] = SHAPES
 
     def arguments(self, device: str) -> list[str]:
-        """What follows `mmsmt benchmark`; on a CPU only a trial, with small images."""
+        """Return the arguments of `mmsmt benchmark`; on a CPU a trial with small images."""
         ways, shapes = self.ways, self.shapes
         if device == 'cpu':
             ways = ','.join(way for way in ways.split(',') if 'cudagraph' not in way)
@@ -45,7 +45,7 @@ PARTS = (
 
 
 def parts_named(names: list[str]) -> list[Part]:
-    """The parts of these names, in the order of the plan; all if there are none.
+    """Return the parts with these names, in the order of the plan; all if there are none.
 
     Raises:
         SystemExit: If a name is unknown.
@@ -53,5 +53,5 @@ def parts_named(names: list[str]) -> list[Part]:
     known = [part.name for part in PARTS]
     for name in names:
         if name not in known:
-            raise SystemExit(f'error: no part is called {name!r}; known are {", ".join(known)}')
+            raise SystemExit(f'error: unknown part {name!r}; known: {", ".join(known)}')
     return [part for part in PARTS if part.name in names or not names]

@@ -1,4 +1,4 @@
-"""Summary of tests and benchmark as JSON and Markdown, written anew after every part."""
+"""Summary of tests and benchmark as JSON and Markdown, rewritten after every part."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ HEADER = ('tests', 'passed', 'failed', 'skipped', 'seconds', 'state')
 
 
 def read_tests(xml: Path, status: int | None) -> dict[str, Any]:
-    """What a file of pytest's results says; little if pytest did not end."""
+    """Return the results in a file of pytest; incomplete if pytest did not finish."""
     state = {0: 'passed', 1: 'failed', 5: 'no tests', None: 'time was over'}.get(status, 'crashed')
     found: dict[str, Any] = {'state': state, 'passed': 0, 'failed': [], 'skipped': [], 'seconds': 0}
     if not xml.is_file():

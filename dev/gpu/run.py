@@ -1,7 +1,7 @@
-"""Tests and benchmark on a GPU machine without network, from a pack of `pack.py`.
+"""Tests and benchmark on a GPU machine without network, from an archive of `pack.py`.
 
-Needs the standard library until it has unpacked its wheels. The same command goes on where it was
-interrupted, if the output folder is still there.
+Needs only the standard library until its wheels are unpacked. If the output folder still exists,
+the same command continues an interrupted run.
 """
 
 import argparse
@@ -16,15 +16,15 @@ from machine import HERE, describe_machine, environment, missing_packages, run_f
 from plan import PARTS, Part, parts_named
 from reports import read_tests, write_summary
 
-AT_ONCE = 4  # files of tests; one that breaks the GPU's context breaks no other
-LEAST = 30  # seconds that a part is started with
+AT_ONCE = 4  # test files; one that breaks the GPU's context does not affect the others
+LEAST = 30  # minimum seconds left to start a part
 
 
 class Run:
     """State of a run: its folder, its deadline and what is done.
 
     Args:
-        args: Of the command line.
+        args: Arguments of the command line.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -39,16 +39,16 @@ class Run:
         self.parts: dict[str, str] = {}
 
     def left(self) -> float:
-        """Seconds to the deadline."""
+        """Return the seconds until the deadline."""
         return self.deadline - time.monotonic()
 
     def report(self, said: str) -> None:
-        """Write the summary, and tell what is done."""
+        """Write the summary, and print what is done."""
         write_summary(self.out, self.machine, self.tests, self.parts)
         print(f'{said}; {self.left() / 60:.1f} minutes left', flush=True)
 
     def test_file(self, file: Path) -> tuple[str, dict[str, Any]]:
-        """Run the tests of a file that are marked `cuda`; give its name and their results."""
+        """Run the tests of a file that are marked `cuda`; return its name and results."""
         name = str(file.relative_to(HERE))
         stem = '-'.join(file.relative_to(HERE / 'tests').with_suffix('').parts)
         xml, log = self.out / 'tests' / f'{stem}.xml', self.out / 'tests' / f'{stem}.log'
@@ -60,7 +60,7 @@ class Run:
         return name, read_tests(xml, status)
 
     def run_tests(self) -> None:
-        """Run all files with a test marked `cuda`, some at once."""
+        """Run all files with tests marked `cuda`, several at once."""
         files = sorted((HERE / 'tests').rglob('test_*.py'))
         files = [file for file in files if 'mark.cuda' in file.read_text()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -70,7 +70,7 @@ class Run:
                 self.report(f'{name}: {found["state"]}')
 
     def run_part(self, part: Part) -> str:
-        """Measure a part of the benchmark; give its state."""
+        """Measure a part of the benchmark; return its state."""
         folder = self.out / 'benchmark' / part.name
         if (folder / 'finished').exists():
             return 'finished'
@@ -85,7 +85,7 @@ class Run:
         return 'the time was over' if status is None else f'failed: {_last_line(log)}'
 
     def run_benchmark(self, parts: list[Part]) -> None:
-        """Measure parts in turn, the machine's only work."""
+        """Measure parts one after the other, with nothing else running."""
         for part in parts:
             self.parts[part.name] = self.run_part(part)
             self.report(f'{part.name}: {self.parts[part.name]}')
@@ -99,10 +99,15 @@ def _last_line(log: Path) -> str:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add: Callable[..., Any] = parser.add_argument
-    add('--out', type=Path, default=Path('results'), help='folder (%(default)s)')
+    add('--out', type=Path, default=Path('results'), help='output folder (%(default)s)')
     add('--only', choices=('tests', 'benchmark'), help='one of the two; both by default')
     add('--minutes', type=float, default=60, help='when to stop (%(default)s)')
-    add('--parts', nargs='+', default=[], help=f'of {", ".join(p.name for p in PARTS)}; all')
+    add(
+        '--parts',
+        nargs='+',
+        default=[],
+        help=f'from {", ".join(p.name for p in PARTS)}; all by default',
+    )
     add('--device', choices=('cuda', 'cpu'), default='cuda', help='cpu tries this script out')
     return parser.parse_args()
 
@@ -114,7 +119,7 @@ def main() -> None:
         raise SystemExit(f'error: this machine lacks {", ".join(missing)}')
     run = Run(args)
     if args.device == 'cuda' and not run.machine['gpu']:
-        raise SystemExit('error: PyTorch finds no GPU here')
+        raise SystemExit('error: PyTorch finds no GPU')
     if args.only != 'benchmark':
         run.run_tests()
     if args.only != 'tests':

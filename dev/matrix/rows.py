@@ -1,4 +1,4 @@
-"""The version matrix: one row for each environment that the tests run in."""
+"""Version matrix: one row per environment of the tests."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ TORCHVISION = {FLOOR: '0.21.0', COMPILED: '0.26.0', NEWEST: '0.29.1'}
 
 
 class Row(NamedTuple):
-    """One environment."""
+    """An environment of the tests."""
 
     name: str
     python: str
@@ -29,7 +29,7 @@ ROWS = (
     Row('onedl-py313', '3.13', NEWEST, hosts='onedl'),
 )
 
-# What pytest gets for each choice of --tests; `main` takes about five minutes on two quiet cores.
+# Arguments of pytest for each choice of --tests; `main` takes about five minutes on two free cores.
 CORE = [f'tests/test_{name}' for name in ('layers', 'mixers', 'backbones', 'checkpoints')]
 HOSTS = [f'tests/test_{name}' for name in ('ops', 'engine', 'hosts', 'configs', 'continuation.py')]
 FEW = '--deselect=tests/test_configs/test_model_zoo.py'

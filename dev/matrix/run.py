@@ -1,11 +1,11 @@
-"""Test mmsmt with the versions of each row of the version matrix (rows.py), and write its table.
+"""Test mmsmt with the versions in each row of the version matrix (rows.py), and write its table.
 
     python dev/matrix/run.py newest onedl --delete
     python dev/matrix/run.py compiled --environment .venv
     python dev/matrix/run.py --table docs/_matrix.md
 
-A row gets a virtual environment in --folder, and its result is `results/<row>.json` there. In the
-table a row without a result is marked `not run`. Standard library only.
+Each row gets a virtual environment in --folder, and its result is `results/<row>.json` there. Rows
+without a result are marked `not run` in the table. Standard library only.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ print(json.dumps({
 
 
 class NotRun(Exception):
-    """Why the tests of a row did not run."""
+    """The reason why the tests of a row were not run."""
 
 
 def call(command: list[str], what: str, log: Path) -> None:
@@ -53,7 +53,7 @@ def call(command: list[str], what: str, log: Path) -> None:
 
 
 def wanted(row: Row) -> list[str]:
-    """Return what pip installs last: mmsmt with its extras, and the mmcv of the row."""
+    """Return pip's last packages: mmsmt with its extras, and the mmcv of the row."""
     if row.operators == 'mmsmt.ops':
         return ['-e', f'.[{row.hosts}]']
     versions = f'mmcv-*_torch-{row.torch}*_cp{row.python.replace(".", "")}_*'
@@ -68,7 +68,7 @@ def build(row: Row, folder: Path, given: str | None, log: Path) -> str:
     own = row.python == f'{sys.version_info[0]}.{sys.version_info[1]}'
     base = given or (sys.executable if own else shutil.which(f'python{row.python}'))
     if base is None:
-        raise NotRun(f'Python {row.python} was not found, name it with --python')
+        raise NotRun(f'Python {row.python} was not found: pass it with --python')
     call([base, '-m', 'venv', '--clear', str(folder)], 'venv', log)
     python, held = str(folder / 'bin' / 'python'), folder / 'constraints.txt'
     versions = [f'torch=={row.torch}', f'torchvision=={TORCHVISION[row.torch]}']
@@ -81,15 +81,15 @@ def build(row: Row, folder: Path, given: str | None, log: Path) -> str:
 
 
 def describe(row: Row, python: str) -> dict:
-    """Return the versions that are there; raise NotRun if they are not those of the row."""
-    here = Path(python).parent  # not in this checkout, whose package would win
+    """Return the installed versions; raise NotRun if they are not those of the row."""
+    here = Path(python).parent  # not in this checkout, whose package would be imported
     said = subprocess.run([python, '-c', DESCRIBE], cwd=here, capture_output=True, text=True)
     if said.returncode:
         raise NotRun(f'imports fail: {said.stderr.strip().splitlines()[-1]}')
     found = json.loads(said.stdout.splitlines()[-1])
     for key, want in row._asdict().items():
         if key != 'name' and not found[key].startswith(want):
-            raise NotRun(f'{key} is {found[key]}, the row says {want}')
+            raise NotRun(f'{key} is {found[key]}, expected {want}')
     if not Path(found.pop('mmsmt')).is_relative_to(ROOT):
         raise NotRun('the environment has mmsmt from another folder')
     return found
@@ -137,7 +137,7 @@ def run(row: Row, options: argparse.Namespace) -> dict:
 
 
 def verdict(result: dict) -> str:
-    """Return what the table says of a row."""
+    """Return the cell of the table for a result."""
     if 'passed' not in result:
         return 'not run'
     failed = f'{result["failed"]} failed, ' if result['failed'] else ''
@@ -145,7 +145,7 @@ def verdict(result: dict) -> str:
 
 
 def write_table(results: Path, page: Path) -> None:
-    """Write the table of all rows between the markers of a page, or into a new page."""
+    """Write the table of all rows between the markers of a page, or to a new page."""
     lines = ['| Python | PyTorch | NumPy | hosts | operators of mmcv | tests |', '|' + '---|' * 6]
     for row in ROWS:
         path = results / f'{row.name}.json'
@@ -161,15 +161,17 @@ def main() -> int:
     rows = {row.name: row for row in ROWS}
     parser.add_argument('rows', nargs='*', metavar='ROW', help=f'among {", ".join(rows)}')
     parser.add_argument('--tests', choices=TESTS, default='main')
-    parser.add_argument('--python', help='the interpreter to make environments from')
-    parser.add_argument('--environment', type=Path, help='test this one, make none')
-    parser.add_argument('--folder', type=Path, default=CACHE / 'matrix', help='of all that is made')
+    parser.add_argument('--python', help='interpreter to create environments with')
+    parser.add_argument(
+        '--environment', type=Path, help='test this environment instead of creating one'
+    )
+    parser.add_argument('--folder', type=Path, default=CACHE / 'matrix', help='output folder')
     parser.add_argument('--delete', action='store_true', help='delete environments after the tests')
     parser.add_argument('--table', type=Path, metavar='PAGE', help='write the table of all results')
     options = parser.parse_args()
     options.folder = options.folder.absolute()
     if unknown := [name for name in options.rows if name not in rows]:
-        parser.error(f'no row {unknown[0]!r}; known are {", ".join(rows)}')
+        parser.error(f'unknown row {unknown[0]!r}; known: {", ".join(rows)}')
     results = [run(rows[name], options) for name in options.rows]
     if options.table:
         write_table(options.folder / 'results', options.table)

@@ -1,10 +1,10 @@
-"""References of the tests of box and RoI operators, made by compiled mmcv on a CPU.
+"""Generate references for the tests of box and RoI operators with compiled mmcv on a CPU.
 
     python dev/operator_references/boxes_and_rois.py tests/golden/ops
 
-writes one archive per operator module. `cases` is a list in JSON: the name of a public function of
-`mmcv.ops`, its arguments (a string that starts with @ is a tensor of the archive), how many results
-there are, and of which arguments the gradient is stored. Gradients are those of
+writes one archive per operator module. `cases` is a JSON list: the name of a public function of
+`mmcv.ops`, its arguments (a string starting with @ is a tensor in the archive), the number of
+results, and the arguments whose gradient is stored. Gradients are those of
 `(result * weights).sum()`, with `weights` in the archive.
 """
 
@@ -23,7 +23,7 @@ IMAGE = (11.0, 9.0)  # width and height of the feature maps
 
 
 class Archive:
-    """Cases of one module, with the tensors that they share."""
+    """Cases of one module, with their shared tensors."""
 
     def __init__(self) -> None:
         self.cases: list[dict[str, Any]] = []
@@ -145,7 +145,7 @@ def rotated_boxes(a: Archive) -> None:
 
 
 def rois() -> Tensor:
-    """Of two images: inside, small, partly and fully outside, the whole image, without area."""
+    """Return RoIs of two images: inside, small, partly and fully outside, whole image, empty."""
     width, height = IMAGE
     return torch.tensor(
         [
@@ -224,7 +224,7 @@ MODULES: tuple[Callable[[Archive], None], ...] = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('folder', type=Path, help='where to write the archives')
+    parser.add_argument('folder', type=Path, help='output folder')
     folder = parser.parse_args().folder
     if not hasattr(__import__('mmcv._ext')._ext, '__file__'):
         raise SystemExit('The references must come from a compiled mmcv.')

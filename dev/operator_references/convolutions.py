@@ -1,4 +1,4 @@
-"""References of deformable convolutions and PSA masks, made by mmcv's compiled operators.
+"""Generate references for deformable convolutions and PSA masks with mmcv's compiled operators.
 
 `python dev/operator_references/convolutions.py` writes tests/golden/ops; it needs a compiled mmcv.
 The tests run the same cases on `mmsmt.ops`.
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).resolve().parents[2] / 'tests' / 'golden' / 'ops'
 
 
 class Convolution(NamedTuple):
-    """A case of a deformable convolution."""
+    """A test case of a deformable convolution."""
 
     batch: int = 1
     channels: int = 4
@@ -50,7 +50,7 @@ CONVOLUTIONS = {
 
 
 class Mask(NamedTuple):
-    """A case of a PSA mask."""
+    """A test case of a PSA mask."""
 
     size: tuple[int, int]
     window: tuple[int, int]
@@ -72,8 +72,8 @@ def _random(state: np.random.RandomState, *shape: int, dtype: str = 'float32') -
 
 
 def convolution_inputs(case: Convolution, modulated: bool) -> dict[str, Tensor]:
-    """Inputs of a case, and `grad` for the output. They depend on the case only."""
-    state = np.random.RandomState(0)  # the same in every release of numpy
+    """Return the inputs of a case, and `grad` for the output; they depend only on the case."""
+    state = np.random.RandomState(0)  # identical in all releases of numpy
     taps = case.kernel[0] * case.kernel[1]
     out = [
         (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
@@ -97,7 +97,7 @@ def convolution_inputs(case: Convolution, modulated: bool) -> dict[str, Tensor]:
 
 
 def run_convolution(case: Convolution, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Output and gradients of mmcv's function, whichever operators it has."""
+    """Return output and gradients of mmcv's function with its current operators."""
     from mmcv.ops import deform_conv2d, modulated_deform_conv2d
 
     leaves = {k: v.clone().requires_grad_() for k, v in inputs.items() if k != 'grad'}
@@ -114,7 +114,7 @@ def run_convolution(case: Convolution, inputs: dict[str, Tensor]) -> dict[str, T
 
 
 def run_mask(case: Mask, kind: int, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """Output and gradient of mmcv's function; kind 0 collects, 1 distributes."""
+    """Return output and gradient of mmcv's function; kind 0 collects, 1 distributes."""
     from mmcv.ops.psa_mask import psa_mask
 
     state = np.random.RandomState(1)
@@ -126,7 +126,7 @@ def run_mask(case: Mask, kind: int, dtype: torch.dtype = torch.float32) -> dict[
 
 
 def load(name: str) -> dict[str, dict[str, Tensor]]:
-    """Stored results of each case."""
+    """Load the stored results of each case."""
     found: dict[str, dict[str, Tensor]] = {}
     with np.load(FOLDER / f'{name}.npz') as file:
         for key in file.files:
@@ -147,7 +147,7 @@ def _store(name: str, results: dict[str, dict[str, Tensor]]) -> None:
 
 
 def main() -> None:
-    """Writes the files."""
+    """Write the files."""
     for name, modulated in (('deform_conv', False), ('modulated_deform_conv', True)):
         chosen = {k: c for k, c in CONVOLUTIONS.items() if modulated or k != 'without_bias'}
         results = {

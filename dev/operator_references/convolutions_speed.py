@@ -1,6 +1,6 @@
-"""Time of operators of `mmsmt.ops` at COCO training sizes, against what mmcv itself has on a CPU.
+"""Speed of `mmsmt.ops` at COCO training sizes, compared with mmcv's own operators on a CPU.
 
-`python dev/operator_references/convolutions_speed.py [NAME ...]`, one thread. The two sides take
+`python dev/operator_references/convolutions_speed.py [NAME ...]`, one thread. Both sides take
 turns, so that a busy machine slows both. Needs a compiled mmcv.
 """
 
@@ -33,7 +33,7 @@ def _on(name: str, operators: ModuleType, call: Call) -> Call:
 
 
 def _pair(name: str, call: Call) -> tuple[Call, Call]:
-    """The same call on ours and on the compiled operators."""
+    """Return the same call with our and with the compiled operators."""
     ours, compiled = import_module(f'mmsmt.ops.{name}'), import_module('mmcv._ext')
     return _on(name, ours, call), _on(name, compiled, call)
 
@@ -87,7 +87,7 @@ def psa_mask() -> tuple[Call, Call]:
 
 
 def _seconds(call: Call) -> tuple[float, float]:
-    """Of forward and backward."""
+    """Return the seconds of forward and backward."""
     start = time.perf_counter()
     output, leaves = call()
     middle = time.perf_counter()
@@ -101,7 +101,7 @@ CASES = {
 
 
 def main(names: list[str]) -> None:
-    """Prints medians in seconds, and ours divided by mmcv's."""
+    """Print medians in seconds, and ours divided by mmcv's."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     for name in names or CASES:

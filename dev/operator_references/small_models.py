@@ -1,6 +1,6 @@
-"""Small detectors and segmenters of the hosts, made from their own configs, and a batch for each.
+"""Small detectors and segmenters from the hosts' own configs, with a batch for each.
 
-A fourth of the channels, ten classes, few proposals, random weights that are all trained.
+A quarter of the channels, ten classes, few proposals, random weights, all trainable.
 """
 
 import random
@@ -27,7 +27,7 @@ CONFIGS = {
     'atss_dyhead': 'mmdet::dyhead/atss_r50_fpn_dyhead_1x_coco.py',
     'upernet': 'mmseg::upernet/upernet_r50_4xb4-80k_ade20k-512x512.py',
     'psanet': 'mmseg::psanet/psanet_r50-d8_4xb4-80k_ade20k-512x512.py',
-    # What compiled mmcv has no form for a CPU of in training or prediction:
+    # Replaced because compiled mmcv has no CPU form of it in training or prediction:
     'carafe_faster_rcnn': 'mmdet::carafe/faster-rcnn_r50_fpn-carafe_1x_coco.py',
     'ga_retinanet': 'mmdet::guided_anchoring/ga-retinanet_r50-caffe_fpn_1x_coco.py',
     'ga_faster_rcnn': 'mmdet::guided_anchoring/ga-faster-rcnn_r50-caffe_fpn_1x_coco.py',
@@ -47,7 +47,7 @@ SETTINGS: dict[str, Any] = dict(
     max_per_img=60,
     score_thr=0.0,
 )
-# What depends on the size of the images, and what no config can narrow.
+# Values that depend on the image size, and widths that no config can reduce.
 CHANGES: dict[str, dict[str, Any]] = {
     'dino': {'neck.out_channels': 256},
     'upernet': {'data_preprocessor.size': (SIZE, SIZE)},
@@ -56,13 +56,13 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def narrowed(config: Any, key: str = '') -> Any:
-    """The config with the small sizes wherever it has a size."""
+    """Return the config with small sizes."""
     if isinstance(config, dict):
         small = {name: narrowed(value, name) for name, value in config.items()}
         if str(small.get('type', '')).startswith('ResNet'):
             small.update(base_channels=16, stem_channels=16, init_cfg=None)
         if 'mask_size' in small and 'assigner' in small:
-            small['soft_mask_target'] = True  # rounding decides on pixels of exactly one half
+            small['soft_mask_target'] = True  # for pixels of exactly one half rounding would decide
         return small
     if key.endswith('channels'):
         wide = config if isinstance(config, list | tuple) else [config]
@@ -80,7 +80,7 @@ def seed(number: int = 0) -> None:
 
 
 def build(name: str, **changes: Any) -> BaseModel:
-    """A model with weights that depend on nothing but its name and the changes of its config."""
+    """Build a model whose weights depend only on its name and the changes of its config."""
     host = CONFIGS[name].split('::')[0]
     import_module(f'{host}.utils').register_all_modules(init_default_scope=False)
     init_default_scope(host)
@@ -91,14 +91,14 @@ def build(name: str, **changes: Any) -> BaseModel:
     model.init_weights()
     for part, parameter in model.named_parameters():
         if part.endswith('bn3.weight'):
-            parameter.data.fill_(0.2)  # 0 leaves the branches of ResNet without any gradient
+            parameter.data.fill_(0.2)  # 0 would leave ResNet's branches without gradient
         if part.endswith(('offset.bias', 'offsets.bias')):
-            parameter.data += 0.3  # off the centres of pixels, where rounding decides on slopes
+            parameter.data += 0.3  # away from pixel centres, where rounding decides on slopes
     return model
 
 
 def batch(name: str) -> dict[str, Any]:
-    """Images of noise with random boxes and masks, or random labels of pixels."""
+    """Return noise images with random boxes and masks, or random pixel labels."""
     if CONFIGS[name].startswith('mmdet'):
         from mmdet.testing import demo_mm_inputs
 

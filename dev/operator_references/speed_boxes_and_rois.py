@@ -2,7 +2,7 @@
 
 python dev/operator_references/speed_boxes_and_rois.py
 
-Both take turns on the same inputs, of the size of a training on COCO, in one thread.
+Both take turns on the same inputs, of the size of COCO training, in one thread.
 """
 
 import importlib

@@ -1,13 +1,13 @@
-"""Five training steps on compiled mmcv's operators and on `mmsmt.ops`: what deviates.
+"""Deviations after five training steps with compiled mmcv and with `mmsmt.ops`.
 
     python dev/operator_references/training_steps.py [MODEL ...]
 
-prints a Markdown table of the largest deviations: `gradients` are the first step's, `typical` is
-the root mean square over all weights, as a share of the way AdamW can go, `masks` a share of
-pixels. The yardstick, `rounded`, is compiled operators with initial weights one rounding apart. On
-a CPU the hosts have functions of their own for deformable attention and focal loss; our side takes
-the operators, as on GPUs. AdamW's epsilon is one below which gradients are noise: at 1e-8 and with
-batch norms in training, compiled operators part from themselves within five steps.
+prints a Markdown table of the largest deviations: `gradients` are those of the first step,
+`typical` is the RMS over all weights relative to the maximum change by AdamW, `masks` a share of
+pixels. For comparison, `rounded` is compiled operators with initial weights one rounding apart. On
+a CPU the hosts have their own functions for deformable attention and focal loss; our side uses the
+operators, as on GPUs. AdamW's epsilon is one below which gradients are noise: with 1e-8 and batch
+norms in training mode, even compiled operators diverge within five steps.
 """
 
 import argparse
@@ -32,12 +32,12 @@ from operator_references import small_models
 
 STEPS = 5
 RATE = 1e-4
-MODELS = tuple(small_models.CONFIGS)[:9]  # that compiled mmcv can train on a CPU
+MODELS = tuple(small_models.CONFIGS)[:9]  # those that compiled mmcv can train on a CPU
 SIDES = ('compiled', 'torch', 'rounded')
 
 
 class Training(NamedTuple):
-    """What five steps leave behind."""
+    """Results of five training steps."""
 
     losses: Tensor
     gradients: dict[str, Tensor]  # of the first step
@@ -46,13 +46,13 @@ class Training(NamedTuple):
 
 
 def training_step(model: BaseModel, batch: dict[str, Any]) -> Tensor:
-    """The loss of a batch, which stays as it is."""
+    """Return the loss of a batch, which is not changed."""
     inputs = model.data_preprocessor(copy.deepcopy(batch), True)
     return model.parse_losses(model(**inputs, mode='loss'))[0]
 
 
 def predict(model: BaseModel, batch: dict[str, Any]) -> dict[str, Tensor]:
-    """Predictions for the first image."""
+    """Return the predictions for the first image."""
     model.eval()
     with torch.no_grad():
         sample = model.test_step({k: copy.deepcopy(v[:1]) for k, v in batch.items()})[0]
@@ -61,7 +61,7 @@ def predict(model: BaseModel, batch: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def train(name: str, rounded: bool = False) -> Training:
-    """Five steps of AdamW in float32."""
+    """Run five steps of AdamW in float32."""
     model, batch, losses = small_models.build(name).train(), small_models.batch(name), []
     gradients: dict[str, Tensor] = {}
     if rounded:
@@ -84,7 +84,7 @@ def train(name: str, rounded: bool = False) -> Training:
 
 
 def use_operators_of_gpus() -> None:
-    """Put the operators where the hosts have functions for CPUs, with the same arguments."""
+    """Replace the hosts' CPU functions by the operators, with the same arguments."""
     attention = importlib.import_module('mmcv.ops.multi_scale_deform_attn')
     focal = importlib.import_module('mmdet.models.losses.focal_loss')
 
@@ -102,7 +102,7 @@ def use_operators_of_gpus() -> None:
 
 
 def record(side: str, names: list[str], file: Path) -> None:
-    """Trains on the operators of this process."""
+    """Train with the operators of this process, and save the results."""
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     if side == 'torch':
@@ -116,7 +116,7 @@ def record(side: str, names: list[str], file: Path) -> None:
 
 
 def trainings(side: str, names: list[str]) -> dict[str, Training]:
-    """Trainings of a fresh process with the operators of one side."""
+    """Run trainings in a fresh process with the operators of one side."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, 'trainings.pth')
         operators = 'torch' if side == 'torch' else 'compiled'
@@ -129,15 +129,16 @@ def trainings(side: str, names: list[str]) -> dict[str, Training]:
 
 
 def _largest(found: dict[str, Tensor], wanted: dict[str, Tensor], floor: float) -> float:
-    """Largest difference, each tensor's of its largest value, or of `floor`."""
+    """Return the largest difference, relative to each tensor's maximum, at least `floor`."""
     scales = {k: w.abs().max().clamp(min=floor) for k, w in wanted.items()}
     return max(float((found[k] - w).abs().max() / scales[k]) for k, w in wanted.items())
 
 
 def deviations(found: Training, wanted: Training) -> dict[str, float]:
-    """Largest deviations; of predicted boxes those of the nearest box with the same label.
+    """Return the largest deviations; those of boxes from the nearest one with the same label.
 
-    Boxes may change places where scores tie. `lost` are detections farther than a pixel from all.
+    Boxes with equal scores may be in another order. `lost` are detections without one within a
+    pixel.
     """
     differences = torch.cat([(found.weights[k] - w).flatten() for k, w in wanted.weights.items()])
     largest = {
@@ -161,12 +162,12 @@ def deviations(found: Training, wanted: Training) -> dict[str, float]:
 
 
 def compiled_is_there() -> bool:
-    """Whether mmcv has compiled operators."""
+    """Return whether mmcv has compiled operators."""
     return any(Path(mmcv.__file__).parent.glob('_ext.*'))
 
 
 def table(names: list[str]) -> str:
-    """Markdown table of all deviations."""
+    """Return a Markdown table of all deviations."""
     compiled, ours, rounded = (trainings(side, names) for side in SIDES)
     columns = 'loss gradients weights typical boxes scores masks maps lost'.split()
     lines = [f'| model | {" | ".join(columns)} | rounded: {" | ".join(columns[:6])} |']
@@ -180,10 +181,10 @@ def table(names: list[str]) -> str:
 
 
 def main() -> None:
-    """Prints the table, or trains one side for it."""
+    """Print the table, or train one side for it."""
     parser = argparse.ArgumentParser()
     parser.add_argument('models', nargs='*', choices=[*MODELS, []], metavar='MODEL')
-    parser.add_argument('--side', choices=SIDES, help='only train this one, into --file')
+    parser.add_argument('--side', choices=SIDES, help='only train this side, and save it to --file')
     parser.add_argument('--file', type=Path)
     args = parser.parse_args()
     if args.side:

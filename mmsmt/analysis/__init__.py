@@ -1,4 +1,4 @@
-"""Looking at runs and networks: curves, contact sheets, counts."""
+"""Analysis of models and runs: complexity, receptive fields, Grad-CAM, learning curves."""
 
 from mmsmt.analysis.complexity.counter import Complexity, count_complexity
 from mmsmt.analysis.runs.comparison import plot_comparison, tabulate_results

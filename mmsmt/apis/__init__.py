@@ -1,1 +1,1 @@
-"""Ways in: prediction, models by name, other ecosystems."""
+"""User interfaces: prediction, models by name, other ecosystems."""

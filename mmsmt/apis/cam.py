@@ -1,4 +1,4 @@
-"""Grad-CAM pictures of images with any config of any host."""
+"""Grad-CAM pictures for any config of any host."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,15 +22,15 @@ from mmsmt.hosts.request import Request
 
 
 class Explained(NamedTuple):
-    """One prediction and its map.
+    """A prediction and its map.
 
     Args:
         label: Class and score.
-        cam: (H, W), not negative, of the image as the network sees it.
+        cam: Map (H, W), not negative, at the size of the network's input.
         grid: Height and width of the layer's map, from which `cam` is interpolated.
-        inside: Share of the map's sum inside what is predicted; None for a whole image.
-        area: Share of the image that this covers.
-        target: What was explained.
+        inside: Share of the map's sum inside the predicted region; None for a whole image.
+        area: Share of the image that the predicted region covers.
+        target: The explained prediction.
     """
 
     label: str
@@ -42,27 +42,27 @@ class Explained(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A picture that was written, and the predictions in it."""
+    """A written picture, and the predictions in it."""
 
     path: Path
     found: list[Explained]
 
 
 class Explainer:
-    """Explains predictions of a model by Grad-CAM.
+    """Explain predictions of a model by Grad-CAM.
 
     Args:
-        config: File, or `package::path` in a host's tree of configs.
-        checkpoint: `.pth` or `.safetensors`; none for random weights.
-        stage: Take the map of this stage, from 1. By default, without a layer, it is the last map
-            that the backbone gives.
-        layer: Take the map of this module, `backbone.layers.11.ln1`.
+        config: File, or `package::path` in a host's configs.
+        checkpoint: `.pth` or `.safetensors`; empty for random weights.
+        stage: Stage whose map is used, from 1. By default, without `layer`, it is the last map that
+            the backbone returns.
+        layer: Module whose map is used, such as `backbone.layers.11.ln1`.
         method: `gradcam` or `hirescam`, see `layer_cam`; by default HiResCAM for boxes and Grad-CAM
-            for all else.
-        device: By default the GPU, if there is one.
+            otherwise.
+        device: The GPU by default, if there is one.
 
     Raises:
-        UserError: If anything of this cannot be used.
+        UserError: If any argument cannot be used.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Explainer:
     ) -> None:
         if format_of(checkpoint):
             raise UsageError(
-                f'{checkpoint}: an exported file has no gradients; give the checkpoint it was '
+                f'{checkpoint}: an exported file has no gradients; use the checkpoint that it was '
                 'exported from'
             )
         if stage is not None and layer is not None:
-            raise UsageError('--stage and --layer exclude each other')
-        torch.manual_seed(0)  # of random weights
+            raise UsageError('--stage and --layer cannot be combined')
+        torch.manual_seed(0)  # for random weights
         found = (
             find_model(config, checkpoint)
             if checkpoint
@@ -98,12 +98,12 @@ class Explainer:
         """Predict an image, and explain a class, a box or the best predictions.
 
         Args:
-            sample: As `predictor.read` gives it.
+            sample: The result of `predictor.read`.
             class_name: See `find_targets`, also for the default.
-            box: As `class_name`.
+            box: See `find_targets`.
 
         Raises:
-            UserError: If there is no such class or box, or the layer gives no map.
+            UserError: If there is no such class or box, or the layer returns no map.
         """
         names = self.predictor.classes.names
         wanted = [] if class_name is None else [class_name]
@@ -111,7 +111,7 @@ class Explainer:
         batch = self.predictor.collate([sample.packed])
         data = self.model.data_preprocessor(batch, False)
         seen = Seen(data['inputs'], data['data_samples'])
-        height, width = sample.packed['inputs'].shape[-2:]  # without what fills a batch up
+        height, width = sample.packed['inputs'].shape[-2:]  # without the padding of a batch
         found = []
         for target in find_targets(self.model, seen, names, index, box):
             method = self.method or target.method
@@ -139,26 +139,26 @@ def draw_cams(
     method: str | None = None,
     device: str | None = None,
 ) -> list[Drawn]:
-    """Draw `<name>_cam.png` in a folder for each image.
+    """Write `<name>_cam.png` to a folder for every image.
 
     Args:
         request: Config and checkpoint.
-        images: Files.
-        out: Folder.
-        class_name: See `Explainer.__call__`; so is `box`.
-        stage: See `Explainer`; so are `layer`, `method` and `device`.
-        layer: A module.
-        box: Number of a box.
-        method: Which map.
-        device: Where to run.
+        images: Image files.
+        out: Output folder.
+        class_name: See `Explainer.__call__`.
+        stage: See `Explainer`.
+        layer: See `Explainer`.
+        box: Index of a box, see `Explainer.__call__`.
+        method: See `Explainer`.
+        device: See `Explainer`.
 
     Raises:
-        UserError: If an image cannot be read, two have one name, or a choice does not fit.
+        UserError: If an image cannot be read, two have the same name, or an argument does not fit.
     """
     names = [Path(image).stem for image in images]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(f'two images are called {twice[0]}; draw them into two folders')
+        raise UsageError(f'two images are called {twice[0]}; write them to different folders')
     explain = Explainer(request.config, request.file, stage, layer, method, device)
     weights = request.file or 'random weights'
     drawn = []
@@ -186,6 +186,6 @@ def _panel(found: Explained) -> Panel:
 
 
 def _photograph(sample: Sample) -> np.ndarray:
-    """The image as the network sees it, before it is normalised: RGB (H, W, 3) uint8."""
+    """Return the network's input before normalisation: RGB (H, W, 3) uint8."""
     pixels = sample.packed['inputs'].permute(1, 2, 0).numpy()
     return Sample(sample.item, pixels, sample.packed).picture

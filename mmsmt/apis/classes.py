@@ -1,4 +1,4 @@
-"""Names and colours of classes, from a checkpoint or a config."""
+"""Names and colours of a model's classes, from a checkpoint or a config."""
 
 import colorsys
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from mmsmt.errors import UsageError
 from mmsmt.hosts.weights import dataset_meta_of, lists_of
 from mmsmt.text import nearest, printable, shorten
 
-GOLDEN_ANGLE = 0.618034  # of a turn: successive hues stay apart, however many there are
+GOLDEN_ANGLE = 0.618034  # turns between successive hues, which keeps any number of them apart
 
 
 class Classes(NamedTuple):
@@ -22,28 +22,28 @@ class Classes(NamedTuple):
     colors: list[tuple[int, int, int]]  # RGB
 
     def find(self, wanted: Sequence[str], option: str = '--classes') -> list[int]:
-        """Indices of classes by their names, which the user gave by an option.
+        """Return the indices of classes by name.
 
         Raises:
-            UsageError: If there is no class of a name.
+            UsageError: If a name is unknown; the message names the option.
         """
         for name in wanted:
             if name not in self.names:
                 near = nearest(name, self.names)
-                hint = f'did you mean {near}?' if near else f'they are {shorten(self.names)}'
+                hint = f'did you mean {near}?' if near else f'known: {shorten(self.names)}'
                 raise UsageError(f'{option}: the model has no class {name!r}; {hint}')
         return sorted({self.names.index(name) for name in wanted})
 
 
 def find_classes(model: Any, container: Mapping[str, Any], cfg: Config) -> Classes:
-    """Find names and colours of a model's classes.
+    """Find the names and colours of a model's classes.
 
-    They are those of the checkpoint, else those of the config's data set, else numbers and
-    colours of equal distance.
+    They are those of the checkpoint, else those of the config's data set, else numbers and evenly
+    spaced hues.
 
     Args:
-        model: Of a host.
-        container: What the checkpoint holds; empty for an exported file.
+        model: A host's model.
+        container: The content of the checkpoint; empty for an exported file.
         cfg: The model's config.
     """
     found = [dataset_meta_of(container), _of_config(cfg)]
@@ -61,7 +61,7 @@ def _of_config(cfg: Config) -> dict[str, Any]:
         return {}
     kind = dataset.get('type')
     if isinstance(kind, str):
-        with DATASETS.switch_scope_and_registry(None) as registry:  # the host's
+        with DATASETS.switch_scope_and_registry(None) as registry:  # the host's registry
             kind = registry.get(kind)
     return lists_of({**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})})
 
@@ -71,13 +71,13 @@ def _first_that_fits(found: list[dict[str, Any]], key: str, number: int) -> Any:
 
 
 def _number_of_classes(model: Any) -> int | None:
-    """How many classes the last head of a host's model tells apart."""
+    """Return the number of classes of the last head of a host's model."""
     roi_head = getattr(model, 'roi_head', None)
     heads: list[Any]
     heads = [getattr(roi_head, 'bbox_head', None), getattr(model, 'decode_head', None)]
     heads += [getattr(model, name, None) for name in ('bbox_head', 'head', 'panoptic_head')]
     for head in heads:
-        # A cascade has a list of heads.
+        # Cascades have a list of heads.
         last = head[-1] if hasattr(head, '__getitem__') and len(head) else head
         for name in ('num_classes', 'num_things_classes'):
             if isinstance(number := getattr(last, name, None), int):

@@ -9,7 +9,7 @@ from mmsmt.apis.names import find_model_for_host
 
 
 class DetInferencer(MmdetInferencer):
-    """mmdet's `DetInferencer`, for which `model` may be a name of `mmsmt.list_models()`."""
+    """mmdet's `DetInferencer`, where `model` may also be a name of `mmsmt.list_models()`."""
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, Any]:
         return find_model_for_host(model) or super()._load_model_from_metafile(model)

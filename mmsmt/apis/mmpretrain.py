@@ -1,8 +1,7 @@
 """Our names in mmpretrain: `import mmsmt.apis.mmpretrain`, then `get_model('smt_t_in1k')`.
 
-mmpretrain loads weights as they are in a file and goes on where nothing fits. The authors' files
-have other names, so their address gets a reader of ours, which names the entries as mmpretrain
-does.
+mmpretrain loads the entries of a file as they are, and continues if none fits. The authors' files
+use other names, so their URLs get a reader that renames the entries as in mmpretrain.
 """
 
 from typing import Any
@@ -18,7 +17,7 @@ from mmsmt.paths import carried
 
 
 def read_published(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Read a published file as a checkpoint of an mmpretrain classifier.
+    """Read a published file as the checkpoint of an mmpretrain classifier.
 
     Raises:
         CheckpointError: If it cannot be read safely or holds no complete backbone.
@@ -28,7 +27,7 @@ def read_published(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
 
 
 def register() -> None:
-    """Add the names of the model index to mmpretrain's, once, and the reader to mmengine's."""
+    """Register the names of the model index in mmpretrain, once, and the reader in mmengine."""
     names = read_index()
     if not all(ModelHub.has(name) for name in names):
         index = carried(INDEX)

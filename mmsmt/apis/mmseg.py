@@ -9,10 +9,10 @@ from mmsmt.apis.names import find_model_for_host
 
 
 class MMSegInferencer(MmsegInferencer):
-    """mmseg's `MMSegInferencer`, for which `model` may be a name of `mmsmt.list_models()`.
+    """mmseg's `MMSegInferencer`, where `model` may also be a name of `mmsmt.list_models()`.
 
-    It also finds what it has to replace in pipelines that name transforms with their host, as
-    configs do that are bases of others.
+    It also finds the transforms to replace in pipelines that name them with the scope of their
+    host, as base configs of other hosts do.
     """
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, Any]:

@@ -1,4 +1,4 @@
-"""A model as people name it: a config with weights, a name, a folder or an exported file."""
+"""Models as users name them: a config with weights, a name, a folder or an exported file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,14 +18,14 @@ from mmsmt.hosts.config import read_config
 
 
 class FoundModel(NamedTuple):
-    """A model that was found, not built yet.
+    """A model that was found, but not built yet.
 
     Args:
-        name: In messages.
-        cfg: Its config.
-        source: What its weights are from.
-        container: What the checkpoint holds; of an exported file only what it says of classes.
-        session: The exported file in its runtime, None for a checkpoint.
+        name: Name for messages.
+        cfg: Config of the model.
+        source: Origin of the weights.
+        container: Content of the checkpoint; for an exported file only the classes.
+        session: The exported file in its runtime, or None for a checkpoint.
     """
 
     name: str
@@ -41,15 +41,15 @@ def find_model(
     """Find a model and read its weights.
 
     Args:
-        model: A config file, `package::path` in a host's tree of configs, a name of
-            `list_models()`, a folder that `save_pretrained` wrote, or an exported file.
+        model: A config file, `package::path` in a host's configs, a name of `list_models()`, a
+            folder written by `save_pretrained`, or an exported file.
         checkpoint: Weights or an exported file, for a config or a name. Folders and exported files
-            have their own; names may have published ones.
-        precision: In which OpenVINO computes.
-        runtime: What runs an exported file.
+            have their own weights; names may have published ones.
+        precision: Precision in which OpenVINO computes.
+        runtime: Runtime of an exported file.
 
     Raises:
-        UsageError: If there is no such model, or an argument does not go with it.
+        UsageError: If there is no such model, or an argument does not apply to it.
         CheckpointError: If the weights cannot be read.
         ConfigError: If the config of a folder or an exported file could run code.
     """
@@ -57,10 +57,10 @@ def find_model(
     exported = format_of(file) is not None
     if not exported and (runtime or precision != 'float32'):
         option = f'--runtime {runtime}' if runtime else f'--precision {precision}'
-        raise UsageError(f'{option} is of exported files: mmsmt export writes one')
+        raise UsageError(f'{option} only applies to exported files: mmsmt export writes one')
     session = open_session(file, torch.get_num_threads(), precision, runtime) if exported else None
     if checkpoint and (is_folder(model) or format_of(model)):
-        raise UsageError(f'{model} has weights of its own, so {checkpoint} is one too many')
+        raise UsageError(f'{model} has its own weights: omit {checkpoint}')
     if session and file == model:
         described = read_description(session.description, model)
         meta = {'dataset_meta': described.dataset_meta}
@@ -78,7 +78,7 @@ def find_model(
 def _config_of(model: str) -> Config:
     if (
         is_model_name(model) or Path(model).name == model.partition('.')[0]
-    ):  # what looks like a name is one
+    ):  # anything that looks like a name is a name
         return read_config(find_entry(model).config)
     return read_config(model)
 
@@ -86,4 +86,4 @@ def _config_of(model: str) -> Config:
 def _weights_of(model: str, cfg: Config) -> str:
     if is_model_name(model):
         return published_weights(model, cfg)
-    raise UsageError(f'{model}: a config needs a checkpoint after it, .pth or .safetensors')
+    raise UsageError(f'{model}: a config needs a checkpoint (.pth or .safetensors) after it')

@@ -1,4 +1,4 @@
-"""Models by name: the model index, configs and models of its entries, published weights."""
+"""Models by name: the model index, its configs and models, published weights."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,13 +25,13 @@ INDEX = 'model-index.yml'
 
 
 class Entry(NamedTuple):
-    """A model of the index.
+    """An entry of the model index.
 
     Args:
-        config: File of its config.
-        weights: Address of the published weights, empty if there are none.
-        origin: Who published them, and where; without an address, why there is none.
-        licence: Of the weights, empty if they have none.
+        config: Config file.
+        weights: URL of the published weights, empty if there are none.
+        origin: Who published them, and where; without a URL, why there are none.
+        licence: Licence of the weights, empty if there is none.
     """
 
     config: str
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 @cache
 def read_metafiles() -> list[dict[str, Any]]:
-    """The metafiles of the index, in its order."""
+    """Return the metafiles of the index, in its order."""
     index = carried(INDEX)
     return [
         yaml.safe_load((index.parent / name).read_text(encoding='utf-8'))
@@ -52,7 +52,7 @@ def read_metafiles() -> list[dict[str, Any]]:
 
 @cache
 def read_index() -> Mapping[str, Entry]:
-    """Every model of the index under its name, in the order of the metafiles."""
+    """Return the entries of the index by name, in the order of the metafiles."""
     index, metafiles = carried(INDEX), read_metafiles()
     weights_of = {
         collection['Name']: collection['Metadata']['Weights']
@@ -72,29 +72,29 @@ def read_index() -> Mapping[str, Entry]:
 
 
 def is_model_name(name: str) -> bool:
-    """Whether this names a model of the index; a file of that name comes first."""
+    """Return whether a name is in the index; an existing file of that name takes precedence."""
     return name in read_index() and not Path(name).is_file()
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of a name.
+    """Return the entry of a name.
 
     Raises:
-        UsageError: If there is none; the message has the nearest name.
+        UsageError: If there is none; the message suggests the nearest name.
     """
     index = read_index()
     if name in index:
         return index[name]
     meant = nearest(name, index)
     hint = f'did you mean {meant}? ' if meant else ''
-    raise UsageError(f'unknown model {name!r}; {hint}mmsmt.list_models() has all names')
+    raise UsageError(f'unknown model {name!r}; {hint}mmsmt.list_models() lists all names')
 
 
 def list_models(pattern: str = '*') -> list[str]:
-    """Names for `get_model`, sorted.
+    """Return the names for `get_model`, sorted.
 
     Args:
-        pattern: What a name has to match, with `*` and `?` as in a shell.
+        pattern: Pattern of the names, with `*` and `?` as in a shell.
 
     Examples:
         >>> import mmsmt
@@ -105,7 +105,7 @@ def list_models(pattern: str = '*') -> list[str]:
 
 
 def get_config(name: str) -> Config:
-    """The config of a name; the inferencers of mmdet and mmseg take it in place of a name.
+    """Return the config of a name; the inferencers of mmdet and mmseg accept it for a name.
 
     Raises:
         UsageError: If the name is unknown.
@@ -114,9 +114,9 @@ def get_config(name: str) -> Config:
 
 
 def find_model_for_host(name: str) -> tuple[Config, str | None] | None:
-    """Config and address of the published weights, if any, as hosts' inferencers want them.
+    """Return config and URL of published weights, if any, for the hosts' inferencers.
 
-    None if there is no model of that name.
+    Returns None if there is no model of that name.
     """
     entry = read_index().get(name)
     return (read_config(entry.config), entry.weights or None) if entry else None
@@ -129,18 +129,18 @@ def get_model(
     allow: Sequence[str] = (),
     **overrides: Any,
 ) -> nn.Module:
-    """Build the model of a name, in evaluation mode on the CPU.
+    """Build a model by name, in eval mode on the CPU.
 
     Args:
         name: One of `list_models()`.
-        weights: A path or an address of a checkpoint, True for the published weights. Without it
-            the weights are random: neither a checkpoint nor a pre-trained backbone is loaded.
+        weights: Path or URL of a checkpoint, or True for the published weights. By default the
+            weights are random: neither a checkpoint nor a pre-trained backbone is loaded.
         allow: Entries or modules that may differ between the checkpoint and the model.
         **overrides: Fields of the config's `model` to replace; dicts are merged.
 
     Returns:
-        The model of mmpretrain, mmdet or mmseg; their functions and inferencers find the config,
-        and the classes of the checkpoint, where they look for them.
+        The model of mmpretrain, mmdet or mmseg, for which their functions and inferencers find the
+            config and the classes of the checkpoint.
 
     Raises:
         UsageError: If the name is unknown or has no published weights.
@@ -168,14 +168,14 @@ def get_model(
 
 
 def prepare_for_hosts(model: Any, cfg: Config, meta: Mapping[str, Any]) -> nn.Module:
-    """Put config and classes where functions and inferencers of hosts look for them.
+    """Attach config and classes where functions and inferencers of the hosts look for them.
 
     Args:
-        model: Of a host; it goes into evaluation mode.
-        cfg: Its config.
-        meta: `classes` and `palette`, as far as they are known.
+        model: A host's model; it is set to eval mode.
+        cfg: Config of the model.
+        meta: `classes` and `palette`, if known.
     """
-    # mmdet and mmseg look for the first two, mmpretrain for the others.
+    # mmdet and mmseg use the first two, mmpretrain the others.
     model.cfg, model.dataset_meta = cfg, dict(meta)
     model._config, model._dataset_meta, model._metainfo = cfg, dict(meta), None
     return model.eval()
@@ -183,7 +183,7 @@ def prepare_for_hosts(model: Any, cfg: Config, meta: Mapping[str, Any]) -> nn.Mo
 
 @contextmanager
 def _without_remarks() -> Iterator[None]:
-    """Silence mmengine's list of how every single parameter was initialised."""
+    """Silence mmengine's list of how every parameter was initialised."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -194,10 +194,10 @@ def _without_remarks() -> Iterator[None]:
 
 
 def published_weights(name: str, cfg: Config) -> str:
-    """Address of the published weights of a name.
+    """Return the URL of the published weights of a name.
 
     Raises:
-        UsageError: If there are none; says what there is instead.
+        UsageError: If there are none; the message offers alternatives.
     """
     entry = find_entry(name)
     if entry.weights:
@@ -205,9 +205,9 @@ def published_weights(name: str, cfg: Config) -> str:
     with_weights = {other.weights: key for key, other in read_index().items() if other.weights}
     init = cfg.model.backbone.get('init_cfg') or {}
     if backbone := with_weights.get(init.get('checkpoint', '')):
-        why = 'nobody published weights of this model'
+        why = 'nobody published weights for this model'
         instead = (
-            f'its backbone has some, as part of {backbone}: `mmsmt train` starts from them, and '
+            f'its backbone has some, in {backbone}: `mmsmt train` starts from them, and '
             f"get_model('{backbone}', weights=True) loads them"
         )
     else:
@@ -215,5 +215,5 @@ def published_weights(name: str, cfg: Config) -> str:
         instead = f'{some(with_weights.values(), 6)} have published weights'
     raise UsageError(
         f'{name}: no published weights ({why}). {instead}; '
-        f'weights=PATH loads a file of yours, and without weights they are random'
+        f'weights=PATH loads your own file, and without it the weights are random'
     )

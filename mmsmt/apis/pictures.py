@@ -1,4 +1,4 @@
-"""Drawn predictions, by the host's own visualizer: pictures, or a video."""
+"""Pictures and videos of predictions, drawn by the host's visualizer."""
 
 import os
 from collections.abc import Callable
@@ -17,26 +17,26 @@ from mmsmt.checkpoints.atomic import UNFINISHED
 from mmsmt.errors import UsageError
 from mmsmt.text import count
 
-# By what a prediction holds: the host's visualizer.
+# The host's visualizer, by the content of a prediction.
 USUAL = {
     'pred_instances': 'mmdet.DetLocalVisualizer',
     'pred_sem_seg': 'mmseg.SegLocalVisualizer',
     'pred_score': 'mmpretrain.UniversalVisualizer',
 }
-CODECS = {'.mp4': 'mp4v', '.webm': 'VP80'}  # browsers play the latter
-SMALLEST = 224  # pixels; on smaller images the label of a class cannot be read
+CODECS = {'.mp4': 'mp4v', '.webm': 'VP80'}  # browsers play WebM
+SMALLEST = 224  # pixels; on smaller images class labels are illegible
 Draw = Callable[[Sample, Any], np.ndarray]
 
 
 class Pictures:
-    """Draws predictions into `pictures/`, a JPEG an image, or one MP4 for a video.
+    """Draw predictions to `pictures/`, as one JPEG per image, or one MP4 for a video.
 
     Args:
-        folder: Of all results.
-        cfg: Of the model; names the visualizer.
-        classes: Of the model.
-        score_thr: Detections have to score higher.
-        video: The source, if it is one.
+        folder: Folder of all results.
+        cfg: Config of the model, with the visualizer.
+        classes: Classes of the model.
+        score_thr: Minimum score of drawn detections.
+        video: The source, if it is a video.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Pictures:
         self.drawn = 0
 
     def add(self, sample: Sample, prediction: Any) -> None:
-        """Draw the prediction of an image, and write it."""
+        """Draw the prediction of an image and write it."""
         if self.draw is None:
             self.draw = self.drawer(prediction)
         picture = np.ascontiguousarray(self.draw(sample, prediction)[..., ::-1])
@@ -60,23 +60,23 @@ class Pictures:
         self.drawn += 1
 
     def finish(self) -> tuple[Path, str]:
-        """Close the video; what was written, and how much."""
+        """Close the video, and return what was written and how much."""
         if self.film:
             self.film.finish()
             return self.film.path, count(self.drawn, 'frame')
         return self.path, count(self.drawn, 'picture')
 
     def discard(self) -> None:
-        """Remove a video that is not complete."""
+        """Remove an incomplete video."""
         if self.film:
             self.film.unfinished.unlink(missing_ok=True)
 
     def drawer(self, prediction: Any, opacity: float | None = None) -> Draw:
-        """What draws predictions like this one: a sample and its prediction to RGB (H, W, 3).
+        """Return a function from a sample and such a prediction to RGB (H, W, 3).
 
         Args:
-            prediction: Of the model.
-            opacity: Of masks and label maps, by default that of the visualizer.
+            prediction: A prediction of the model.
+            opacity: Opacity of masks and label maps, that of the visualizer by default.
         """
         kind = next(field for field in USUAL if field in prediction)
         given = {**(self.cfg.get('visualizer') or dict(type=USUAL[kind]))}
@@ -115,7 +115,7 @@ class Pictures:
 
 
 class Film:
-    """A video file, `.mp4` or `.webm`, which has its name once it is complete."""
+    """A video file, `.mp4` or `.webm`, with a temporary name until it is complete."""
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
@@ -124,7 +124,7 @@ class Film:
         self.frames, self.size = 0, (0, 0)
 
     def add(self, picture: np.ndarray) -> None:
-        """Add a frame, BGR (H, W, 3) uint8; all get the size of the first."""
+        """Add a frame, BGR (H, W, 3) uint8, resized to the size of the first."""
         import cv2
 
         if self.file is None:
@@ -141,10 +141,10 @@ class Film:
         self.frames += 1
 
     def finish(self) -> None:
-        """Give the file its name.
+        """Give the file its final name.
 
         Raises:
-            UsageError: If it does not hold all frames: OpenCV does not tell that a disk is full.
+            UsageError: If frames are missing, because OpenCV does not report a full disk.
         """
         if self.file is None:
             return
@@ -154,7 +154,7 @@ class Film:
         try:
             written = cv2.VideoCapture(str(self.unfinished)).get(cv2.CAP_PROP_FRAME_COUNT)
             if written != self.frames:
-                raise UsageError(f'{self.path}: cannot be written (is the disk full?)')
+                raise UsageError(f'{self.path}: cannot be written, is the disk full?')
             os.replace(self.unfinished, self.path)
         finally:
             self.unfinished.unlink(missing_ok=True)

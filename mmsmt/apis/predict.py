@@ -1,4 +1,4 @@
-"""Predictions of a model on images or a video, written as files."""
+"""Prediction of images or a video, with result files and pictures."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -17,17 +17,17 @@ from mmsmt.text import count
 
 
 class Summary(NamedTuple):
-    """What a prediction came to."""
+    """Summary of a prediction."""
 
     images: int
-    seconds: float  # without loading the model
-    written: list[tuple[Path, str]]  # file or folder, and what it holds
-    skipped: list[str]  # images that cannot be read, and why
-    interrupted: bool  # by Ctrl-C, which is how a webcam ends
+    seconds: float  # excluding the loading of the model
+    written: list[tuple[Path, str]]  # file or folder, and its content
+    skipped: list[str]  # unreadable images, and why
+    interrupted: bool  # by Ctrl-C, which also ends a webcam
 
 
 class Run:
-    """The state of a prediction: what is written to, and how far it is."""
+    """The state of a prediction: its outputs and progress."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Run:
         self.done = 0
 
     def predict(self, batch: list[tuple[int, Sample]]) -> None:
-        """Predict a batch, draw it and take its results."""
+        """Predict a batch, draw it and collect its results."""
         predictions = self.predictor([sample for _, sample in batch])
         for (number, sample), prediction in zip(batch, predictions, strict=True):
             if self.writer is None:
@@ -61,12 +61,12 @@ class Run:
             self.done += 1
 
     def discard(self) -> None:
-        """Remove what is not complete."""
+        """Remove incomplete outputs."""
         if self.pictures:
             self.pictures.discard()
 
     def finish(self) -> list[tuple[Path, str]]:
-        """Write what is not written yet; say what there is."""
+        """Write the remaining outputs, and list all of them."""
         written = [(self.writer.path, self.writer.finish())] if self.writer else []
         return written + ([self.pictures.finish()] if self.pictures and self.done else [])
 
@@ -87,26 +87,26 @@ def predict(
     on_bad: str = 'stop',
     pictures: bool = True,
 ) -> Summary:
-    """Predict images or a video, and write results and drawn pictures.
+    """Predict images or a video, and write results and pictures.
 
     Args:
         model: Config, name, folder or exported file, see `mmsmt.apis.models.find_model`.
-        checkpoint: Of a config or a name; empty where the model has weights of its own.
+        checkpoint: Checkpoint of a config or a name; empty if the model has its own weights.
         source: An image or video file, a folder, a glob pattern, or the number of a webcam.
         out: Folder for `detections.json`, `scores.csv` or `labels/`, and for `pictures/`.
-        batch_size: Images that go through the model together; results do not depend on it.
-        score_thr: Detections have to score higher to be written and drawn.
-        device: By default the GPU, if there is one.
+        batch_size: Images per batch; results do not depend on it.
+        score_thr: Minimum score of detections that are written and drawn.
+        device: The GPU by default, if there is one.
         classes: Names of the classes to keep; all by default.
-        precision: In which OpenVINO computes: `float32` or `bfloat16`.
-        runtime: What runs an exported file: `onnxruntime` or `openvino`.
-        tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
-        on_bad: 'stop' at an image that cannot be read, or 'skip' it.
+        precision: Precision in which OpenVINO computes: `float32` or `bfloat16`.
+        runtime: Runtime of an exported file: `onnxruntime` or `openvino`.
+        tta: Merge the predictions of the views listed in the config's `tta_pipeline`.
+        on_bad: `stop` at an unreadable image, or `skip` it.
         pictures: Whether to draw.
 
     Raises:
-        UserError: If anything of this cannot be used. The results of the images before a bad one
-            are written.
+        UserError: If any argument cannot be used. The results of the images before an unreadable
+            one are written.
     """
     if batch_size < 1:
         raise UsageError(f'--batch-size must be at least 1, got {batch_size}')
@@ -120,8 +120,8 @@ def predict(
             run.predict(batch)
     except BadSampleError as error:
         written = run.finish()
-        so_far = f'the results of {count(run.done, "image")} before it are written; '
-        more = f'{so_far if written else ""}--on-bad skip leaves it out'
+        so_far = f'results of the {count(run.done, "image")} before it are written; '
+        more = f'{so_far if written else ""}--on-bad skip skips it'
         raise BadSampleError(f'{error}; {more}') from error
     except KeyboardInterrupt:
         interrupted = True
@@ -130,14 +130,14 @@ def predict(
         raise
     written = run.finish()
     if not (run.done or interrupted):
-        raise BadSampleError(f'{source}: no image can be read; the first: {skipped[0]}')
+        raise BadSampleError(f'{source}: no image can be read; first error: {skipped[0]}')
     return Summary(run.done, time.perf_counter() - start, written, skipped, interrupted)
 
 
 def _batches(
     predictor: Predictor, images: Images | Video, size: int, on_bad: str, skipped: list[str]
 ) -> Iterable[list[tuple[int, Sample]]]:
-    """Batches of samples and their numbers; the images before a bad one come before its error."""
+    """Yield batches of numbered samples; the images before a bad one come before its error."""
     batch: list[tuple[int, Sample]] = []
     for number, item in enumerate(_with_bar(images)):
         try:
@@ -156,7 +156,7 @@ def _batches(
 
 
 def _with_bar(images: Any) -> Iterable[Item]:
-    """The images, with a bar of the remaining time in a terminal."""
+    """Iterate over the images, with a progress bar in a terminal."""
     console = progress_console()
     if not console.is_terminal:
         yield from images

@@ -1,4 +1,4 @@
-"""A host's model with its test pipeline, from images to the host's predictions."""
+"""Prediction with a host's model and its test pipeline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +30,9 @@ class Sample:
     """An image, ready for the model.
 
     Args:
-        item: What it is.
-        pixels: As loaded, of any type and number of channels.
-        packed: What the pipeline made of it.
+        item: The image's name and place.
+        pixels: Pixels as loaded, of any type and number of channels.
+        packed: Result of the pipeline.
     """
 
     def __init__(self, item: Item, pixels: np.ndarray, packed: dict[str, Any]) -> None:
@@ -40,7 +40,7 @@ class Sample:
 
     @property
     def picture(self) -> np.ndarray:
-        """The image to draw on, RGB (H, W, 3) uint8."""
+        """Return the image to draw on, RGB (H, W, 3) uint8."""
         pixels = self.pixels.clip(0, 255).astype(np.uint8)
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, 2)
@@ -48,15 +48,15 @@ class Sample:
 
 
 class Predictor:
-    """Predicts with any model of any host.
+    """Predict with any model of any host.
 
-    An image's predictions do not depend on the others of its batch: images of different sizes,
-    which hosts would pad to a common one, go through the model one size after the other.
+    The prediction of an image does not depend on the other images in its batch: images of different
+    sizes, which hosts would pad to a common size, are run one size after the other.
 
     Args:
         found: The model; without a source of weights they are random.
-        device: By default the GPU, if there is one; exported files run on the CPU.
-        tta: Merge the predictions of the views that the config lists in `tta_pipeline`.
+        device: The GPU by default, if there is one; exported files run on the CPU.
+        tta: Merge the predictions of the views listed in the config's `tta_pipeline`.
 
     Raises:
         UsageError: If the config has no model or test pipeline, or cannot be built.
@@ -68,7 +68,7 @@ class Predictor:
         if 'type' not in self.cfg.model:
             raise UsageError(f'{found.name}: not a training config: `model` is missing')
         if tta and exported:
-            raise UsageError(f'{found.source}: an exported file cannot be used with --tta')
+            raise UsageError(f'{found.source}: exported files do not support --tta')
         self.device = _device(device, exported)
         init_default_scope(self.cfg.get('default_scope', 'mmengine'))
         pipeline = set_tta(self.cfg) if tta else _test_pipeline(found)
@@ -94,7 +94,7 @@ class Predictor:
         """Load an image and run the pipeline on it.
 
         Raises:
-            BadSampleError: If it cannot be read.
+            BadSampleError: If the image cannot be read.
         """
         number = dict(img_id=0, sample_idx=0)
         if item.frame is None:
@@ -110,7 +110,7 @@ class Predictor:
 
     @torch.no_grad()
     def __call__(self, samples: Sequence[Sample]) -> list[Any]:
-        """The host's data samples with predictions, on the CPU, one for each sample."""
+        """Return the host's data samples with predictions on the CPU, one per sample."""
         by_shape: dict[tuple[tuple[int, ...], ...], list[int]] = {}
         for index, sample in enumerate(samples):
             by_shape.setdefault(_shapes(sample.packed['inputs']), []).append(index)
@@ -123,7 +123,7 @@ class Predictor:
 
 
 def _shapes(inputs: Any) -> tuple[tuple[int, ...], ...]:
-    """Of an image, or of its views."""
+    """Return the shape of an image, or those of its views."""
     views = inputs if isinstance(inputs, list | tuple) else [inputs]
     return tuple(tuple(view.shape) for view in views)
 
@@ -132,7 +132,7 @@ def _test_pipeline(found: FoundModel) -> list[Any]:
     dataset = test_dataset(found.cfg) or {}
     pipeline = dataset.get('pipeline') or found.cfg.get('test_pipeline')
     if not pipeline:
-        raise UsageError(f'{found.name}: has no test pipeline (test_dataloader.dataset.pipeline)')
+        raise UsageError(f'{found.name}: no test pipeline (test_dataloader.dataset.pipeline)')
     return pipeline
 
 
@@ -146,12 +146,12 @@ def _device(name: str | None, exported: bool) -> torch.device:
     except RuntimeError as error:
         raise UsageError(f'--device {name}: {str(error).splitlines()[0]}') from error
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f'--device {name}: PyTorch sees {torch.cuda.device_count()} GPUs')
+        raise UsageError(f'--device {name}: PyTorch finds {torch.cuda.device_count()} GPUs')
     return device
 
 
 def _split(steps: list[Any], config: str) -> tuple[GuardedPipeline, GuardedPipeline]:
-    """A pipeline's loading of images and the rest of it, without loading of annotations."""
+    """Split a pipeline into loading and the rest, without the loading of annotations."""
     kinds = [_kind(step) for step in steps]
     if LOADER not in kinds:
         raise UsageError(f'{config}: the test pipeline has no {LOADER}; it has {", ".join(kinds)}')
@@ -166,7 +166,7 @@ def _reads_labels(step: Any) -> bool:
 
 
 def _without_annotations(step: Any) -> Any:
-    """A transform; test-time augmentation without what loads annotations of its views."""
+    """Return a transform; test-time augmentation without loading annotations of its views."""
     if _kind(step) != 'TestTimeAug':
         return step
     branches = [[s for s in branch if not _reads_labels(s)] for branch in step['transforms']]
@@ -174,7 +174,7 @@ def _without_annotations(step: Any) -> Any:
 
 
 def _kind(step: Any) -> str:
-    """Name of a transform, with or without the host's prefix, or a class."""
+    """Return the name of a transform, with or without the host's scope, or of a class."""
     kind = step.get('type')
     return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', '?')
 
@@ -183,6 +183,6 @@ def _collate(cfg: Config) -> Any:
     given = (cfg.get('test_dataloader') or {}).get('collate_fn')
     kind = given.get('type') if isinstance(given, dict) else given
     if isinstance(kind, str):
-        with FUNCTIONS.switch_scope_and_registry(None) as registry:  # the host's
+        with FUNCTIONS.switch_scope_and_registry(None) as registry:  # the host's registry
             kind = registry.get(kind)
     return kind or pseudo_collate

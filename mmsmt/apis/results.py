@@ -1,4 +1,4 @@
-"""Files of predictions: COCO results, class scores, label maps."""
+"""Result files of predictions: COCO results, class scores, label maps."""
 
 import csv
 import io
@@ -18,38 +18,38 @@ from mmsmt.text import count
 
 
 class Writer(Protocol):
-    """Writes the predictions of one task.
+    """Writer of the predictions of one task.
 
     Attributes:
-        path: File or folder that it writes.
+        path: Output file or folder.
     """
 
     path: Path
 
     def keep(self, prediction: Any) -> None:
-        """Leave out of a host's data sample, in place, what the user did not ask for."""
+        """Remove unwanted classes and low scores from a host's data sample, in place."""
 
     def add(self, item: Item, number: int, prediction: Any) -> None:
-        """Take the prediction of an image, the `number`-th of the source."""
+        """Add the prediction of an image, the `number`-th of the source."""
 
     def finish(self) -> str:
-        """Write what is not written yet; say in words what the file holds."""
+        """Write what is not written yet, and describe the content of the file."""
 
 
 def open_writer(
     prediction: Any, folder: Path, classes: Classes, wanted: Sequence[int], score_thr: float
 ) -> Writer:
-    """The writer for predictions like this one.
+    """Return the writer for predictions like this one.
 
     Args:
         prediction: A host's data sample.
-        folder: Where to write.
-        classes: Of the model.
-        wanted: Indices of the classes to keep; all if it is empty.
-        score_thr: Detections have to score higher.
+        folder: Output folder.
+        classes: Classes of the model.
+        wanted: Indices of the classes to keep; empty for all.
+        score_thr: Minimum score of detections.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If there is none for such predictions.
     """
     if 'pred_instances' in prediction and 'scores' in prediction.pred_instances:
         return Detections(folder, classes, wanted, score_thr)
@@ -76,7 +76,7 @@ class Detections:
         self.images = 0
 
     def keep(self, prediction: Any) -> None:
-        """Leave out detections of low scores and other classes."""
+        """Remove detections of low scores and other classes."""
         instances = prediction.pred_instances
         kept = instances.scores > self.score_thr
         if len(self.wanted):
@@ -92,7 +92,7 @@ class Detections:
         for index, (box, label, score) in enumerate(
             zip(boxes, instances.labels.tolist(), instances.scores.tolist(), strict=True)
         ):
-            if len(box) == 4:  # those of rotated boxes stay centre, size and angle
+            if len(box) == 4:  # rotated boxes keep centre, size and angle
                 box = np.concatenate([box[:2], box[2:] - box[:2]])
             entry = dict(
                 image_id=number,
@@ -113,7 +113,7 @@ class Detections:
 
 
 class Scores:
-    """A table of class scores in `scores.csv`, a row an image."""
+    """A table of class scores in `scores.csv`, one row per image."""
 
     def __init__(self, folder: Path, classes: Classes, wanted: Sequence[int]) -> None:
         self.path, self.classes = folder / 'scores.csv', classes
@@ -122,7 +122,7 @@ class Scores:
         self.rows: list[list[Any]] = [['file', 'class', 'score', *names]]
 
     def keep(self, prediction: Any) -> None:
-        """Let the best of the wanted classes be the predicted one."""
+        """Make the best of the wanted classes the predicted one."""
         best = int(prediction.pred_score[self.wanted].argmax())
         prediction.set_pred_label(self.wanted[best])
 
@@ -141,10 +141,10 @@ class Scores:
 
 
 class Labels:
-    """Label maps in `labels/<name>.png`: pixels are indices of classes.
+    """Label maps in `labels/<name>.png`, whose pixels are class indices.
 
-    The largest number stands for pixels of classes that are left out. It is 255, and 65,535 for
-    more than 255 classes, whose files have 16 bits.
+    The largest value marks pixels of unwanted classes: 255, or 65,535 (in 16-bit files) for more
+    than 255 classes.
     """
 
     def __init__(self, folder: Path, classes: Classes, wanted: Sequence[int]) -> None:
@@ -153,7 +153,7 @@ class Labels:
         self.images = 0
 
     def keep(self, prediction: Any) -> None:
-        """Mark the pixels of other classes as left out."""
+        """Mark the pixels of unwanted classes."""
         if self.wanted:
             labels = prediction.pred_sem_seg.data
             other = ~torch.isin(labels, torch.tensor(self.wanted))
@@ -166,12 +166,12 @@ class Labels:
         self.images += 1
 
     def finish(self) -> str:
-        """Nothing is left to write."""
+        """Return the number of label maps; all are written already."""
         return count(self.images, 'label map')
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Write an image, BGR or grey, in the format of its suffix, as a whole or not at all."""
+    """Write an image, BGR or grey, in the format of its suffix, all or nothing."""
     import cv2
 
     done, data = cv2.imencode(path.suffix, pixels)
@@ -181,7 +181,7 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
 
 
 def _encode(masks: Any) -> list[dict[str, Any]]:
-    """Run lengths of masks (N, H, W)."""
+    """Return the run-length encodings of masks (N, H, W)."""
     from pycocotools import mask as coco
 
     stacked = np.asfortranarray(np.asarray(masks).astype(np.uint8).transpose(1, 2, 0))

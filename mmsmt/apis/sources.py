@@ -1,4 +1,4 @@
-"""Images and frames to predict: from a file, a folder, a glob pattern, a video or a webcam."""
+"""Images to predict, from a file, a folder, a glob pattern, a video or a webcam."""
 
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -20,10 +20,10 @@ class Item(NamedTuple):
     """One image to predict.
 
     Args:
-        name: Of the files written for it, without a suffix; unique in its source.
-        label: What results call it: the file below the source, or the name of a frame.
+        name: Stem of the files written for it; unique in its source.
+        label: Name in results: the path relative to the source, or the name of a frame.
         path: File that holds the image.
-        frame: Of a video: the pixels, BGR (H, W, 3) uint8.
+        frame: The pixels of a frame, BGR (H, W, 3) uint8; None for a file.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Item(NamedTuple):
 
 
 class Images:
-    """Image files, in the order of their names."""
+    """Image files, sorted by name."""
 
     def __init__(self, root: Path, files: Sequence[Path]) -> None:
         self.root, self.files = root, files
@@ -44,7 +44,7 @@ class Images:
     def __iter__(self) -> Iterator[Item]:
         labels = [file.relative_to(self.root) for file in self.files]
         names = [label.with_suffix('').as_posix() for label in labels]
-        # Also on file systems that take `A` for `a`.
+        # Unique also on case-insensitive file systems.
         if len({name.casefold() for name in names}) < len(names):
             names = [label.as_posix() for label in labels]
         for name, label, file in zip(names, labels, self.files, strict=True):
@@ -55,9 +55,9 @@ class Video:
     """Frames of a video file or a webcam.
 
     Attributes:
-        name: Of the files written for it.
+        name: Stem of the files written for it.
         fps: Frames per second.
-        endless: Whether it is a webcam, which ends with Ctrl-C.
+        endless: Whether it is a webcam, which is stopped with Ctrl-C.
     """
 
     def __init__(self, source: str) -> None:
@@ -81,7 +81,7 @@ class Video:
         return self.frames()
 
     def frames(self) -> Generator[Item, None, None]:
-        """The frames in order; closing the generator closes the file."""
+        """Yield the frames in order; closing the generator closes the file."""
         number = 0
         try:
             while True:
@@ -96,17 +96,17 @@ class Video:
         if not number:
             raise UsageError(f'{self.source}: no frame can be read')
         if number < self.expected:
-            text = f'of {count(self.expected, "frame")} of its header {number:,} can be read'
+            text = f'{number:,} of the {count(self.expected, "frame")} in its header can be read'
             print(f'warning: {self.source}: {text}', file=sys.stderr)
 
 
 def open_source(source: str, without: Path | None = None) -> Images | Video:
-    """Find the images that a user means.
+    """Find the images that a source means.
 
     Args:
         source: An image or video file, a folder (searched recursively), a glob pattern, or the
             number of a webcam.
-        without: A folder to leave out: that of the results, which may lie in the source.
+        without: Folder to skip: that of the results, which may be inside the source.
 
     Raises:
         UsageError: If there is no such file, or no image in it.
@@ -120,7 +120,7 @@ def open_source(source: str, without: Path | None = None) -> Images | Video:
         if path.suffix.lower() in IMG_EXTENSIONS:
             return Images(path.parent, [path])
         known = ', '.join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))
-        raise UsageError(f'{source}: neither an image nor a video ({known})')
+        raise UsageError(f'{source}: not an image or video ({known})')
     if source.isdecimal():
         return Video(source)
     if has_magic(source):
@@ -140,5 +140,5 @@ def _images(source: str, root: Path, found: Iterator[Path], without: Path | None
         and not (without and file.resolve().is_relative_to(without.resolve()))
     )
     if not files:
-        raise UsageError(f'{source}: no image in it ({", ".join(IMG_EXTENSIONS)})')
+        raise UsageError(f'{source}: no images in it ({", ".join(IMG_EXTENSIONS)})')
     return Images(root, files)

@@ -1,7 +1,15 @@
-"""Every backbone as a timm model: `import mmsmt.apis.timm; timm.create_model('smt_tiny')`.
+"""All backbones as timm models: `import mmsmt.apis.timm; timm.create_model('smt_tiny')`.
 
-Names are `smt_<arch>`, `sg_former_<arch>` and `unified_<mixer>_<arch>`; keywords that timm does
-not know are arguments of the backbone (`depths=...`, `mixers=...`).
+Names are `smt_<arch>`, `sg_former_<arch>` and `unified_<mixer>_<arch>`. Keywords unknown to timm
+are arguments of the backbone (`depths=...`, `mixers=...`).
+
+Examples:
+    >>> import timm
+    >>> import torch
+    >>> import mmsmt.apis.timm
+    >>> model = timm.create_model('smt_pico', num_classes=10).eval()
+    >>> model(torch.rand(1, 3, 64, 64)).shape
+    torch.Size([1, 10])
 """
 
 from collections.abc import Callable
@@ -41,7 +49,7 @@ _PAPERS = {
         'Demystify Transformers & Convolutions in Modern Image Deep Networks',
     ),
 }
-# Published weights by timm's tag, the first of a variant being its default, and our names.
+# Our names of published weights by timm's tag; the first tag of a variant is its default.
 _PUBLISHED = {
     'smt_tiny': {'in1k': 'smt_t_in1k'},
     'smt_small': {'in1k': 'smt_s_in1k'},
@@ -55,7 +63,7 @@ _PUBLISHED = {
 
 
 def _default_cfg(variant: str, tag: str = '', name: str = '') -> dict[str, Any]:
-    """What timm knows of a variant and of its published weights, if `name` has some."""
+    """Return timm's description of a variant and of its published weights, if `name` has any."""
     network, _ = VARIANTS[variant]
     size = 64 if variant.endswith('_pico') else 224
     paper_id, paper = _PAPERS[network]

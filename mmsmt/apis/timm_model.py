@@ -1,4 +1,4 @@
-"""A backbone of this suite with the interface of timm's classifiers."""
+"""A backbone of this package with the interface of timm's classifiers."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,7 +14,7 @@ from mmsmt.backbones import SMT, ConvHead, FourStageBackbone, SGFormer, UnifiedB
 from mmsmt.checkpoints import compare, read_container, to_host
 from mmsmt.checkpoints.reader import find_weights
 
-# The convolution that depends on the image's channels, by the name of the network.
+# The first convolution, which depends on the image's channels, by the name of the network.
 FIRST_CONVS = {
     SMT.network: 'backbone.patch_embeds.0.conv1',
     SGFormer.network: 'backbone.patch_embeds.0.stem.conv1.conv',
@@ -23,18 +23,18 @@ FIRST_CONVS = {
 
 
 class TimmClassifier(nn.Module):
-    """A backbone, pooling over its last map and a linear classifier.
+    """A backbone, pooling of its last map, and a linear classifier.
 
-    The modules are called as in mmpretrain's classifier, so its checkpoints load.
+    The modules are named as in mmpretrain's classifier, so its checkpoints load.
 
     Args:
         network: Class of the backbone.
-        num_classes: Classes, 0 for no classifier.
+        num_classes: Number of classes, 0 for no classifier.
         in_chans: Channels of the image.
-        global_pool: How the last map is pooled, empty for not at all; see timm's `ClassifierHead`.
+        global_pool: Pooling of the last map, empty for none; see timm's `ClassifierHead`.
         drop_rate: Dropout before the classifier.
-        device: Of the weights.
-        dtype: Of the weights.
+        device: Device of the weights.
+        dtype: Dtype of the weights.
         **fields: Arguments of the backbone: `arch`, `drop_path_rate`, ...
     """
 
@@ -81,15 +81,15 @@ class TimmClassifier(nn.Module):
 
     @torch.jit.ignore
     def no_weight_decay(self) -> set[str]:
-        """Parameters that the published recipes do not decay, besides one-dimensional ones."""
+        """Return the parameters of two or more axes that the published recipes do not decay."""
         tables = 'relative_position_bias_table'
         return {name for name, _ in self.named_parameters() if name.endswith(tables)}
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Groups of parameters from the stem on: stages, or every block with what goes with it.
+        """Return groups of parameters, starting at the stem: stages, or every block.
 
-        A patch embedding counts with the block after it, a stage's norm with the one before.
+        A patch embedding counts with the block after it, a stage's norm with the block before it.
         """
         blocks: Any = r'^backbone\.\w+\.(\d+)'
         if not coarse:
@@ -103,12 +103,12 @@ class TimmClassifier(nn.Module):
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recompute blocks in the backward pass, or do not."""
+        """Enable or disable recomputing blocks in the backward pass."""
         self.backbone.with_cp = (enable,) * len(self.backbone.stages)
 
     @torch.jit.ignore
     def get_classifier(self) -> nn.Module:
-        """The linear classifier; an `Identity` where there is none."""
+        """Return the linear classifier; an `Identity` if there is none."""
         return self.head.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
@@ -129,15 +129,15 @@ class TimmClassifier(nn.Module):
         output_fmt: str = 'NCHW',
         intermediates_only: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """The last map and those of stages.
+        """Return the last map and those of stages.
 
         Args:
             x: Images (B, in_chans, H, W).
-            indices: Stages, the last n for a number, all by default.
-            norm: Without effect: a stage ends in a norm, whose result is the input of the next.
-            stop_early: Do not run the stages after the last that is asked for.
-            output_fmt: `NCHW`, nothing else.
-            intermediates_only: Return only the list.
+            indices: Stages, or a number n for the last n; all by default.
+            norm: Ignored: every stage ends in a norm, whose result is the input of the next stage.
+            stop_early: Do not run stages after the last requested one.
+            output_fmt: Must be `NCHW`.
+            intermediates_only: Return only the list of intermediates.
         """
         if output_fmt != 'NCHW':
             raise ValueError(f'output_fmt must be NCHW, got {output_fmt!r}')
@@ -155,12 +155,12 @@ class TimmClassifier(nn.Module):
         """Remove the stages after the last of `indices`, and the classifier.
 
         Args:
-            indices: As for `forward_intermediates`.
-            prune_norm: Without effect, see there.
-            prune_head: Whether the classifier goes even where no stage does.
+            indices: See `forward_intermediates`.
+            prune_norm: Ignored, see `forward_intermediates`.
+            prune_head: Whether to remove the classifier even if no stage is removed.
 
         Returns:
-            The stages as numbers from 0.
+            The indices of the stages, from 0.
         """
         backbone: Any = self.backbone
         count = len(backbone.stages)
@@ -175,21 +175,21 @@ class TimmClassifier(nn.Module):
         return taken
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """The last map (B, C, H, W) of images (B, in_chans, H, W)."""
+        """Map images (B, in_chans, H, W) to the last map (B, C, H, W)."""
         return self.backbone(x)[-1]
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits (B, classes) of the last map, or what the linear classifier gets."""
+        """Map the last map to logits (B, classes), or to the input of the linear classifier."""
         if isinstance(self.neck, nn.Sequential):
             x = self.neck((x,))[-1]
         return self.head(x, pre_logits=pre_logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, in_chans, H, W)."""
+        """Map images (B, in_chans, H, W) to logits (B, classes)."""
         return self.forward_head(self.forward_features(x))
 
     def named_as_here(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Entries of a backbone or classifier of any origin under the names of this module."""
+        """Rename the entries of a backbone or classifier, in any dialect, as in this module."""
         parts = self.backbone.translate(state)
         return to_host(parts, 'classifier', backbone_only=True) | parts.other
 
@@ -197,7 +197,7 @@ class TimmClassifier(nn.Module):
         """Load entries of this module, of mmpretrain's classifier or of a released file.
 
         Raises:
-            CheckpointError: If `strict` and an entry is missing, unexpected or of another shape.
+            CheckpointError: If `strict` and an entry is missing, unexpected or has another shape.
         """
         state = self.named_as_here(state_dict)
         if strict:
@@ -206,10 +206,10 @@ class TimmClassifier(nn.Module):
 
     @torch.jit.ignore
     def load_pretrained(self, checkpoint_path: str, prefix: str = '') -> None:
-        """Load a file of published weights; timm calls this for `pretrained=True`.
+        """Load a file of published weights; called by timm for `pretrained=True`.
 
-        A stem for another number of channels is made of the file's as timm does, and a classifier
-        for another number of classes stays as it is.
+        As in timm, the stem is adapted to another number of channels, and a classifier for another
+        number of classes keeps its weights.
 
         Raises:
             CheckpointError: If the file cannot be read safely or does not fit.
@@ -225,7 +225,7 @@ class TimmClassifier(nn.Module):
     def _require_fit(
         self, state: dict[str, Tensor], source: str, allow: Sequence[str] = ()
     ) -> dict[str, Tensor]:
-        """The entries that fit; CheckpointError if others than those of `allow` do not."""
+        """Return the entries that fit; raise CheckpointError if others than `allow` do not."""
         report = compare(self.state_dict(), state)
         below = 'backbone.'
         parts = {n.removeprefix(below): v for n, v in state.items() if n.startswith(below)}

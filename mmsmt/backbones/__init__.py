@@ -1,4 +1,4 @@
-"""The networks, registered once and used by all hosts as `mmsmt.<name>`."""
+"""The backbones SMT, SG-Former and the unified architecture, registered as `mmsmt.<name>`."""
 
 from mmsmt.backbones.base import FeatureInfo, FourStageBackbone
 from mmsmt.backbones.conv_head import ConvHead

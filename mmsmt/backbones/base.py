@@ -1,4 +1,4 @@
-"""Base class of four-stage backbones: stage loop, frozen stages, checkpointing."""
+"""Base class of four-stage backbones."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,7 +15,13 @@ from mmsmt.layers import gives_significance, takes_significance
 
 
 class FeatureInfo(NamedTuple):
-    """Channels of one output and its stride in pixels of the image."""
+    """Channels of one output, and its stride in pixels of the image.
+
+    Examples:
+        >>> from mmsmt.backbones import SMT
+        >>> SMT(arch='tiny', out_indices=(2, 3)).feature_info[0]
+        FeatureInfo(channels=256, stride=16)
+    """
 
     channels: int
     stride: int
@@ -23,7 +29,7 @@ class FeatureInfo(NamedTuple):
 
 @contextmanager
 def _untouched_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch norms update throw-away buffers: a recomputation must not count twice."""
+    """Give batch norms throw-away buffers, so that recomputation does not count a batch twice."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     kept = [dict(norm._buffers) for norm in norms]
     for norm in norms:
@@ -37,11 +43,11 @@ def _untouched_statistics(module: nn.Module) -> Iterator[None]:
 
 @torch.fx.wrap
 def check_images(x: Tensor, channels: int, least: int) -> Tensor:
-    """Return images (B, channels, H, W) as they are.
+    """Return images (B, channels, H, W) unchanged after checking them.
 
     Raises:
-        ConfigError: If they have another shape, or a side below `least` pixels.
-        ValueError: If they hold integers.
+        ConfigError: If they have another shape, or a side shorter than `least` pixels.
+        ValueError: If they are integers.
     """
     if x.ndim != 4 or x.shape[1] != channels:
         raise ConfigError(f'expected images (B, {channels}, H, W), got {tuple(x.shape)}')
@@ -58,7 +64,7 @@ def check_images(x: Tensor, channels: int, least: int) -> Tensor:
 def _run(block: nn.Module, *inputs: Tensor, recompute: bool) -> Any:
     if not (recompute and torch.is_grad_enabled()):
         return block(*inputs)
-    if torch.compiler.is_compiling():  # there recomputation leaves buffers alone by itself
+    if torch.compiler.is_compiling():  # compiled recomputation leaves buffers alone
         return checkpoint(block, *inputs, use_reentrant=False)
     return checkpoint(
         block,
@@ -75,30 +81,30 @@ def _is_in(least: int, value: Any, most: int) -> bool:
 class FourStageBackbone(ReleasedWeightsModule):
     """Base of networks with four stages at strides 4, 8, 16 and 32.
 
-    A stage is a patch embedding, blocks and a norm, all on channels-last maps; its
-    normalised result is an output and, by default, the input of the next stage. A subclass
-    builds them and passes them on.
+    A stage is a patch embedding, blocks and a norm, all on channels-last maps. Its normalised
+    result is an output and, by default, the input of the next stage. Subclasses build these
+    modules and pass them on.
 
     Args:
-        patch_embeds: One per stage, (B, H, W, C_in) to (B, H', W', C).
-        stages: Blocks of each stage, (B, H, W, C) to the same.
+        patch_embeds: One per stage, (B, H, W, C_in) -> (B, H', W', C).
+        stages: Blocks of each stage, (B, H, W, C) -> (B, H, W, C).
         norms: One per stage.
         embed_dims: Channels of each stage.
-        chain_norms: Whether a stage's input is normalised. Else norms of stages that are not
-            returned have no use and are frozen.
+        chain_norms: Whether the normalised map is passed to the next stage. If not, the norms of
+            stages that are not returned are unused and frozen.
         in_channels: Channels of the image.
-        out_indices: Stages whose maps are returned, in this order, from 0. Stages behind the last
-            of them do not run and are frozen; a state dict holds them all the same.
+        out_indices: Stages whose maps are returned, in this order, from 0. Stages after the last
+            of them do not run and are frozen, but stay in the state dict.
         frozen_stages: Freeze patch embedding, blocks and norm of stages 1 to this number;
             -1 or 0 for none. Frozen parts stay in evaluation mode.
         norm_eval: Keep batch norms in evaluation mode while training.
-        with_cp: Recompute blocks in the backward pass to save memory; a flag for all stages, or
-            one for each.
+        with_cp: Recompute blocks in the backward pass to save memory: one flag for all stages, or
+            one per stage.
         init_cfg: See `ReleasedWeightsModule`.
 
     Raises:
-        ValueError: If `out_indices` or `frozen_stages` is out of range, or `with_cp` has not one
-            flag a stage.
+        ValueError: If `out_indices` or `frozen_stages` is out of range, or `with_cp` has the
+            wrong number of flags.
     """
 
     strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
@@ -121,14 +127,12 @@ class FourStageBackbone(ReleasedWeightsModule):
         out_indices = tuple(out_indices) if isinstance(out_indices, Sequence) else (out_indices,)
         last = len(self.strides) - 1
         if not out_indices or any(not _is_in(0, i, last) for i in out_indices):
-            raise ConfigError(
-                f'out_indices must be in 0 to {last}, at least one, got {out_indices}'
-            )
+            raise ConfigError(f'out_indices must be one or more of 0 to {last}, got {out_indices}')
         if not _is_in(-1, frozen_stages, last + 1):
-            raise ConfigError(f'frozen_stages must be in -1 to {last + 1}, got {frozen_stages}')
+            raise ConfigError(f'frozen_stages must be from -1 to {last + 1}, got {frozen_stages}')
         recomputed = tuple(with_cp) if isinstance(with_cp, Sequence) else (with_cp,) * (last + 1)
         if len(recomputed) != last + 1 or not all(isinstance(flag, bool) for flag in recomputed):
-            raise ConfigError(f'with_cp must be a flag or {last + 1} of them, got {with_cp}')
+            raise ConfigError(f'with_cp must be one flag or {last + 1}, got {with_cp}')
         self.patch_embeds = nn.ModuleList(patch_embeds)
         self.stages = nn.ModuleList([nn.ModuleList(blocks) for blocks in stages])
         self.norms = nn.ModuleList(norms)
@@ -149,17 +153,19 @@ class FourStageBackbone(ReleasedWeightsModule):
         return tuple(FeatureInfo(self.embed_dims[i], self.strides[i]) for i in self.out_indices)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Depth of a parameter, for a rate that falls from the head towards the stem.
+        """Return the layer of a parameter, for layer-wise learning rate decay.
 
-        As mmpretrain's constructor asks for it. The stem is layer 0, every block a layer; a
-        patch embedding counts with the block after it, a stage's norm with the one before.
+        The interface is that of mmpretrain's optimizer constructor. The stem is layer 0 and every
+        block a layer; a patch embedding counts with the block after it, a stage's norm with the
+        block before it.
 
         Args:
             param_name: Name in the whole model.
-            prefix: Of this backbone in it.
+            prefix: Name of this backbone in it, with a dot.
 
         Returns:
-            The layer and the number of layers; what is not of the backbone is the last layer.
+            The layer and the number of layers; parameters outside the backbone are in the last
+            layer.
         """
         depths = [len(cast(nn.ModuleList, blocks)) for blocks in self.stages]
         layers = sum(depths) + 2
@@ -175,36 +181,35 @@ class FourStageBackbone(ReleasedWeightsModule):
         return before + 1 + int(rest.partition('.')[0]), layers
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Map images (B, in_channels, H, W) to one (B, C_i, H_i, W_i) per output.
+        """Map images (B, in_channels, H, W) to one map (B, C_i, H_i, W_i) per output.
 
-        The outputs are contiguous, as operators of mmcv need them.
+        The outputs are contiguous, as the operators of mmcv require.
 
         Raises:
-            ValueError: If the input has another shape, is too small for the stem or has integers.
+            ValueError: If the input has another shape, is too small for the stem or is integer.
         """
         features, _ = self.run_stages(x, max(self.out_indices))
-        # Not as views: mmcv 2.1.0's RoIAlign takes any map's memory for contiguous and computes
-        # nonsense from a channels-last one, without an error.
+        # Contiguous: mmcv 2.1.0's RoIAlign ignores strides and computes nonsense from a
+        # channels-last map, without an error.
         return tuple(features[i].permute(0, 3, 1, 2).contiguous() for i in self.out_indices)
 
     def significance(self, x: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """Maps of how much attention every pixel receives, for looking at them.
+        """Return maps of how much attention every pixel receives, for visualisation.
 
         Args:
             x: Images (B, in_channels, H, W).
 
         Returns:
-            One tuple per stage, with one map (B, H_i, W_i) for every block in it that gives one,
-            so none for a stage without such blocks.
+            One tuple per stage, with a map (B, H_i, W_i) for every block that gives one.
 
         Raises:
-            ValueError: As `forward`.
+            ValueError: See `forward`.
         """
         with torch.no_grad():
             return tuple(self.run_stages(x, len(self.strides) - 1)[1])
 
     def run_stages(self, x: Tensor, last: int) -> tuple[list[Tensor], list[tuple[Tensor, ...]]]:
-        """Normalised maps (B, H, W, C) and significance maps of the stages up to `last`."""
+        """Return the normalised maps (B, H, W, C) and significance maps of stages 0 to `last`."""
         least = getattr(self.patch_embeds[0], 'min_size', 1)
         x = check_images(x, self.in_channels, least).permute(0, 2, 3, 1).contiguous()
         features, significances = [], []
@@ -216,7 +221,7 @@ class FourStageBackbone(ReleasedWeightsModule):
         return features, significances
 
     def _run_blocks(self, i: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Run stage i; the significance that a block gives serves those after it that take it."""
+        """Run stage i; blocks that take significance get that of the last block that gave it."""
         maps: list[Tensor] = []
         recompute = self.with_cp[i] and self.training
         for block in cast(nn.ModuleList, self.stages[i]):
@@ -236,7 +241,7 @@ class FourStageBackbone(ReleasedWeightsModule):
             yield from (n for i, n in enumerate(self.norms) if i not in self.out_indices)
 
     def train(self, mode: bool = True) -> 'FourStageBackbone':
-        """Set the mode; frozen stages, and batch norms under `norm_eval`, stay in evaluation."""
+        """Set the mode; frozen stages, and batch norms under `norm_eval`, stay in eval mode."""
         super().train(mode)
         if mode:
             for part in self._frozen_parts():

@@ -1,4 +1,4 @@
-"""Convolution before the pooling of unified classifiers (https://arxiv.org/abs/2211.05781)."""
+"""1x1 convolution before the pooling of unified classifiers (https://arxiv.org/abs/2211.05781)."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from mmsmt.registry import MODELS
 
 @MODELS.register_module()
 class ConvHead(BaseModule):
-    """1x1 convolution, BatchNorm, GELU (erf) on the last map, for a neck before the pooling.
+    """Apply a 1x1 convolution, BatchNorm and GELU (erf) to the last map; a neck of a classifier.
 
     Args:
         in_channels: Channels of the last map.
-        out_channels: Channels of the result, by default one and a half times as many.
+        out_channels: Channels of the result, 1.5 times `in_channels` by default.
         init_cfg: As in mmengine.
 
     Examples:
@@ -39,5 +39,5 @@ class ConvHead(BaseModule):
         self.apply(init_truncated)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor]:
-        """Map the last of some (B, C, H, W) to the only one (B, C', H, W)."""
+        """Map the last of several (B, C, H, W) to a tuple of one (B, C', H, W)."""
         return (F.gelu(self.bn(self.conv(maps[-1]))),)

@@ -13,7 +13,7 @@ from mmsmt.backbones.unified import UnifiedBackbone
 from mmsmt.checkpoints import Parts, compare, split_state_dict
 from mmsmt.errors import CheckpointError
 
-# A network takes part by its `dialects`, its name `network` and its `infer`.
+# A backbone joins with its `dialects`, its name `network` and its `infer`.
 FAMILIES: tuple[type[FourStageBackbone], ...] = (SMT, SGFormer, UnifiedBackbone)
 
 
@@ -22,8 +22,8 @@ class Identified(NamedTuple):
 
     Args:
         network: Its name.
-        variant: In words, with the fields that its shapes tell.
-        parts: The file's entries, taken apart, the backbone's under our names.
+        variant: Description of the variant, with the fields inferred from its shapes.
+        parts: The file's entries, split; the backbone's are under our names.
     """
 
     network: str
@@ -32,7 +32,7 @@ class Identified(NamedTuple):
 
 
 def identify(state: Mapping[str, Tensor]) -> Identified:
-    """Find out which network a file holds, and that it holds all of it.
+    """Identify the network in a state dict, and require that it is complete.
 
     Args:
         state: Name to tensor, in any dialect.
@@ -41,7 +41,7 @@ def identify(state: Mapping[str, Tensor]) -> Identified:
         The network that the entries fit.
 
     Raises:
-        CheckpointError: If there is none; the message is about the network that is nearest.
+        CheckpointError: If no network fits; the message describes the nearest one.
     """
     reasons = []
     for family in FAMILIES:
@@ -53,7 +53,7 @@ def identify(state: Mapping[str, Tensor]) -> Identified:
             with torch.device('meta'):
                 model = family(**found.options)
         except ValueError as error:
-            reasons.append((0, f'no {family.network} has the shapes in it: {error}'))
+            reasons.append((0, f'no {family.network} has these shapes: {error}'))
             continue
         report = compare(model.state_dict(), parts.backbone)
         if report.fits:
@@ -64,4 +64,4 @@ def identify(state: Mapping[str, Tensor]) -> Identified:
     if reasons:
         raise CheckpointError(max(reasons)[1])
     known = ', '.join(family.network for family in FAMILIES)
-    raise CheckpointError(f'no complete backbone inside; known: {known}')
+    raise CheckpointError(f'no complete backbone in the file; known: {known}')

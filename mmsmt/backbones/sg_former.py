@@ -1,8 +1,8 @@
 """SG-Former, the self-guided transformer, for images of any size.
 
 Paper: "SG-Former: Self-guided Transformer with Evolving Token Reallocation", ICCV 2023,
-https://arxiv.org/abs/2308.12216. At 224 x 224 behaviour and weights are those of the authors'
-released classification code, which knows no other size.
+https://arxiv.org/abs/2308.12216. At 224 x 224 the results and weights are those of the authors'
+released classification code, which supports no other size.
 """
 
 from collections import OrderedDict
@@ -29,19 +29,19 @@ _TABLE = 'patch_embeds.0.position.table'
 class SGFormer(FourStageBackbone):
     """Self-guided transformer with evolving token reallocation.
 
-    Its function is not continuous: a change of the last digit can change the order of two
-    pixels by significance, and so the run that they are merged in.
+    The function is not continuous: a tiny change of the input can swap two pixels in the order
+    of significance, and so merge them into other tokens.
 
     Args:
         arch: `pico`, `small`, `medium`, `base`, or a dict of the fields of `SGFormerArch`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
-        recompute_activations: Compute the wide maps of feed-forwards and of scale-aware modulation
-            again in the backward pass instead of keeping them: less memory than without, less time
-            than `with_cp`. Hooks on layers in there fire twice in training.
+        recompute_activations: Recompute the wide maps of feed-forwards and of scale-aware
+            modulation in the backward pass: less memory than the default, less time than
+            `with_cp`. Hooks on the layers inside fire twice in training.
         embed_dims, depths, num_heads, mlp_ratios, reductions, runs, window, position_grid,
-            layer_scale_init_value, drop_path_rate, mixers, stacking: Fields of `SGFormerArch`,
-            which describes them; None keeps the variant's. An entry of `mixers` is a name, a
+            layer_scale_init_value, drop_path_rate, mixers, stacking: Override a field of
+            the variant, see `SGFormerArch`; None keeps it. An entry of `mixers` is a name, a
             module class, a dict of `type` and arguments, or a list of these for the blocks of a
             stage.
 
@@ -134,7 +134,7 @@ class SGFormer(FourStageBackbone):
         self.arch = spec
 
     def translate(self, state: Mapping[str, Tensor]) -> Parts:
-        """As for every backbone; a square position table is interpolated to this one's grid."""
+        """Split a state dict; a square position table is interpolated to this backbone's grid."""
         parts = super().translate(state)
         table = parts.backbone.get(_TABLE)
         if table is not None and table.ndim == 3 and table.shape[0] == 1:
@@ -146,5 +146,5 @@ class SGFormer(FourStageBackbone):
 
     @classmethod
     def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
-        """What the shapes in a file tell of an SG-Former."""
+        """Infer the SG-Former from the shapes in a state dict."""
         return infer(state)

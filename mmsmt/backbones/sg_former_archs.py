@@ -1,4 +1,4 @@
-"""Variants of SG-Former, and the variant in a state dict.
+"""Variants of SG-Former, and their inference from a state dict.
 
 Paper: https://arxiv.org/abs/2308.12216, table 1.
 """
@@ -29,13 +29,13 @@ class SGFormerArch:
     Args:
         embed_dims: Channels.
         depths: Number of blocks.
-        num_heads: Heads of attention, even where blocks are hybrid-scale or self-guided.
+        num_heads: Heads of attention; even for hybrid-scale and self-guided blocks.
         mlp_ratios: Hidden width of the feed-forward as a multiple of the channels.
-        reductions: By how much hybrid-scale blocks reduce height and width for their global
-            heads.
+        reductions: Factor by which the global heads of hybrid-scale blocks reduce height and
+            width.
         runs: How many tokens self-guided blocks merge into one, see `SelfGuidedAttention`.
         window: Side of the windows of the local heads.
-        position_grid: Side of the square position table, best the height of stage 1's map
+        position_grid: Side of the square position table, ideally the height of stage 1's map
             of a training image.
         layer_scale_init_value: Initial layer scale, 0 for none.
         drop_path_rate: Stochastic-depth rate of the last block.
@@ -49,7 +49,7 @@ class SGFormerArch:
     num_heads: Sequence[int] = (2, 4, 8, 16)
     mlp_ratios: Sequence[float] = (4, 4, 4, 4)
     reductions: Sequence[int] = (8, 4, 2, 1)
-    # Stage 4 has no such blocks in the paper; its entry serves whoever gives it some.
+    # The paper's stage 4 has no such blocks; the entry is for custom `mixers`.
     runs: Sequence[Sequence[int]] = ((196, 56, 28), (49, 14, 7), (2, 1), (1, 1))
     window: int = 7
     position_grid: int = 56
@@ -59,9 +59,9 @@ class SGFormerArch:
     stacking: str = 'alternate'
 
 
-# Released configurations; drop path is that of ImageNet-1K.
-# `pico` is ours, for digits of 64 pixels and scenes of 256: the grid of 64 pixels, and runs that
-# divide its maps into 17, 17 and 12 tokens as those of 224 pixels are into 60, 60 and 147.
+# Released configurations, with the drop path of ImageNet-1K. `pico` is ours, for digits of 64
+# pixels and scenes of 256: its runs divide the maps of 64 pixels into 17, 17 and 12 tokens, as the
+# released ones divide those of 224 pixels into 60, 60 and 147.
 ARCHS = {
     'pico': SGFormerArch(
         (32, 64, 128, 256),
@@ -80,7 +80,7 @@ ARCHS = {
 
 
 def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SGFormerArch:
-    """The fields of a variant with some of them replaced.
+    """Return the fields of a variant with some of them replaced.
 
     Args:
         arch: A name of `ARCHS`, or a dict of the fields of `SGFormerArch`.
@@ -90,7 +90,7 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SGFor
         The complete fields.
 
     Raises:
-        ValueError: If the name, a field or a length is wrong; it lists what is right.
+        ValueError: If the name, a field or a length is wrong; the message lists the valid ones.
     """
     resolved = resolve_fields(ARCHS, arch, overrides)
     counts = ('embed_dims', 'depths', 'num_heads', 'reductions')
@@ -100,14 +100,14 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SGFor
 
 
 def infer(state: Mapping[str, Tensor]) -> Inferred | None:
-    """Read a network off a state dict.
+    """Infer the network from a state dict.
 
     Args:
-        state: Entries under our names, complete or not.
+        state: Entries under our names, possibly incomplete.
 
     Returns:
-        Its variant, shape and the arguments of `SGFormer`; None where the entries show no
-        SG-Former.
+        The variant, its shape and the arguments of `SGFormer`; None if the entries are not
+            those of an SG-Former.
     """
     stages = infer_stages(state)
     stem = state.get('patch_embeds.0.stem.conv1.conv.weight')
@@ -132,7 +132,7 @@ def infer(state: Mapping[str, Tensor]) -> Inferred | None:
 
 
 def _mixer_fields(state: Mapping[str, Tensor], depths: Sequence[int]) -> dict[str, Any]:
-    """`mixers`, `reductions` and `runs`; where a stage shows none, 1."""
+    """Infer `mixers`, `reductions` and `runs`; 1 for a stage that has none."""
     mixers, reductions, runs = [], [], []
     for i, depth in enumerate(depths):
         stage, reduction, merged = [], 1, [1, 1]

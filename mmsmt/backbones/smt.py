@@ -1,7 +1,7 @@
 """SMT, the scale-aware modulation transformer.
 
 Paper: "Scale-Aware Modulation Meet Transformer", ICCV 2023, https://arxiv.org/abs/2307.08579.
-Behaviour and weights are those of the authors' released classification code (MIT).
+Results and weights are those of the authors' released classification code (MIT).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,13 @@ class SMT(FourStageBackbone):
         arch: `pico`, `tiny`, `small`, `base`, `large`, or a dict of the fields of `SMTArch`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
-        recompute_activations: Compute the wide maps of feed-forwards and of scale-aware modulation
-            again in the backward pass instead of keeping them: less memory than without, less time
-            than `with_cp`. Hooks on layers in there fire twice in training.
+        recompute_activations: Recompute the wide maps of feed-forwards and of scale-aware
+            modulation in the backward pass: less memory than the default, less time than
+            `with_cp`. Hooks on the layers inside fire twice in training.
         embed_dims, depths, mlp_ratios, stem_kernel, layer_scale_init_value, drop_path_rate,
-            sam_heads, sam_expansion, msa_heads, mixers, stacking: Fields of `SMTArch`, which
-            describes them; None keeps the variant's. An entry of `mixers` is a name, a module
-            class, a dict of `type` and arguments, or a list of these for the blocks of a stage.
+            sam_heads, sam_expansion, msa_heads, mixers, stacking: Override a field of the variant,
+            see `SMTArch`; None keeps it. An entry of `mixers` is a name, a module class, a dict of
+            `type` and arguments, or a list of these for the blocks of a stage.
 
     Raises:
         ValueError: If a name, a length or a number of heads is wrong.
@@ -117,5 +117,5 @@ class SMT(FourStageBackbone):
 
     @classmethod
     def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
-        """What the shapes in a file tell of an SMT."""
+        """Infer the SMT from the shapes in a state dict."""
         return infer(state)

@@ -1,4 +1,4 @@
-"""Variants of SMT, and the variant in a state dict.
+"""Variants of SMT, and their inference from a state dict.
 
 Paper: https://arxiv.org/abs/2307.08579, table 1.
 """
@@ -32,9 +32,9 @@ class SMTArch:
         layer_scale_init_value: Initial layer scale, 0 for none.
         drop_path_rate: Stochastic-depth rate of the last block.
         sam_heads: Heads of SAM blocks.
-        sam_expansion: Width of SAM's aggregation.
-        msa_heads: Heads of attention blocks. Stages 1 and 2 have none in the paper; the
-            table's entries keep the width of a head.
+        sam_expansion: Width of SAM's aggregation as a multiple of the channels.
+        msa_heads: Heads of attention blocks. The paper's stages 1 and 2 have none; their
+            entries keep the channels per head.
         mixers: Mixer of a stage, or several that `stacking` distributes.
         stacking: `alternate` repeats a stage's mixers in turn (the paper's choice),
             `halves` gives each a run of blocks (the paper's ablation).
@@ -53,9 +53,9 @@ class SMTArch:
     stacking: str = 'alternate'
 
 
-# Paper, table 1, and the released configurations; drop path is that of ImageNet-1K, for
-# large of ImageNet-22K. `small` is the released one: published parameter counts are those
-# of depths (3, 4, 18, 1), published FLOPs and the checkpoint those of (3, 4, 18, 2).
+# Table 1 of the paper and the released configurations, with the drop path of ImageNet-1K (of
+# ImageNet-22K for large). `small` is as released: the published parameter counts are those of
+# depths (3, 4, 18, 1), the published FLOPs and the checkpoint those of (3, 4, 18, 2).
 # `pico` is ours: for digits of 64 pixels and scenes of 256, 1.4 M parameters.
 ARCHS = {
     'pico': SMTArch((32, 64, 128, 256), (1, 1, 2, 1), (4, 4, 4, 2), msa_heads=(1, 2, 4, 8)),
@@ -76,7 +76,7 @@ ARCHS = {
 
 
 def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTArch:
-    """The fields of a variant with some of them replaced.
+    """Return the fields of a variant with some of them replaced.
 
     Args:
         arch: A name of `ARCHS`, or a dict of the fields of `SMTArch`.
@@ -86,7 +86,7 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
         The complete fields.
 
     Raises:
-        ValueError: If the name, a field or a length is wrong; it lists what is right.
+        ValueError: If the name, a field or a length is wrong; the message lists the valid ones.
     """
     resolved = resolve_fields(ARCHS, arch, overrides)
     counts = ('embed_dims', 'depths', 'sam_heads', 'msa_heads')
@@ -98,13 +98,14 @@ def resolve_arch(arch: str | dict[str, Any], overrides: dict[str, Any]) -> SMTAr
 
 
 def infer(state: Mapping[str, Tensor]) -> Inferred | None:
-    """Read a network off a state dict.
+    """Infer the network from a state dict.
 
     Args:
-        state: Entries under our names, complete or not.
+        state: Entries under our names, possibly incomplete.
 
     Returns:
-        Its variant, shape and the arguments of `SMT`; None where the entries show no SMT.
+        The variant, its shape and the arguments of `SMT`; None if the entries are not those of an
+        SMT.
     """
     stages = infer_stages(state)
     stem = state.get('patch_embeds.0.conv1.weight')
@@ -122,7 +123,7 @@ def infer(state: Mapping[str, Tensor]) -> Inferred | None:
 
 
 def _shape(spec: SMTArch) -> dict[str, Any]:
-    """What tells a variant apart in a file."""
+    """Return the fields that identify a variant in a file."""
     return {
         'embed_dims': list(spec.embed_dims),
         'depths': list(spec.depths),
@@ -133,7 +134,7 @@ def _shape(spec: SMTArch) -> dict[str, Any]:
 
 
 def _fields(state: Mapping[str, Tensor], shape: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `SMTArch` that decide names and shapes, of no named variant."""
+    """Infer the fields of `SMTArch` that decide names and shapes, for an unknown variant."""
     heads = [
         [
             {n.split('.')[5] for n in state if n.startswith(f'stages.{i}.{j}.mixer.head_convs.')}

@@ -1,4 +1,4 @@
-"""Blocks of the four stages, built from a variant's fields."""
+"""Construction of the blocks of all four stages from a variant's fields."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -16,12 +16,12 @@ from mmsmt.layers import (
 )
 from mmsmt.mixers import MixerSpec, build_mixer
 
-# One entry a stage: a mixer, or several that are distributed over its blocks.
+# One entry per stage: a mixer, or several that are distributed over its blocks.
 Mixers = Sequence[MixerSpec | Sequence[MixerSpec]]
 
 
 class StageFields(Protocol):
-    """What a variant says of its blocks; sequences have one entry per stage."""
+    """The fields of a variant that describe its blocks; sequences have one entry per stage."""
 
     @property
     def embed_dims(self) -> Sequence[int]: ...
@@ -43,7 +43,7 @@ STACKINGS = ('alternate', 'halves')
 
 
 def check_stacking(stacking: str) -> None:
-    """Refuse a stacking that `stack_mixers` does not know, by a ValueError."""
+    """Raise ValueError unless `stack_mixers` knows the stacking."""
     if stacking not in STACKINGS:
         raise ConfigError(f'unknown stacking {stacking!r}; known: {", ".join(STACKINGS)}')
 
@@ -51,10 +51,10 @@ def check_stacking(stacking: str) -> None:
 def stack_mixers(
     mixers: MixerSpec | Sequence[MixerSpec], depth: int, stacking: str = 'alternate'
 ) -> list[MixerSpec]:
-    """Distribute a stage's mixers over its blocks; a list of `depth` stays as it is.
+    """Distribute a stage's mixers over its blocks; a list of `depth` mixers is unchanged.
 
     Raises:
-        ValueError: If there are none, or more than blocks (but a pair may stand for one).
+        ValueError: If there are none, or more than blocks (except a pair for one block).
     """
     choices: list[Any] = list(mixers) if isinstance(mixers, list | tuple) else [mixers]
     if not 1 <= len(choices) <= max(depth, 2):
@@ -84,23 +84,23 @@ def build_stages(
     position: Callable[[int, nn.Module], nn.Module | None] = lambda stage, mixer: None,
     keep_position: bool = True,
 ) -> list[list[ResidualBlock]]:
-    """The blocks of all stages, their drop path rising over the whole network.
+    """Build the blocks of all stages, with drop path increasing over the whole network.
 
     Args:
-        arch: The variant.
-        options: For each stage, what the network gives to a mixer of a name.
-        ffn: Builds the feed-forward of a block from its channels and its ratio.
-        norm_eps: Epsilon of the norms of blocks with a mixer of a class, 1e-6 of all others.
-        position: Builds what adds positions to the first block of a stage, from the stage's index
-            and that block's mixer; None for nothing.
+        arch: Fields of the variant.
+        options: For each stage, the network's arguments for mixers given by name.
+        ffn: Builds the feed-forward of a block from its channels and ratio.
+        norm_eps: Epsilon of a block's norms, by the class of its mixer; 1e-6 for other classes.
+        position: Builds the module that adds positions in the first block of a stage, or None, from
+            the stage's index and that block's mixer.
         keep_position: See `ResidualBlock`.
 
     Returns:
         The blocks of each stage.
 
     Raises:
-        ValueError: If a mixer is unknown, too many are given, their arguments do not fit, or a
-            one lacks the significance that it takes.
+        ValueError: If a mixer is unknown, too many are given, their arguments do not fit, or one
+            lacks the significance that it takes.
     """
     rates = linear_drop_path_rates(arch.drop_path_rate, arch.depths)
     stages = []

@@ -2,8 +2,8 @@
 
 Paper: "Demystify Transformers & Convolutions in Modern Image Deep Networks", TPAMI 2025,
 https://arxiv.org/abs/2211.05781. The authors released two networks under one name: that of their
-classification code, with which the weights were trained, and that of their detection code, with
-which the detectors were. `UnifiedBackbone.behaviour` chooses between them.
+classification code, for the pre-trained weights, and that of their detection code, for the
+detectors. `UnifiedBackbone.behaviour` chooses between them.
 """
 
 from collections import OrderedDict
@@ -25,24 +25,22 @@ from mmsmt.layers import FFN, PatchEmbed, PositionMap, TwoStepStem, init_truncat
 from mmsmt.mixers import MIXERS, SpatialReductionAttention
 from mmsmt.registry import MODELS
 
-# Of the norms in a block; with other mixers they have 1e-6, as all further norms.
+# Epsilon of the norms in a block; other mixers, and all other norms, have 1e-6.
 _NORM_EPS = {MIXERS[name]: 1e-5 for name in ('halo', 'sra', 'dcnv3')}
 
 
 @MODELS.register_module()
 class UnifiedBackbone(FourStageBackbone):
-    """Stem, four stages of blocks with any mixer, plain feed-forwards, layer scale.
+    """Four-stage network with any token mixer, plain feed-forwards and layer scale.
 
-    `behaviour='classification'` is what the released weights were trained as, carried on to
-    images of any size so that nothing beyond the image takes part: padding is masked, the last
-    rows and columns are seen, tables of positions are stretched. It is the default for being the
-    one that continues the pre-training.
+    `behaviour='classification'`, the default, is the network of the released weights, extended to
+    images of any size: padding is masked, the last rows and columns are seen, position tables are
+    interpolated.
 
-    `behaviour='detection'` is what published detectors were trained as: the map that a stage
-    hands on is not normalised, the norms of the outputs start fresh beside pre-trained weights;
-    `halo` and `window` attend to padding, `window` shifts even where the map is one window;
-    `sra` adds positions only for the first attention of a stage, and does not see the last rows
-    and columns that fill no reduction.
+    `behaviour='detection'` is the network of the published detectors. A stage passes its map on
+    un-normalised, and the norms of the outputs are not pre-trained. `halo` and `window` attend to
+    padding, `window` shifts even where the map is a single window. `sra` adds positions only in
+    the first attention of a stage, and ignores last rows and columns that do not fill a reduction.
 
     Args:
         mixer: `halo`, `sra`, `window`, `dwconv`, `dcnv3` (published), `sam` or `msa`.
@@ -51,12 +49,12 @@ class UnifiedBackbone(FourStageBackbone):
         behaviour: `classification` or `detection`.
         in_channels: Channels of the image.
         out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See `FourStageBackbone`.
-        recompute_activations: Compute the wide maps of scale-aware modulation again
-            in the backward pass instead of keeping them: less memory than without, less time
-            than `with_cp`. Hooks on layers in there fire twice in training.
+        recompute_activations: Recompute the wide maps of scale-aware modulation in the backward
+            pass: less memory than the default, less time than `with_cp`. Hooks on the layers inside
+            fire twice in training.
         embed_dims, depths, num_heads, mlp_ratios, reductions, window, sam_heads, image_size,
-            layer_scale_init_value, drop_path_rate, mixers, stacking: Fields of `UnifiedArch`,
-            which describes them; None keeps the variant's. An entry of `mixers` is a name, a
+            layer_scale_init_value, drop_path_rate, mixers, stacking: Override a field of
+            the variant, see `UnifiedArch`; None keeps it. An entry of `mixers` is a name, a
             module class, a dict of `type` and arguments, or a list of these for the blocks of a
             stage.
 
@@ -144,7 +142,7 @@ class UnifiedBackbone(FourStageBackbone):
             return PositionMap(dims[stage], sizes[stage]) if has_one else None
 
         norms: list[nn.Module] = [nn.LayerNorm(dim, eps=1e-6) for dim in dims]
-        if detects:  # under names of their own: a file tells which of the two its norms are
+        if detects:  # named differently, so that a file shows which norms it has
             norms = [nn.Sequential(OrderedDict(out=norm)) for norm in norms]
         super().__init__(
             patch_embeds=[
@@ -172,10 +170,10 @@ class UnifiedBackbone(FourStageBackbone):
         self.behaviour = behaviour
 
     def translate(self, state: Mapping[str, Tensor]) -> Parts:
-        """As for every backbone; tables of positions are interpolated to this one's sizes.
+        """Split a state dict; position tables are interpolated to this backbone's sizes.
 
-        Stage norms of a classification network are dropped by name where this one is for
-        detection, and its own norms stay as they are.
+        If this backbone is for detection, the stage norms of a classification network are dropped
+        by name, and its own norms keep their values.
         """
         parts = super().translate(state)
         own = nn.Module.state_dict(self)
@@ -197,5 +195,5 @@ class UnifiedBackbone(FourStageBackbone):
 
     @classmethod
     def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
-        """What the shapes in a file tell of a unified model."""
+        """Infer the unified model from the shapes in a state dict."""
         return infer(state)

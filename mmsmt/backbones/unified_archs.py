@@ -1,13 +1,13 @@
-"""Variants of the unified architecture: a table for each of seven mixers.
+"""Variants of the unified architecture, a table for each of seven mixers.
 
 Dimensions, depths, heads and drop path (of ImageNet-1K) of `halo`, `sra`, `window`, `dwconv` and
 `dcnv3` are those of https://arxiv.org/abs/2211.05781 in the released configurations; `dcnv3` has
-a fifth one, `large`, without weights or results.
+a fifth variant, `large`, without weights or results.
 
-`sam` and `msa` are ours: dimensions, heads and drop path of `window`, and as many blocks in stage
-3 as bring the parameters, with a classifier for 1,000 classes, nearest to the paper's class sizes
-(4.5, 30, 50 and 100 M). `pico` is ours too: for digits of 64 pixels and scenes of 256, of
-SMT-pico's size.
+`sam` and `msa` are ours. They have the dimensions, heads and drop path of `window`; the number of
+blocks in stage 3 brings the parameters, with a classifier for 1,000 classes, as close as possible
+to the paper's class sizes (4.5, 30, 50 and 100 M). `pico` is ours too: for digits of 64 pixels and
+scenes of 256, the size of SMT-pico.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ class UnifiedArch:
         depths: Number of blocks.
         num_heads: Heads of attention, groups of `dcnv3`.
         mlp_ratios: Hidden width of the feed-forward as a multiple of the channels.
-        reductions: By how much `sra` and `hybrid_scale` reduce height and width.
-        window: Side of the windows of `window` and `hybrid_scale`, and of a block of `halo`.
+        reductions: Factor by which `sra` and `hybrid_scale` reduce height and width.
+        window: Side of the windows of `window` and `hybrid_scale`, and of the blocks of `halo`.
         sam_heads: Heads of `sam`.
-        image_size: Height and width (or both) whose maps the position tables of `sra` have.
+        image_size: Side, or height and width, of the images that the position tables of `sra` fit.
         layer_scale_init_value: Initial layer scale, 0 for none.
         drop_path_rate: Stochastic-depth rate of the last block.
-        mixers: Mixer of a stage, or several that `stacking` distributes; where it is empty, the
-            network's mixer in every stage. `window` alone stands for windows that are shifted
-            by half a window in every other block.
+        mixers: Mixer of a stage, or several that `stacking` distributes; empty for the network's
+            mixer in every stage. `window` alone shifts the windows by half a window in every other
+            block.
         stacking: `alternate` repeats a stage's mixers in turn, `halves` gives each a run of
             blocks.
     """
@@ -68,7 +68,7 @@ _WIDTHS = {
 def _scales(
     depths: Sequence[Sequence[int]], drop_paths: Sequence[float], pico: UnifiedArch
 ) -> dict[str, UnifiedArch]:
-    """The variants of a mixer that has the usual widths, from micro to base."""
+    """Return the variants, from micro to base, of a mixer that has the usual widths."""
     return {'pico': pico} | {
         name: UnifiedArch(dims, depth, heads, drop_path_rate=rate)
         for (name, (dims, heads)), depth, rate in zip(
@@ -77,8 +77,8 @@ def _scales(
     }
 
 
-# On tiles of 64 pixels these reductions leave 16 keys. Layer scale would grow too slowly from 1e-6
-# for the few hundred steps of a training on digits.
+# On tiles of 64 pixels these reductions leave 16 keys. A layer scale of 1e-6 would grow too slowly
+# in the few hundred steps of training on digits.
 _PICO = UnifiedArch(
     (32, 64, 128, 256),
     (1, 1, 2, 1),
@@ -130,7 +130,7 @@ ARCHS: dict[str, dict[str, UnifiedArch]] = {
 
 
 def resolve_arch(mixer: str, arch: str | dict[str, Any], overrides: dict[str, Any]) -> UnifiedArch:
-    """The fields of a variant with some of them replaced.
+    """Return the fields of a variant with some of them replaced.
 
     Args:
         mixer: A name of `ARCHS`.
@@ -138,10 +138,10 @@ def resolve_arch(mixer: str, arch: str | dict[str, Any], overrides: dict[str, An
         overrides: Fields to replace; None keeps the variant's.
 
     Returns:
-        The complete fields, `mixers` filled in.
+        The complete fields, with `mixers` filled in.
 
     Raises:
-        ValueError: If a name, a field or a length is wrong; it lists what is right.
+        ValueError: If a name, a field or a length is wrong; the message lists the valid ones.
     """
     if not isinstance(mixer, str) or mixer not in ARCHS:
         raise ConfigError(f'unknown mixer {mixer!r}; known: {", ".join(ARCHS)}')
@@ -160,13 +160,13 @@ def resolve_arch(mixer: str, arch: str | dict[str, Any], overrides: dict[str, An
 
 
 def map_sizes(image_size: int | Sequence[int]) -> list[tuple[int, int]]:
-    """Height and width of the four stages' maps of an image.
+    """Return height and width of the four stages' maps of an image.
 
     Args:
         image_size: Height and width in pixels, or one number for both.
 
     Raises:
-        ValueError: If it is no size.
+        ValueError: If it is not a size.
     """
     size = tuple(image_size) if isinstance(image_size, Sequence) else (image_size,) * 2
     if len(size) != 2 or any(not isinstance(side, int) or side < 1 for side in size):

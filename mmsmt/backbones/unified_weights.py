@@ -1,4 +1,4 @@
-"""Unified models in state dicts: the variant, and position tables of another size."""
+"""Unified models in state dicts: inference of the variant, interpolation of position tables."""
 
 from collections.abc import Mapping
 from math import isqrt
@@ -13,7 +13,7 @@ from mmsmt.layers import stretch_map
 
 
 def _stretch_bias(table: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Relative biases (n * n, heads) of a square of offsets: bicubic, a head at a time."""
+    """Interpolate relative biases (n * n, heads) of a square of offsets bicubically, per head."""
     theirs, ours = isqrt(table.shape[0]), isqrt(shape[0])
     if theirs**2 != table.shape[0] or ours**2 != shape[0]:
         return table
@@ -23,7 +23,7 @@ def _stretch_bias(table: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _stretch_line(table: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Relative positions (n, d) on a line, ends staying ends."""
+    """Interpolate relative positions (n, d) on a line, keeping its ends aligned."""
     line = F.interpolate(table.T[None], shape[0], mode='linear', align_corners=True)
     return line[0].T
 
@@ -32,7 +32,7 @@ def _stretch_position(table: Tensor, shape: tuple[int, ...]) -> Tensor:
     return stretch_map(table, (shape[2], shape[3]))
 
 
-# By the ending of a name: how, number of axes, which axis must agree.
+# By the ending of a name: function, number of axes, axis that must agree.
 _TABLES = {
     '.mixer.relative_position_bias_table': (_stretch_bias, 2, 1),
     '.mixer.height_rel': (_stretch_line, 2, 1),
@@ -42,7 +42,7 @@ _TABLES = {
 
 
 def fit_tables(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Interpolate tables of positions whose size is another, in place; as released.
+    """Interpolate position tables of another size in place, as the released code does.
 
     Args:
         state: Entries of a file under our names.
@@ -57,7 +57,7 @@ def fit_tables(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
                 state[name] = stretch(value.float(), shape).to(value.dtype).contiguous()
 
 
-# Entries that tell mixers apart, in the order of asking: msa and sra have no more than others.
+# Entries that identify a mixer, in the order of checking: msa and sra have only the common ones.
 _TRACES = {
     'window': 'qkv.weight',
     'halo': 'height_rel',
@@ -75,7 +75,7 @@ def _mixer_of(state: Mapping[str, Tensor], block: str) -> str:
 
 
 def _heads(state: Mapping[str, Tensor], stage: int) -> int:
-    """Heads of a stage's first block where they leave a trace, else one."""
+    """Infer the heads of a stage's first block from its shapes; 1 if they do not show them."""
     mixer = f'stages.{stage}.0.mixer.'
     if (biases := state.get(mixer + 'relative_position_bias_table')) is not None:
         return biases.shape[1]
@@ -87,14 +87,14 @@ def _heads(state: Mapping[str, Tensor], stage: int) -> int:
 
 
 def infer(state: Mapping[str, Tensor]) -> Inferred | None:
-    """Read a network off a state dict.
+    """Infer the network from a state dict.
 
     Args:
-        state: Entries under our names, complete or not.
+        state: Entries under our names, possibly incomplete.
 
     Returns:
-        Its variant, shape and the arguments of `UnifiedBackbone`; None where the entries show no
-        unified model.
+        The variant, its shape and the arguments of `UnifiedBackbone`; None if the entries are
+            not those of a unified model.
     """
     stages = infer_stages(state)
     stem = state.get('patch_embeds.0.step1.proj.weight')
@@ -133,6 +133,6 @@ def infer(state: Mapping[str, Tensor]) -> Inferred | None:
     if mixer == 'sra':
         options['reductions'] = [1 if r is None else r.shape[-1] for r in reduced]
     if (table := state.get('stages.0.0.position.table')) is not None:
-        # Images with equal maps in stage 1 have equal maps in all stages.
+        # Images with maps of the same size in stage 1 have maps of the same size in all stages.
         options['image_size'] = (4 * table.shape[2], 4 * table.shape[3])
     return Inferred(variant, shape, options)

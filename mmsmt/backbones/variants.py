@@ -1,4 +1,4 @@
-"""Variants of a network: look-up by name, checks of fields, inference from a state dict."""
+"""Variants of a network: look-up by name, validation, inference from a state dict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
@@ -13,13 +13,13 @@ Arch = TypeVar('Arch')
 
 
 class Inferred(NamedTuple):
-    """What the shapes in a file tell of a network.
+    """A network inferred from the shapes in a file.
 
     Args:
-        variant: In words: `tiny`, or `a variation of small: depths ..., not ...`.
-        shape: The fields that tell variants apart.
-        options: Arguments that build a network with these shapes. What leaves no trace (heads
-            of attention, windows) is that of the named variant, else the least there is.
+        variant: Description: `tiny`, or `a variation of small: depths ..., not ...`.
+        shape: The fields that identify a variant.
+        options: Arguments that build a network with these shapes. Fields that shapes do not show
+            (attention heads, windows) are those of the named variant, otherwise minimal.
     """
 
     variant: str
@@ -32,7 +32,7 @@ def resolve_fields(
     arch: str | dict[str, Any],
     overrides: dict[str, Any],
 ) -> Arch:
-    """The fields of a variant with some of them replaced.
+    """Return the fields of a variant with some of them replaced.
 
     Args:
         archs: The variants, of one dataclass; fields without a default are required.
@@ -40,10 +40,11 @@ def resolve_fields(
         overrides: Fields to replace; None keeps the variant's.
 
     Returns:
-        The complete fields, their values not checked.
+        The complete fields, not validated.
 
     Raises:
-        ValueError: If the name or a field of `arch` is unknown or missing; it lists what is right.
+        ValueError: If the name or a field of `arch` is unknown or missing; the message lists the
+            valid ones.
     """
     kind: Any = type(next(iter(archs.values())))
     known = {f.name for f in fields(kind)}
@@ -56,7 +57,7 @@ def resolve_fields(
         raise ConfigError(f'arch must be a name or a dict of fields, got {arch!r}')
     elif (given := set(arch)) - known or required - given:
         raise ConfigError(
-            f'arch needs {sorted(required)} and may have {sorted(known - required)}, '
+            f'arch needs the fields {sorted(required)} and may have {sorted(known - required)}, '
             f'got {sorted(given)}'
         )
     else:
@@ -67,48 +68,48 @@ def resolve_fields(
 def check_fields(
     arch: Any, counts: Sequence[str], sizes: Sequence[str] = (), per_stage: Sequence[str] = ()
 ) -> None:
-    """Refuse fields that cannot describe four stages; those all variants have are known.
+    """Raise ValueError unless the fields describe four stages. Common fields are always checked.
 
     Args:
         arch: The fields.
-        counts: Fields with an entry for each stage, a whole number from 1.
-        sizes: Fields that are one such number.
-        per_stage: Further fields with an entry for each stage.
+        counts: Fields with a positive int per stage.
+        sizes: Fields that are a positive int.
+        per_stage: Further fields with one entry per stage.
 
     Raises:
-        ValueError: If one does not fit; it names the field and what it holds.
+        ValueError: If one is invalid; the message names the field and its value.
     """
     for name in (*counts, 'mlp_ratios', 'mixers', *per_stage):
         value = getattr(arch, name)
         if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 4:
-            raise ConfigError(f'{name} needs one entry for each of the 4 stages, got {value!r}')
+            raise ConfigError(f'{name} must have one entry for each of the 4 stages, got {value!r}')
     for name in counts:
         value = getattr(arch, name)
         if any(not is_count(n) for n in value):
-            raise ConfigError(f'{name} must be whole and at least 1, got {value}')
+            raise ConfigError(f'{name} must be positive integers, got {value}')
     for name in sizes:
         check_size(name, getattr(arch, name))
     for dim, ratio in zip(arch.embed_dims, arch.mlp_ratios, strict=True):
         if not _is_finite(ratio) or dim * ratio < 1:
             raise ConfigError(
-                f'mlp_ratios must be positive and leave channels, got {arch.mlp_ratios}'
+                f'mlp_ratios must be positive and leave at least one channel, got {arch.mlp_ratios}'
             )
     scale, rate = arch.layer_scale_init_value, arch.drop_path_rate
     if not _is_finite(scale) or scale < 0:
-        raise ConfigError(f'layer_scale_init_value must be 0 or positive, got {scale!r}')
+        raise ConfigError(f'layer_scale_init_value must be at least 0, got {scale!r}')
     if not _is_finite(rate) or not 0 <= rate < 1:
         raise ConfigError(f'drop_path_rate must be in [0, 1), got {rate!r}')
 
 
 def is_count(value: Any) -> bool:
-    """Whether a value is an int of at least 1; a bool is none."""
+    """Return whether a value is an int, not a bool, of at least 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def check_size(name: str, value: Any) -> None:
-    """Raise ValueError unless a value is an int of at least 1."""
+    """Raise ValueError unless a value is a positive int."""
     if not is_count(value):
-        raise ConfigError(f'{name} must be whole and at least 1, got {value!r}')
+        raise ConfigError(f'{name} must be a positive integer, got {value!r}')
 
 
 def _is_finite(value: Any) -> bool:
@@ -116,13 +117,13 @@ def _is_finite(value: Any) -> bool:
 
 
 def infer_stages(state: Mapping[str, Tensor]) -> dict[str, list] | None:
-    """Read off a state dict what the stages of every network here have.
+    """Infer the fields that the stages of all networks share from a state dict.
 
     Args:
-        state: Entries under our names, complete or not.
+        state: Entries under our names, possibly incomplete.
 
     Returns:
-        `embed_dims`, `depths`, `mlp_ratios`; None where a stage is missing.
+        `embed_dims`, `depths`, `mlp_ratios`; None if a stage is missing.
     """
     try:
         widths = [tuple(state[f'stages.{i}.0.ffn.fc1.weight'].shape) for i in range(4)]
@@ -139,11 +140,11 @@ def infer_stages(state: Mapping[str, Tensor]) -> dict[str, list] | None:
 
 
 def name_nearest(found: dict[str, Any], shapes: Mapping[str, dict[str, Any]]) -> str:
-    """Say which variant a shape is, or of which it is a variation and in what.
+    """Name the variant of a shape, or the nearest one and the differences.
 
     Args:
-        found: What was read off a file, `depths` among it.
-        shapes: The same of every variant; what is not compared may lack.
+        found: The fields inferred from a file, including `depths`.
+        shapes: The same fields of every variant; missing ones are not compared.
 
     Returns:
         `tiny`, or `a variation of small: depths [3, 4, 18, 1], not [3, 4, 18, 2]`.

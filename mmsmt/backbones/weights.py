@@ -21,12 +21,12 @@ from mmsmt.checkpoints import (
 
 
 class ReleasedWeightsModule(BaseModule):
-    """A module that takes released files under any of its naming dialects, or says why not.
+    """Module that loads released files in any of their naming dialects.
 
     Args:
-        init_cfg: As in mmengine. `dict(type='Pretrained', checkpoint=..., prefix=...,
-            allow=[...])` reads released files too and raises where the file does not fit;
-            `allow` names entries or modules that may differ.
+        init_cfg: See mmengine. `dict(type='Pretrained', checkpoint=..., prefix=..., allow=[...])`
+            also reads released files, and raises if the file does not fit; `allow` lists entries or
+            modules that may differ.
     """
 
     dialects: ClassVar[tuple[Dialect, ...]] = ()
@@ -37,7 +37,7 @@ class ReleasedWeightsModule(BaseModule):
         self.init_cfg: dict | list[dict] | None = copy.deepcopy(init_cfg)
 
     def init_weights(self) -> None:
-        """Apply `init_cfg`; layers have their initial weights since construction."""
+        """Apply `init_cfg`; the layers were initialised at construction."""
         if self.is_init:
             return
         configs = self.init_cfg or []
@@ -47,7 +47,7 @@ class ReleasedWeightsModule(BaseModule):
         super().init_weights()
         self.init_cfg = full
         for config in pretrained:
-            # mmengine adds `_scope_` to dicts from a base of another package.
+            # mmengine adds `_scope_` to dicts whose base config is in another package.
             known = {k: v for k, v in config.items() if k not in ('type', '_scope_')}
             self.load_pretrained(**known)
 
@@ -62,8 +62,8 @@ class ReleasedWeightsModule(BaseModule):
 
         Args:
             checkpoint: A released file, a bare backbone or a host's model.
-            prefix: Take only entries below this name (`backbone`, say).
-            map_location: As in `torch.load`.
+            prefix: Load only entries below this name, such as `backbone`.
+            map_location: See `torch.load`.
             allow: Entries or modules of this backbone that may differ.
 
         Raises:
@@ -82,18 +82,18 @@ class ReleasedWeightsModule(BaseModule):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """Load entries under our names or those of any released dialect, also below a prefix.
+        """Load entries under our names or in any released dialect, with or without a prefix.
 
         Args:
             state_dict: Name to tensor.
-            strict: Whether every entry has to fit.
-            assign: As in PyTorch.
+            strict: Whether every entry must fit.
+            assign: See PyTorch.
 
         Returns:
-            Missing and unexpected names, as in PyTorch. A warning is logged if there are any.
+            Missing and unexpected names, as in PyTorch. If there are any, a warning is logged.
 
         Raises:
-            CheckpointError: If `strict` and an entry is missing, unexpected or of another shape.
+            CheckpointError: If `strict` and an entry is missing, unexpected or has another shape.
             RuntimeError: If an entry has another shape.
         """
         if strict:
@@ -103,13 +103,13 @@ class ReleasedWeightsModule(BaseModule):
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def match(self, state: Mapping[str, Tensor]) -> tuple[Parts, LoadReport]:
-        """Translate a state dict and compare it with this backbone.
+        """Translate a state dict to our names and compare it with this backbone.
 
         Args:
-            state: Name to tensor, of any origin.
+            state: Name to tensor, in any dialect.
 
         Returns:
-            The parts under our names, and what of them fits.
+            The parts under our names, and a report of which entries fit.
         """
         parts = self.translate(state)
         left_out = [*(f'head.{name}' for name in parts.head), *parts.other, *parts.dropped]
@@ -132,30 +132,30 @@ class ReleasedWeightsModule(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def translate(self, state: Mapping[str, Tensor]) -> Parts:
-        """Find this backbone's entries in a state dict of any origin, under our names.
+        """Find this backbone's entries in a state dict, translated to our names.
 
         Args:
-            state: Name to tensor.
+            state: Name to tensor, in any dialect.
 
         Returns:
-            The parts; what depends on the size of the image is fitted to this backbone.
+            The parts, with tables that depend on the image size interpolated to this backbone.
         """
         return split_state_dict(state, self.dialects)
 
     @classmethod
     def infer(cls, state: Mapping[str, Tensor]) -> Inferred | None:
-        """Read the network off the entries of a file; a subclass knows its variants.
+        """Infer the network from a state dict; subclasses know their variants.
 
         Args:
-            state: Entries under our names, complete or not.
+            state: Entries under our names, possibly incomplete.
 
         Returns:
-            What the shapes tell; None where they show no network of this class.
+            The network, or None if the entries are not those of this class.
         """
         return None
 
     def fit_hint(self, state: Mapping[str, Tensor]) -> str:
-        """What to tell about a file that does not fit."""
+        """Describe the network in a file that does not fit, for the error message."""
         found = self.infer(state)
         if found is None:
             return f'The file holds no {self.network} backbone.'

@@ -1,1 +1,1 @@
-"""Speed and memory of our networks beside others', so that the figures can be believed."""
+"""Benchmark of speed and memory, compared with other networks."""

@@ -1,4 +1,4 @@
-"""Arguments of the benchmark, and its reports."""
+"""Command line of the benchmark, and its reports."""
 
 import argparse
 import re
@@ -32,30 +32,37 @@ COMPILE_MODES = ('default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line: networks, how they are measured, and where the report goes."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Measure speed and memory of networks in turn.')
     add = parser.add_argument
-    named = 'a name (--list), or [LABEL=]CONFIG; SMT, its plain form and all peers by default'
+    named = 'name (see --list), or [LABEL=]CONFIG; SMT, its plain form and all peers by default'
     add('models', nargs='*', metavar='MODEL', help=named)
     add('--list', action='store_true', help='print the names and exit')
     add('--shapes', nargs='+', default=SHAPES, help='batch x height x width (%(default)s)')
     add('--steps', nargs='+', choices=STEPS, default=STEPS, help='(%(default)s)')
-    add('--ways', type=_ways, default=['eager'], help=f'of {",".join(WAYS)}, with commas (eager)')
-    add('--reference', help='what ratios are of; the first plain one, else the first')
-    add('--dtype', choices=DTYPES, default='float32', help='16 bits are autocast (float32)')
+    add(
+        '--ways',
+        type=_ways,
+        default=['eager'],
+        help=f'comma-separated list of {",".join(WAYS)} (eager)',
+    )
+    add(
+        '--reference', help='baseline of ratios; by default the first plain network, else the first'
+    )
+    add('--dtype', choices=DTYPES, default='float32', help='16 bits use autocast (float32)')
     add('--device', choices=('cpu', 'cuda'), default='cpu', help='(cpu)')
-    add('--threads', type=int, default=torch.get_num_threads(), help='of the CPU (%(default)s)')
+    add('--threads', type=int, default=torch.get_num_threads(), help='CPU threads (%(default)s)')
     add('--compile-mode', choices=COMPILE_MODES, default='default', help='(default)')
-    add('--rounds', type=int, help='of timing (10; 3 with --end-to-end)')
-    add('--warmup', type=int, default=2, help='rounds before them (2)')
+    add('--rounds', type=int, help='timed rounds (10; 3 with --end-to-end)')
+    add('--warmup', type=int, default=2, help='untimed rounds (2)')
     add('--memory', action=argparse.BooleanOptionalAction, default=True, help='measure memory too')
-    add('--out', type=Path, default=Path('work_dirs/benchmark'), help='folder (%(default)s)')
-    about = 'models are [LABEL=]CONFIG; of the above --steps, --ways, --rounds, --threads count'
+    add('--out', type=Path, default=Path('work_dirs/benchmark'), help='output folder (%(default)s)')
+    about = 'models are [LABEL=]CONFIG; --steps, --ways, --rounds, --threads apply too'
     add = parser.add_argument_group('whole detectors and segmenters', about).add_argument
     add('--end-to-end', action='store_true', help='training steps and tools/test.py on the digits')
     add('--data', type=Path, default=data_root() / 'digits', help='from mmsmt prepare digits')
-    add('--batch', type=int, default=2, help='images of a training step (2)')
-    add('--images', type=int, default=8, help='of a test (8)')
+    add('--batch', type=int, default=2, help='images per training step (2)')
+    add('--images', type=int, default=8, help='images per test (8)')
     add('--divisor', type=int, default=1, help='shrink images by this factor (1)')
     args = parser.parse_args()
     if args.rounds is None:
@@ -67,50 +74,50 @@ def _ways(text: str) -> list[str]:
     ways = text.split(',')
     wrong = [way for way in ways if way not in WAYS]
     if wrong:
-        raise argparse.ArgumentTypeError(f'{wrong[0]!r} is no way; known are {", ".join(WAYS)}')
+        raise argparse.ArgumentTypeError(f'unknown way {wrong[0]!r}; known: {", ".join(WAYS)}')
     return list(dict.fromkeys(ways))
 
 
 def parse_shape(text: str) -> Shape:
-    """Read `8x224x224`.
+    """Parse `8x224x224`.
 
     Raises:
         UsageError: If it is not three positive numbers.
     """
     if not re.fullmatch(r'[1-9]\d*x[1-9]\d*x[1-9]\d*', text):
-        raise UsageError(f'--shapes takes batch x height x width as in 8x224x224, got {text!r}')
+        raise UsageError(f'--shapes must be batch x height x width as in 8x224x224, got {text!r}')
     return Shape(*map(int, text.split('x')))
 
 
 def check_arguments(args: argparse.Namespace) -> None:
-    """Raise UsageError if a number is too small, a device or a package is missing."""
+    """Raise UsageError if a number is too small, or a device or package is missing."""
     if args.rounds < 2 or args.warmup < 0 or args.threads < 1:
         raise UsageError(
             '--rounds must be at least 2, --warmup 0 and --threads 1, '
             f'got {args.rounds}, {args.warmup} and {args.threads}'
         )
     if args.device == 'cuda' and not torch.cuda.is_available():
-        raise UsageError('--device cuda: PyTorch finds no GPU here')
+        raise UsageError('--device cuda: PyTorch finds no GPU')
     if args.device == 'cpu' and (args.dtype == 'tf32' or {GRAPH, GRAPH_DEPLOY} & {*args.ways}):
         raise UsageError('--dtype tf32 and CUDA graphs need --device cuda')
     for way in (way for way in args.ways if way in RUNTIMES):
         if (args.device, args.dtype) != ('cpu', 'float32'):
-            raise UsageError(f'--ways {way} takes float32 on a CPU')
+            raise UsageError(f'--ways {way} needs --dtype float32 and --device cpu')
         needs = RUNTIMES[way]
         if missing := ', '.join(name for name in needs.packages if not find_spec(name)):
             raise UsageError(f"--ways {way} needs {missing}: pip install 'mmsmt[{needs.extra}]'")
 
 
 def report_benchmark(args: argparse.Namespace) -> str:
-    """Measure, and write `benchmark.json`, `benchmark.md` and `benchmark.png` into a folder.
+    """Measure, and write `benchmark.json`, `benchmark.md` and `benchmark.png` to a folder.
 
-    Shapes of several areas at one batch size are drawn in `benchmark_area.png`, too.
+    `benchmark_area.png` is added if there are shapes of several areas at one batch size.
 
     Returns:
-        The table; with `--list` the names.
+        The table; with `--list` the names of the networks.
 
     Raises:
-        UsageError: If an argument is wrong, or as `measure_groups`.
+        UsageError: If an argument is wrong, or a measurement fails, see `measure_groups`.
     """
     if args.list:
         return '\n'.join(
@@ -123,7 +130,7 @@ def report_benchmark(args: argparse.Namespace) -> str:
     shapes, steps = dict.fromkeys(map(parse_shape, args.shapes)), dict.fromkeys(args.steps)
     groups = list(groups_of(contenders, shapes, steps, args.ways))
     if not groups:
-        reason = 'deploy forms are of our networks; they and runtimes are for inference'
+        reason = 'only our networks have deploy forms; these and runtimes only do inference'
         raise UsageError(f'nothing to measure: {reason}')
     reference = choose_reference([c.name for c in contenders], args.reference)
     settings = Settings(*(getattr(args, name) for name in Settings._fields))

@@ -1,7 +1,7 @@
-"""Networks of the benchmark: names, published accuracy, building and counting.
+"""Networks of the benchmark: names, published accuracy, construction, complexity.
 
-All run without a classifier: they give the four maps at strides 4, 8, 16 and 32 that detectors and
-segmenters take. Weights are random.
+All run without a classifier and return the four maps at strides 4, 8, 16 and 32 that detectors and
+segmenters use. Weights are random.
 """
 
 from collections.abc import Iterable
@@ -24,24 +24,27 @@ from mmsmt.text import nearest
 
 STAGES = (0, 1, 2, 3)
 NCHW, CHANNELS_LAST = 'contiguous', 'channels-last'
-BOTH = (NCHW, CHANNELS_LAST)  # of networks with convolutions
-EXTRAS = {'mmpretrain': 'cls', 'timm': 'benchmark'}  # of this package, for peers' libraries
+BOTH = (NCHW, CHANNELS_LAST)  # for networks with convolutions
+EXTRAS = {
+    'mmpretrain': 'cls',
+    'timm': 'benchmark',
+}  # extras of this package for the libraries of peers
 
 
 class Contender(NamedTuple):
-    """A network of the benchmark."""
+    """A network in the benchmark."""
 
     name: str
     library: str  # `mmsmt`, `plain`, `mmpretrain`, `timm`, or `config` for a file
-    kind: str  # class or model name in that library; the file
-    options: dict[str, Any]  # of the class or model; the type of a config's backbone
+    kind: str  # class or model name in the library; the config file
+    options: dict[str, Any]  # arguments; the type of a config's backbone
     top1: float | None = None  # %, published for ImageNet-1K at 224 x 224 without other data
-    source: str = ''  # page that publishes it
-    layouts: tuple[str, ...] = (NCHW,)  # memory formats to try; the faster counts
+    source: str = ''  # URL of the publication
+    layouts: tuple[str, ...] = (NCHW,)  # memory formats to try; the faster one counts
 
     @property
     def deployable(self) -> bool:
-        """Whether it has a deploy form."""
+        """Return whether it has a deploy form."""
         return self.library == 'mmsmt' or str(self.options.get('type')).startswith('mmsmt.')
 
 
@@ -50,7 +53,7 @@ UNIFIED_PAPER = 'https://arxiv.org/abs/2211.05781'
 SWIN_PAPER = 'https://arxiv.org/abs/2103.14030'
 CONVNEXT_PAPER = 'https://arxiv.org/abs/2201.03545'
 RESNET_PAPER = 'https://arxiv.org/abs/2110.00476'  # recipe A1, the best of ResNet-50 at 224
-MAMBAOUT_PAPER = 'https://arxiv.org/abs/2405.07992'  # quotes the figure of SG-Former's authors
+MAMBAOUT_PAPER = 'https://arxiv.org/abs/2405.07992'  # quotes the value of SG-Former's authors
 
 
 def _ours() -> Iterable[Contender]:
@@ -68,7 +71,7 @@ def _ours() -> Iterable[Contender]:
 def _peers() -> Iterable[Contender]:
     maps = dict(out_indices=STAGES)
     for short, size, top1 in (('T', 'tiny', 81.3), ('S', 'small', 83.0)):
-        # mmpretrain's windows do not fit every size unless small maps are padded.
+        # mmpretrain's windows do not fit all sizes unless small maps are padded.
         options = dict(arch=size, pad_small_map=True, **maps)
         name, timm_name = f'Swin-{short}', f'swin_{size}_patch4_window7_224'
         yield Contender(name, 'mmpretrain', 'SwinTransformer', options, top1, SWIN_PAPER)
@@ -91,17 +94,17 @@ def _peers() -> Iterable[Contender]:
 
 
 CONTENDERS = MappingProxyType({c.name: c for c in (*_ours(), *_peers())})
-# Measured by default: the networks that issues of speed are about.
+# Measured by default.
 USUAL = tuple(
     name for name in CONTENDERS if not name.startswith(('SG-', 'unified')) and '(timm)' not in name
 )
 
 
 def find_contenders(names: list[str]) -> list[Contender]:
-    """The contenders of these names; `[LABEL=]CONFIG` is the backbone of a config.
+    """Return the networks with these names; `[LABEL=]CONFIG` is the backbone of a config.
 
     Raises:
-        UsageError: If a name is unknown or given twice, or a config cannot be read.
+        UsageError: If a name is unknown or duplicated, or a config cannot be read.
     """
     found = []
     for name, (label, config, _) in zip(names, parse_requests(names), strict=True):
@@ -114,13 +117,13 @@ def find_contenders(names: list[str]) -> list[Contender]:
         else:
             near = nearest(name, CONTENDERS)
             hint = f'did you mean {near!r}? ' if near else ''
-            known = f'known are {", ".join(CONTENDERS)}, and config files'
-            raise UsageError(f'no contender is called {name!r}; {hint}{known}')
+            known = f'known: {", ".join(CONTENDERS)}, and config files'
+            raise UsageError(f'unknown network {name!r}; {hint}{known}')
     return found
 
 
 def build(contender: Contender) -> nn.Module:
-    """Build a contender with random weights, in evaluation mode.
+    """Build a network with random weights, in eval mode.
 
     Raises:
         UsageError: If its library is missing, or a config's model cannot be built.
@@ -135,7 +138,7 @@ def build(contender: Contender) -> nn.Module:
     else:
         kind = PlainSMT if contender.library == 'plain' else getattr(backbones, contender.kind)
         model = kind(**contender.options)
-    model.eval()  # several of mmpretrain return nothing here
+    model.eval()  # not chained: `eval` of some networks of mmpretrain returns None
     return model
 
 
@@ -148,7 +151,7 @@ def _build_peer(contender: Contender) -> Any:
         install = f"pip install 'mmsmt[{EXTRAS[library]}]'"
         raise UsageError(f'{name} is from {library}, which is not installed: {install}') from error
     if library == 'timm':
-        # The getter alone gives (B, C, H, W) of networks that compute on (B, H, W, C).
+        # Only the getter returns (B, C, H, W) for networks that compute on (B, H, W, C).
         maps = dict(features_only=True, feature_cls='getter', out_indices=STAGES)
         return peers.create_model(kind, **maps, **options)
     model = getattr(peers, kind)(**options)
@@ -157,13 +160,13 @@ def _build_peer(contender: Contender) -> Any:
 
 
 def check_maps(contender: Contender, maps: Any, height: int, width: int) -> None:
-    """Raise UsageError unless a contender gives four maps at strides 4 to 32, as the rest do.
+    """Raise UsageError unless a network returns four maps at strides 4 to 32, like the others.
 
     Args:
-        contender: For the message.
-        maps: What it gives for images of `height` x `width` pixels.
-        height: Of the images; maps may round it up or down.
-        width: Of the images.
+        contender: The network, for the message.
+        maps: Its outputs for images of `height` x `width` pixels.
+        height: Height of the images; maps may round it up or down.
+        width: Width of the images.
     """
     sizes = [tuple(x.shape[2:]) for x in maps if isinstance(x, Tensor) and x.ndim == 4]
     right = len(sizes) == len(maps) == len(STAGES) and all(
@@ -173,16 +176,16 @@ def check_maps(contender: Contender, maps: Any, height: int, width: int) -> None
     )
     if not right:
         raise UsageError(
-            f'{contender.name}: gives maps of {sizes} for {height} x {width} pixels; compared '
-            'are backbones with four maps, at strides 4, 8, 16 and 32'
+            f'{contender.name}: the maps for {height} x {width} pixels are {sizes}; only '
+            'backbones with four maps, at strides 4, 8, 16 and 32, can be compared'
         )
 
 
 def count(contender: Contender, height: int, width: int) -> tuple[int, int]:
-    """Parameters of a contender, and multiply-accumulates for one image.
+    """Count parameters, and multiply-accumulates for one image.
 
     Raises:
-        UsageError: If it cannot be built, or gives other maps than the rest.
+        UsageError: If it cannot be built, or returns other maps than the rest.
         ValueError: If it does not run without values.
     """
     model, original = build(contender).to('meta'), torch.autocast
@@ -190,7 +193,7 @@ def count(contender: Contender, height: int, width: int) -> tuple[int, int]:
     def autocast(device_type: str, *args: Any, **kwargs: Any) -> torch.autocast:
         return original('cpu' if device_type == 'meta' else device_type, *args, **kwargs)
 
-    # Some networks switch autocast off for a part, which PyTorch refuses on the meta device.
+    # Some networks disable autocast in a part, which fails on the meta device.
     with patch.object(torch, 'autocast', autocast), torch.no_grad():
         maps = model(torch.zeros(1, 3, height, width, device='meta'))
         check_maps(contender, maps, height, width)

@@ -1,6 +1,6 @@
-"""Whole detectors and segmenters: training steps and `tools/test.py`, with the backbone's share.
+"""End-to-end speed of detectors and segmenters: training steps and `tools/test.py`.
 
-Digits go through every config's own pipelines at its own sizes; weights are random.
+All configs use the digits with their own pipelines and sizes; weights are random.
 """
 
 import argparse
@@ -38,7 +38,7 @@ USUAL = [
     'Swin-T=mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py',
 ]
 HEADER = ('model', 'training step, s', 'backbone in it', 'tools/test.py, images/s')
-# The file that is tested, and options of the test.
+# Tested file and options of the test, by way.
 WAYS: dict[str, tuple[str, list[str]]] = {
     'eager': ('.pth', []),
     'deploy': ('.pth', ['--deploy']),
@@ -52,9 +52,9 @@ SECONDS = re.compile(r'Epoch\(test\).*\btime: ([\d.]+)')
 def _prepare(
     label: str, cfg: Config, folder: Path, args: argparse.Namespace
 ) -> tuple[Any, Any, Any]:
-    """A config's model on the digits, the wrapper of its optimizer, and a training batch.
+    """Build a config's model, optimizer wrapper and a training batch of the digits.
 
-    Written are `<label>.py` and `<label>.pth`, for `tools/test.py`.
+    Also writes `<label>.py` and `<label>.pth` for `tools/test.py`.
     """
     put_on_digits(cfg, str(args.data), args.divisor)
     cfg.train_dataloader.batch_size, cfg.test_dataloader.batch_size = args.batch, 1
@@ -62,7 +62,7 @@ def _prepare(
     cfg.launcher, cfg.work_dir = 'none', str(folder / f'{label}_run')
     cfg.experiment_name = label
     cfg.default_hooks.logger.interval = 1
-    cfg.log_processor.window_size = args.images - 1  # the first prepares itself
+    cfg.log_processor.window_size = args.images - 1  # the first one includes set-up
     cfg.dump(folder / f'{label}.py')
     runner, model, wrapper = build_for_a_while(cfg)
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / f'{label}.pth')
@@ -72,13 +72,13 @@ def _prepare(
 
 @contextmanager
 def backbone_seconds(backbone: nn.Module) -> Iterator[Callable[[], float]]:
-    """Clock the backbone in a training step on a CPU, where operations end before the next begins.
+    """Time the backbone in a training step on a CPU, where operations run one after the other.
 
-    Its backward pass is what follows the last gradient of its maps: everything behind it ran
-    later, and goes first.
+    Its backward pass is everything after the last gradient of its maps: the layers behind it ran
+    later, so their gradients come first.
 
     Yields:
-        What says, right after the backward pass, how long forward and backward passes took.
+        Function that returns, right after the backward pass, the seconds of both passes.
     """
     times: dict[str, float] = {}
 
@@ -87,8 +87,8 @@ def backbone_seconds(backbone: nn.Module) -> Iterator[Callable[[], float]]:
 
     def leave(module: nn.Module, inputs: Any, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         times['forward'] += time.perf_counter()
-        # Other names of them: a map itself may also be the next stage's input, whose gradient
-        # comes in the midst of the backbone's backward pass.
+        # Aliases: a map itself may also be the next stage's input, whose gradient comes in the
+        # middle of the backbone's backward pass.
         aliases = tuple(each.view_as(each) for each in maps)
         for alias in aliases:
             alias.register_hook(lambda gradient: times.update(backward=time.perf_counter()))
@@ -103,7 +103,7 @@ def backbone_seconds(backbone: nn.Module) -> Iterator[Callable[[], float]]:
 
 
 def _train_step(model: Any, wrapper: Any, batch: Any, shares: list[float]) -> None:
-    """A step of training; the share of the backbone in it is appended."""
+    """Run a training step, and append the backbone's share of its time."""
     start = time.perf_counter()
     with backbone_seconds(model.backbone) as spent:
         forward_and_backward(model, wrapper, batch)
@@ -114,7 +114,7 @@ def _train_step(model: Any, wrapper: Any, batch: Any, shares: list[float]) -> No
 
 
 def _test_rate(config: Path, way: str, threads: int) -> float:
-    """Images a second of `tools/test.py`, loading included, as its log gives them."""
+    """Return the images per second of `tools/test.py` from its log, including loading."""
     suffix, options = WAYS[way]
     command = [sys.executable, str(carried('tools') / 'test.py')]
     command += [str(config), str(config.with_suffix(suffix)), *options]
@@ -127,7 +127,7 @@ def _test_rate(config: Path, way: str, threads: int) -> float:
 
 
 def report_end_to_end(args: argparse.Namespace) -> str:
-    """Measure all configs in turn, and give a table in Markdown.
+    """Measure all configs in turn, and return a Markdown table.
 
     Raises:
         UsageError: If an argument is wrong, or `tools/test.py` fails.
@@ -135,9 +135,11 @@ def report_end_to_end(args: argparse.Namespace) -> str:
     if args.images < 2:
         raise UsageError(f'--images must be at least 2, got {args.images}')
     if unknown := [way for way in args.ways if way not in WAYS]:
-        raise UsageError(f'--ways {unknown[0]} is not of --end-to-end: {", ".join(WAYS)}')
+        raise UsageError(
+            f'--ways {unknown[0]} does not apply to --end-to-end; known: {", ".join(WAYS)}'
+        )
     if not args.data.is_dir():
-        raise UsageError(f'{args.data}: no such folder; run mmsmt prepare digits')
+        raise UsageError(f'{args.data}: no such folder; run `mmsmt prepare digits`')
     torch.set_num_threads(args.threads)
     requests = parse_requests(args.models or USUAL)
     configs = {request.label: read_config(request.config) for request in requests}

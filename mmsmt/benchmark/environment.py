@@ -1,4 +1,4 @@
-"""What results depend on besides the network: machine, versions, state of the code."""
+"""Environment of a benchmark: machine, versions, state of the code."""
 
 import hashlib
 import importlib.metadata
@@ -15,19 +15,25 @@ import mmsmt
 from mmsmt.benchmark.jobs import Settings
 
 PACKAGE = Path(mmsmt.__file__).parent
-MEASURED = ('layers', 'mixers', 'backbones', 'deploy', 'benchmark')  # and what measures
+MEASURED = (
+    'layers',
+    'mixers',
+    'backbones',
+    'deploy',
+    'benchmark',
+)  # packages whose code affects results
 LIBRARIES = ('torch', 'timm', 'mmpretrain', 'mmengine', 'mmsmt', 'onnxruntime')
 
 
 def available_cores() -> int:
-    """Cores that this process may use; macOS tells those of the machine alone."""
+    """Return the number of cores for this process; on macOS those of the machine."""
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def collect_facts(settings: Settings) -> dict[str, Any]:
-    """Hardware, versions and settings, as they are now."""
+    """Return hardware, versions and settings."""
     on_gpu = settings.device == 'cuda'
     gpu = {'gpu': torch.cuda.get_device_name(), 'cuda': torch.version.cuda} if on_gpu else {}
     return {
@@ -43,7 +49,7 @@ def collect_facts(settings: Settings) -> dict[str, Any]:
 
 
 def fingerprint_code() -> str:
-    """Eight hexadecimal digits of the measured code, uncommitted changes included."""
+    """Return eight hexadecimal digits of the measured code, including uncommitted changes."""
     digest = hashlib.sha256()
     for part in MEASURED:
         for file in sorted((PACKAGE / part).rglob('*.py')):
@@ -52,7 +58,7 @@ def fingerprint_code() -> str:
 
 
 def _cpu() -> str:
-    """The model's name, as Linux gives it."""
+    """Return the CPU's name, as reported by Linux."""
     info = Path('/proc/cpuinfo')
     found = info.is_file() and re.search(r'^model name\s*:\s*(.+)$', info.read_text(), re.M)
     return found[1].strip() if found else platform.processor() or platform.machine()
@@ -66,7 +72,7 @@ def _version(library: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Of the checkout that the package lies in; None without one."""
+    """Return the commit of the package's checkout, or None."""
     command = ['git', 'describe', '--always', '--dirty', '--exclude=*']
     try:
         done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True)

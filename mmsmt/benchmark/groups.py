@@ -1,4 +1,4 @@
-"""Groups of jobs that are measured together, each with a file of its own."""
+"""Groups of jobs that are measured together and saved in one file."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from mmsmt.hosts.request import Request, describe
 
 
 class Group(NamedTuple):
-    """Jobs of one shape and step, all compiled or none; any two of them can be compared."""
+    """Jobs of one shape and step, all compiled or all eager; any two of them can be compared."""
 
     shape: Shape
     step: str
@@ -26,7 +26,7 @@ class Group(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Stem of its file."""
+        """Return the stem of its file name."""
         family = 'compiled' if self.compiled else 'eager'
         return f'{"x".join(map(str, self.shape))}_{self.step}_{family}'
 
@@ -34,7 +34,7 @@ class Group(NamedTuple):
 def groups_of(
     contenders: Iterable[Contender], shapes: Iterable[Shape], steps: Iterable[str], ways: list[str]
 ) -> Iterator[Group]:
-    """Groups of jobs: one a shape, step, and eager or compiled."""
+    """Return the groups of jobs: one per shape, step, and eager or compiled."""
     for shape, step, compiled in product(shapes, steps, (False, True)):
         jobs = [
             Job(contender, way, layout, shape, step)
@@ -47,19 +47,19 @@ def groups_of(
 
 
 def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> Iterator[Row]:
-    """Measure the groups that a folder does not hold yet, one after the other.
+    """Measure the groups that are not in the folder yet, one after the other.
 
     Args:
-        groups: What to measure.
-        settings: Of all.
-        out: Folder. A group's file is written when it is done, and read if it was made of the
-            same networks, settings, machine, versions and code.
+        groups: The groups to measure.
+        settings: Settings of all groups.
+        out: Output folder. A group's file is written when it is done, and reused if networks,
+            settings, machine, versions and code are the same.
 
     Yields:
         A group when it is done, with `facts`, `limits` (rates), `load` and `rows`.
 
     Raises:
-        UsageError: If a network cannot be built or gives other maps than the rest, or the system
+        UsageError: If a network cannot be built or returns other maps than the rest, or the system
             kills a measurement.
     """
     jobs = {(job.contender.name, job.shape[1:]): job for group in groups for job in group.jobs}
@@ -72,7 +72,7 @@ def measure_groups(groups: Sequence[Group], settings: Settings, out: Path) -> It
             'jobs': group.jobs,
             'configs': [describe(Request(*file)) for file in sorted(files)],
         }
-        identity = json.loads(json.dumps(made_of))  # tuples are lists there
+        identity = json.loads(json.dumps(made_of))  # converts tuples to lists
         path = out / f'{group.name}.json'
         report = read_finished(path, identity)
         if report is None:
@@ -86,8 +86,8 @@ def _measure(group: Group, settings: Settings, counts: dict[Any, tuple[int, int]
     timed = in_fresh_process(time_jobs, group.jobs, settings)
     if timed is None:
         raise UsageError(
-            f'{group.name}: the system killed the measurement, as it does when memory runs out; '
-            'measure fewer contenders at a time or smaller shapes'
+            f'{group.name}: the system killed the measurement, probably out of memory: '
+            'measure fewer networks at a time or smaller shapes'
         )
     medians = {name: seconds[0] for name, seconds in timed['limits'].items()}
     limits = limit_rates(medians, settings.device)
@@ -102,7 +102,7 @@ def _measure(group: Group, settings: Settings, counts: dict[Any, tuple[int, int]
             median = result['seconds'][0]
             row['images_per_second'] = job.shape.batch / median
             row['share'] = least_seconds(job, macs, limits['flops']) / median
-            # On a GPU it is measured already; a runtime keeps its buffers.
+            # On a GPU it is already measured; runtimes keep their buffers.
             if settings.memory and settings.device == 'cpu' and job.way not in RUNTIMES:
                 row['memory'] = in_fresh_process(peak_memory, job, settings)
         rows.append(row)
@@ -112,9 +112,9 @@ def _measure(group: Group, settings: Settings, counts: dict[Any, tuple[int, int]
 
 
 def least_seconds(job: Job, macs: int, flops: float) -> float:
-    """Seconds that a job's products alone take at the rate of a large matrix product.
+    """Return the minimum seconds of a job's products, at the rate of a large matrix product.
 
-    A training step has three times those of the forward pass: two more products, for weights and
-    inputs, go with each.
+    A training step counts three times the forward pass: each product has two more in the backward
+    pass, for weights and inputs.
     """
     return 2 * macs * job.shape.batch * (3 if job.step == TRAINING else 1) / flops

@@ -1,4 +1,4 @@
-"""One measurement: a contender in one way at one shape, as a call."""
+"""A job of the benchmark: a network in one way at one shape, as a callable."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ WAYS = (
     *('compiled', 'compiled-deploy', 'compiled-recompute'),
     *RUNTIMES,
 )
-# Of matrix products and convolutions; weights are float32. TF32 is float32 with rounded products.
+# Precision of matrix products and convolutions; weights are float32. TF32 rounds only the products.
 DTYPES = {
     'float32': torch.float32,
     'tf32': torch.float32,
@@ -29,7 +29,7 @@ DTYPES = {
 
 
 class Shape(NamedTuple):
-    """Of the images, in pixels."""
+    """Shape of the images, in pixels."""
 
     batch: int
     height: int
@@ -37,15 +37,17 @@ class Shape(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What holds for a whole run."""
+    """Settings of a whole run."""
 
     device: str = 'cpu'  # or `cuda`
-    dtype: str = 'float32'  # of `DTYPES`; float16 and bfloat16 are autocast, on float32 weights
-    threads: int = 1  # of the CPU
+    dtype: str = (
+        'float32'  # one of `DTYPES`; float16 and bfloat16 use autocast, with float32 weights
+    )
+    threads: int = 1  # CPU threads
     compile_mode: str = 'default'
-    rounds: int = 10  # of timing
-    warmup: int = 2  # rounds before them, in addition to one call of each job alone
-    memory: bool = True  # whether its peak is measured
+    rounds: int = 10  # timed rounds
+    warmup: int = 2  # untimed rounds, in addition to one call of each job
+    memory: bool = True  # whether to measure peak memory
 
     def apply(self) -> None:
         """Set threads and TF32 for this process."""
@@ -54,19 +56,19 @@ class Settings(NamedTuple):
         torch.backends.cudnn.allow_tf32 = self.dtype == 'tf32'
 
     def autocast(self) -> torch.autocast:
-        """The context of a forward pass."""
+        """Return the autocast context of a forward pass."""
         dtype = DTYPES[self.dtype]
         return torch.autocast(self.device, dtype, enabled=dtype != torch.float32)
 
 
 class Job(NamedTuple):
-    """A contender in one way and memory format, at one shape, in inference or training."""
+    """A network in one way and memory format, at one shape, in inference or training."""
 
     contender: Contender
-    way: str  # of `WAYS`
-    layout: str  # of weights and images
+    way: str  # one of `WAYS`
+    layout: str  # memory format of weights and images
     shape: Shape
-    step: str  # of `STEPS`
+    step: str  # one of `STEPS`
 
     @property
     def compiled(self) -> bool:
@@ -82,9 +84,9 @@ class Job(NamedTuple):
 
     @property
     def possible(self) -> bool:
-        """Whether the network has this way, and the way this step.
+        """Return whether the network supports this way, and the way this step.
 
-        Our networks have deploy forms and recomputation. Training is eager or compiled.
+        Only our networks have deploy forms and recomputation. Training is eager or compiled.
         """
         if self.recomputed:
             return self.step == TRAINING and self.contender.library == 'mmsmt'
@@ -98,16 +100,16 @@ class Job(NamedTuple):
 def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
     """Build a job's network, images and, for training, its optimizer.
 
-    Inference is `inference_mode` in evaluation mode. A training step is the forward pass in
-    training mode, the backward pass from random gradients of the maps, as heads give them, and a
-    step of AdamW. (The mean of a layer norm's output has hardly any gradient.)
+    Inference uses `inference_mode` and eval mode. A training step is the forward pass in training
+    mode, the backward pass from random gradients of the maps, as heads give them, and a step of
+    AdamW. (The mean of a layer norm's output would have almost no gradient.)
 
     Returns:
-        What runs it once; it does not wait for a GPU.
+        Function that runs the job once; it does not wait for a GPU.
 
     Raises:
         UsageError: If the network cannot be built or exported.
-        RuntimeError: If the network gives other maps in a runtime.
+        RuntimeError: If the network returns other maps in a runtime.
     """
     contender = job.contender
     if job.way in RUNTIMES:
@@ -119,7 +121,7 @@ def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
         model = deploy(model)
     images = torch.rand(job.shape.batch, 3, job.shape.height, job.shape.width)
     images, model = images.to(settings.device), model.to(settings.device)
-    if job.layout == CHANNELS_LAST:  # else weights stay as the network keeps them
+    if job.layout == CHANNELS_LAST:  # otherwise weights keep their format
         images = images.contiguous(memory_format=torch.channels_last)
         model = model.to(memory_format=torch.channels_last)
     model.train(job.step == TRAINING)
@@ -135,14 +137,14 @@ def prepare(job: Job, settings: Settings) -> Callable[[], Any]:
 
 
 def capture(forward: Callable[[], Any]) -> Callable[[], Any]:
-    """Record what a forward pass starts on a GPU as a CUDA graph.
+    """Capture a forward pass on a GPU as a CUDA graph.
 
     Returns:
-        What replays it, and gives the same maps every time, with new values.
+        Function that replays it, and returns the same tensors every time, with new values.
     """
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # libraries choose algorithms before anything is recorded
+    with torch.cuda.stream(stream):  # libraries choose algorithms before the capture
         for _ in range(3):
             forward()
     torch.cuda.current_stream().wait_stream(stream)
@@ -158,8 +160,8 @@ def capture(forward: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _compile(model: nn.Module, mode: str) -> Any:
-    # Contenders share the code of their `forward`: beyond its limit of variants of one code the
-    # compiler would run the next ones uncompiled.
+    # All networks share the code of their `forward`: beyond a limit of variants of the same code
+    # the compiler would run further ones uncompiled.
     torch._dynamo.config.recompile_limit = 256
     torch._dynamo.config.accumulated_recompile_limit = 4096
     torch._dynamo.config.fail_on_recompile_limit_hit = True
@@ -182,7 +184,7 @@ def _training_step(
         torch.autograd.backward(maps, scaled)
         scaler.step(optimizer)
         scaler.update()
-        # At the end: networks that wait for their turn must not hold gradients.
+        # At the end: waiting networks must not hold gradients.
         optimizer.zero_grad(set_to_none=True)
 
     return step

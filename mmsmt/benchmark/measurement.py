@@ -1,4 +1,4 @@
-"""Measuring jobs: time in turn in one process, peak memory on a CPU in a process each."""
+"""Measurement of jobs: time in turn in one process, CPU memory in one process per job."""
 
 import ctypes
 import gc
@@ -16,15 +16,15 @@ from mmsmt.benchmark.jobs import DTYPES, GRAPH, GRAPH_DEPLOY, Job, Settings, pre
 from mmsmt.benchmark.timing import time_in_turn
 from mmsmt.engine.tool import quiet
 
-PRODUCT, COPY = 'matrix product', 'copy'  # limits of the machine
-SIDES = {'cpu': 2048, 'cuda': 8192}  # of the matrices: large enough to reach the full rate
+PRODUCT, COPY = 'matrix product', 'copy'  # reference operations for the machine's limits
+SIDES = {'cpu': 2048, 'cuda': 8192}  # sides of matrices large enough to reach the full rate
 COPIED = {'cpu': 2**28, 'cuda': 2**31}  # bytes, many times the caches
 M_MMAP_THRESHOLD = -3  # malloc.h of the GNU C library
 LARGE_BUFFER = 2**18  # bytes
 
 
 def limit_calls(settings: Settings) -> dict[str, Callable[[], Any]]:
-    """Square matrix products and copies of memory, which are timed in turn with the networks."""
+    """Return a large matrix product and a memory copy, to be timed in turn with the networks."""
     dtype, device = DTYPES[settings.dtype], settings.device
     a, b, product = torch.rand(3, SIDES[device], SIDES[device], device=device).to(dtype)
     source = torch.zeros(COPIED[device], dtype=torch.uint8, device=device)
@@ -33,7 +33,7 @@ def limit_calls(settings: Settings) -> dict[str, Callable[[], Any]]:
 
 
 def limit_rates(seconds: Mapping[str, float], device: str) -> dict[str, float]:
-    """From seconds of `limit_calls` to operations and to bytes read and written, a second."""
+    """Convert seconds of `limit_calls` to operations and bytes (read and written) per second."""
     return {
         'flops': 2 * SIDES[device] ** 3 / seconds[PRODUCT],
         'bandwidth': 2 * COPIED[device] / seconds[COPY],
@@ -41,13 +41,13 @@ def limit_rates(seconds: Mapping[str, float], device: str) -> dict[str, float]:
 
 
 def time_jobs(jobs: Sequence[Job], settings: Settings) -> dict[str, Any]:
-    """Seconds of the jobs and of the machine's limits, all in turn, round by round.
+    """Time the jobs and the machine's limits, all in turn, round by round.
 
     Returns:
-        `jobs`: for each `seconds` (median, first and third quartile) and on a GPU `memory`, as
-        `peak_memory` gives it, or `failed`, the first line of PyTorch's error if the job cannot
-        run (a compiler that fails, memory that is refused); `limits`: seconds of the limits;
-        `load`: the machine's load in the last minute, before and after.
+        `jobs`: for each `seconds` (median, first and third quartile) and on a GPU `memory`, see
+            `peak_memory`, or `failed`, the first line of PyTorch's error if the job cannot run
+            (compiler error, out of memory); `limits`: seconds of the limits; `load`: the machine's
+            load in the last minute, before and after.
 
     Raises:
         UsageError: If a network cannot be built.
@@ -60,7 +60,7 @@ def time_jobs(jobs: Sequence[Job], settings: Settings) -> dict[str, Any]:
         try:
             call = prepare(job, settings)
             call()
-            # A graph's memory is its own between replays, too.
+            # CUDA graphs keep their memory between replays.
             if settings.memory and settings.device == 'cuda':
                 if job.way not in (GRAPH, GRAPH_DEPLOY):
                     results[i]['memory'] = _added_gpu_memory(call)
@@ -78,14 +78,15 @@ def time_jobs(jobs: Sequence[Job], settings: Settings) -> dict[str, Any]:
 
 
 def peak_memory(job: Job, settings: Settings) -> int:
-    """Memory that a run of a job adds at its peak on a CPU; call it in a fresh process.
+    """Return the peak memory that a run of a job adds on a CPU; call it in a fresh process.
 
-    Network, optimizer state, images and compiled code are there before: what counts is what the
-    step needs in addition, gradients included.
+    Network, optimizer state, images and compiled code are allocated before, so only the additional
+    memory of the step counts, including gradients.
 
     Returns:
-        Resident bytes (Linux). The C library gives large freed buffers back at once here, so that
-        they are what is in use; a process that keeps some of them for the next buffer holds more.
+        Resident bytes (Linux). Here the C library returns large freed buffers immediately, so
+        resident
+            memory is memory in use; a process that keeps freed buffers for reuse holds more.
     """
     settings.apply()
     library = ctypes.CDLL('libc.so.6')
@@ -93,13 +94,13 @@ def peak_memory(job: Job, settings: Settings) -> int:
     call = prepare(job, settings)
     call()
     gc.collect()
-    # Memory that the first run left with the C library would hide a part of the second's.
+    # Memory kept by the C library after the first run would hide part of the second run's.
     library.malloc_trim(0)
     return _added_memory(call)
 
 
 def _added_gpu_memory(call: Callable[[], Any]) -> int:
-    """Bytes of PyTorch's allocator that a call adds at its peak; other networks may be there."""
+    """Return the peak bytes that a call adds to PyTorch's GPU allocator."""
     gc.collect()
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
@@ -110,23 +111,23 @@ def _added_gpu_memory(call: Callable[[], Any]) -> int:
 
 
 def _added_memory(call: Callable[[], Any]) -> int:
-    """Bytes that a call adds to the memory of this process, at its peak."""
+    """Return the peak bytes that a call adds to the memory of this process."""
     process = Path('/proc/self')
 
     def read(field: str) -> int:
         lines = (process / 'status').read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
 
-    (process / 'clear_refs').write_text('5')  # the peak starts anew from here
+    (process / 'clear_refs').write_text('5')  # resets the peak
     before = read('VmRSS')
     call()
     return read('VmHWM') - before
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of this package in a new process; None if the system kills that."""
+    """Call a function of this package in a new process; None if the system kills it."""
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-        pool.submit(quiet).result()  # raises if processes cannot start at all
+        pool.submit(quiet).result()  # raises if no process can be started
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool:

@@ -1,8 +1,8 @@
-"""Plain PyTorch form of SMT, the reference of speed and outputs.
+"""Plain PyTorch form of SMT, the baseline for speed and outputs.
 
-Stands in for the released code: tokens (B, N, C), a transpose into a contiguous (B, C, H, W) map
-and one back around every convolution, softmax attention whose matrix lies in memory, and every
-operation on its own. Modules and weights are those of `mmsmt.SMT`, its ways of speed are not used.
+Stands in for the released code: tokens (B, N, C), a transpose to a contiguous (B, C, H, W) map and
+back around every convolution, softmax attention with the matrix in memory, and every operation
+separate. Modules and weights are those of `mmsmt.SMT`, without its optimisations.
 """
 
 from typing import Any
@@ -16,21 +16,21 @@ from mmsmt.mixers import MultiHeadSelfAttention, ScaleAwareModulation
 
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B, N, C) to a contiguous (B, C, H, W)."""
+    """Convert (B, N, C) to a contiguous (B, C, H, W)."""
     return tokens.transpose(1, 2).unflatten(2, (height, width)).contiguous()
 
 
 def to_tokens(image: Tensor) -> Tensor:
-    """(B, C, H, W) to a view (B, N, C)."""
+    """Convert (B, C, H, W) to a view (B, N, C)."""
     return image.flatten(2).transpose(1, 2)
 
 
 def _linear(layer: Any, x: Tensor) -> Tensor:
-    return F.linear(x, layer.weight, layer.bias)  # ours may choose another library
+    return F.linear(x, layer.weight, layer.bias)  # our layers may use another library
 
 
 def _embed(m: Any, image: Tensor) -> Tensor:
-    """Image or map to a map of fewer pixels, its norm aside."""
+    """Map an image or map to a map of fewer pixels, without the norm."""
     return m.proj(image) if hasattr(m, 'proj') else m.conv2(F.relu(m.bn(m.conv1(image))))
 
 
@@ -63,7 +63,7 @@ MIXERS: dict[type[nn.Module], Any] = {
 
 
 class PlainSMT(SMT):
-    """The whole network; arguments and state dict are those of `mmsmt.SMT`.
+    """The whole network, with the arguments and state dict of `mmsmt.SMT`.
 
     Raises:
         ValueError: If the variant is wrong or has a mixer other than `sam` and `msa`.

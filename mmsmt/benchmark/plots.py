@@ -1,4 +1,4 @@
-"""Plots of measured groups: accuracy against speed, time and memory against the image area."""
+"""Plots of measured groups: accuracy against speed, time and memory against image area."""
 
 from collections.abc import Sequence
 from math import log
@@ -13,7 +13,7 @@ from mmsmt.benchmark.jobs import FORWARD, GRAPH, GRAPH_DEPLOY, RECOMPUTE
 from mmsmt.benchmark.runtimes import RUNTIMES
 from mmsmt.benchmark.table import GIB, faster_layouts, title_of
 
-# Marker of a way, and what it adds to a network's label; a panel says if its ways are compiled.
+# Marker of a way, and suffix of a network's label; panels say whether their ways are compiled.
 MARKERS = {
     'deploy': ('*', ', deploy'),
     RECOMPUTE: ('v', ', recomputing'),
@@ -24,14 +24,14 @@ MARKERS = {
 
 
 def plot_accuracy(groups: Sequence[Row], out: Path) -> bool:
-    """Draw a panel a group: images per second across, accuracy up; a star is a deploy form.
+    """Plot accuracy against images per second, one panel per group; stars are deploy forms.
 
     Args:
-        groups: From `measure_groups`.
-        out: PNG file to write.
+        groups: Results of `measure_groups`.
+        out: Output PNG file.
 
     Returns:
-        Whether there was anything to draw: a network with a published accuracy that ran.
+        Whether there was anything to plot: a network with a published accuracy that ran.
     """
     panels = [(group, _published(group)) for group in groups]
     panels = [(group, points) for group, points in panels if points]
@@ -66,14 +66,14 @@ def plot_accuracy(groups: Sequence[Row], out: Path) -> bool:
 
 
 def plot_area(groups: Sequence[Row], out: Path) -> bool:
-    """Draw seconds, and memory if it was measured, against the megapixels of an image.
+    """Plot seconds, and memory if measured, against the megapixels of an image.
 
     Args:
-        groups: From `measure_groups`.
-        out: PNG file to write.
+        groups: Results of `measure_groups`.
+        out: Output PNG file.
 
     Returns:
-        Whether there was anything to draw: several areas at one batch size.
+        Whether there was anything to plot: several areas at one batch size.
     """
     shapes = [group['shape'] for group in groups]
     areas = [height * width / 1e6 for _, height, width in shapes]
@@ -112,7 +112,7 @@ def _published(group: Row) -> list[Row]:
 
 
 def _labelled_above(points: list[Row], i: int) -> bool:
-    """Whether a point is the upper of itself and the next in speed; of equals every other one."""
+    """Return whether a label goes above its point, to avoid overlap with the next in speed."""
     speed, top1 = points[i]['images_per_second'], points[i]['top1']
     others = points[:i] + points[i + 1 :]
     if not others:

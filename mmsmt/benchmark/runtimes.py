@@ -1,4 +1,4 @@
-"""Runtimes as ways of the benchmark."""
+"""Runtimes in the benchmark."""
 
 from collections.abc import Callable
 from math import inf
@@ -20,15 +20,15 @@ CALIBRATION = 8  # batches
 
 
 class Runtime(NamedTuple):
-    """A runtime as a way.
+    """A runtime as a way of running a network.
 
     Args:
-        title: For a legend.
-        extra: Of this package, what installs it.
-        packages: What it needs.
-        limit: Largest difference of a map from PyTorch's that is taken for right, relative to the
-            root mean square. Weights are random: what 8 bits do to accuracy is seen elsewhere.
-        marker: Of matplotlib.
+        title: Name in a legend.
+        extra: Extra of this package that installs it.
+        packages: Required packages.
+        limit: Largest accepted difference of a map from PyTorch's, relative to the RMS. Weights are
+            random, so this does not show how 8 bits affect accuracy.
+        marker: Matplotlib marker.
     """
 
     title: str
@@ -49,7 +49,7 @@ RUNTIMES = {
 
 
 class Written(NamedTuple):
-    """A contender as ONNX (ours: its deploy form), images of a shape, and PyTorch's maps."""
+    """A network as ONNX (ours in deploy form), images of a shape, and PyTorch's maps."""
 
     contender: Contender
     shape: tuple[int, int, int]
@@ -58,11 +58,11 @@ class Written(NamedTuple):
     maps: tuple[Tensor, ...]
 
 
-_last: list[Written] = []  # the ways of a contender come one after the other
+_last: list[Written] = []  # all ways of a network are run one after the other
 
 
 def write_contender(contender: Contender, shape: tuple[int, int, int]) -> Written:
-    """Export a contender for a shape, unless it was the last one.
+    """Export a network for a shape, unless it was the last one exported.
 
     Raises:
         UsageError: If the network cannot be built or exported.
@@ -82,20 +82,20 @@ def write_contender(contender: Contender, shape: tuple[int, int, int]) -> Writte
 def runtime_call(
     contender: Contender, shape: tuple[int, int, int], way: str, threads: int
 ) -> Callable[[], Any]:
-    """Export a network for one shape, and compare the maps with PyTorch's.
+    """Export a network for one shape, and compare its maps with PyTorch's.
 
     Args:
         contender: The network.
         shape: Batch, height and width of the images.
-        way: Of `RUNTIMES`.
-        threads: Of the runtime.
+        way: One of `RUNTIMES`.
+        threads: Number of threads of the runtime.
 
     Returns:
-        What runs it once.
+        Function that runs it once.
 
     Raises:
         UsageError: If the network cannot be built or exported.
-        RuntimeError: If it gives other maps.
+        RuntimeError: If its maps differ.
     """
     *_, content, images, maps = write_contender(contender, shape)
     session: Session

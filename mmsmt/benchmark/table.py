@@ -14,7 +14,7 @@ HEADER = (
 
 
 def faster_layouts(rows: Sequence[Row]) -> list[Row]:
-    """Of rows that differ in layout alone, the one with the least median."""
+    """Return the row with the lowest median among rows that differ only in layout."""
     fastest: dict[tuple[str, str], Row] = {}
     for row in sorted(rows, key=_median, reverse=True):
         fastest[row['model'], row['way']] = row
@@ -22,37 +22,37 @@ def faster_layouts(rows: Sequence[Row]) -> list[Row]:
 
 
 def choose_reference(names: Sequence[str], wanted: str | None) -> str:
-    """The model that all are compared with: the wanted one, the first plain one or the first.
+    """Return the baseline: the requested model, the first plain one, or the first.
 
     Raises:
-        UsageError: If the wanted one is not measured.
+        UsageError: If the requested one was not measured.
     """
     if wanted is None:
         return next((name for name in names if name.startswith('plain')), names[0])
     if wanted not in names:
-        raise UsageError(f'--reference {wanted!r} is not measured; measured are {", ".join(names)}')
+        raise UsageError(f'--reference {wanted!r} was not measured; measured: {", ".join(names)}')
     return wanted
 
 
 def tabulate(groups: Sequence[Row], reference: str) -> str:
-    """A section a group: what the results depend on, and a line a network and way.
+    """Format one section per group: its conditions, and one row per network and way.
 
     Args:
-        groups: From `measure_groups`.
-        reference: Name of the network that speed and memory are compared with.
+        groups: Results of `measure_groups`.
+        reference: Name of the network to compare speed and memory with.
     """
     return '\n\n'.join(_section(group, reference) for group in groups) + '\n'
 
 
 def title_of(group: Row) -> str:
-    """Images, step and family of a group, as in `8 x 224 x 224, forward, eager`."""
+    """Return images, step and family of a group, such as `8 x 224 x 224, forward, eager`."""
     family = 'compiled' if group['compiled'] else 'eager'
     return f'{" x ".join(map(str, group["shape"]))}, {group["step"]}, {family}'
 
 
 def _section(group: Row, reference: str) -> str:
     rows = faster_layouts(group['rows'])
-    # In its original form, not folded; none if it could not run.
+    # In its original form, not folded; None if it could not run.
     originals = [row for row in rows if row['way'] in ('eager', 'compiled') and 'seconds' in row]
     base = next((row for row in originals if row['model'] == reference), Row())
     lines = [
@@ -67,12 +67,12 @@ def _median(row: Row) -> float:
 
 
 def _describe(group: Row) -> str:
-    """What the results depend on, in a paragraph."""
+    """Describe the conditions of the results in a paragraph."""
     facts, limits = group['facts'], group['limits']
     named = ('torch', 'timm', 'mmpretrain', 'onnxruntime')
     versions = ', '.join(f'{name} {facts[name]}' for name in named if facts.get(name))
     compiled = f', compile mode {facts["compile_mode"]}' if group['compiled'] else ''
-    commit = f', commit {facts["commit"]}' if facts['commit'] else ''  # a wheel has none
+    commit = f', commit {facts["commit"]}' if facts['commit'] else ''  # wheels have none
     low, high = (f'{load:.1f}' for load in group['load'])
     return (
         f'{facts.get("gpu") or facts["cpu"]}, {facts["cores"]} cores, {facts["threads"]} threads, '

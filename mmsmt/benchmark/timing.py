@@ -1,4 +1,4 @@
-"""Seconds of several calls, timed in turn so that a noisy machine disturbs all of them alike."""
+"""Timing of several calls in turn, so that noise of the machine affects all of them equally."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Timing(NamedTuple):
-    """Seconds of one call: the median over the rounds, first and third quartile."""
+    """Seconds of a call: median over the rounds, first and third quartile."""
 
     median: float
     low: float
@@ -21,19 +21,19 @@ def time_in_turn(
     warmup: int = 2,
     finish: Callable[[], Any] = lambda: None,
 ) -> dict[Any, Timing]:
-    """Time every call once a round, round by round.
+    """Time every call once per round.
 
     Args:
-        calls: What to time, by name.
-        rounds: How often each is timed.
-        warmup: Rounds before that which do not count.
-        finish: Waits for what a call has started: `torch.cuda.synchronize` on a GPU.
+        calls: Calls to time, by name.
+        rounds: Number of timed rounds.
+        warmup: Number of untimed rounds before.
+        finish: Waits until a call is finished: `torch.cuda.synchronize` on a GPU.
 
     Returns:
         Seconds by name.
 
     Raises:
-        ValueError: If there are fewer than two rounds, which have no spread.
+        ValueError: If there are fewer than two rounds, too few for quartiles.
     """
     if rounds < 2:
         raise ValueError(f'rounds must be at least 2, got {rounds}')

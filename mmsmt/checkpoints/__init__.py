@@ -1,8 +1,8 @@
 """Checkpoints: safe reading, naming dialects of released weights, reports.
 
-The way of a weight: `load_checkpoint` reads the file without running anything in it,
-`split_state_dict` finds the backbone's part and gives it our names, `compare` says what
-fits. A backbone's `load_state_dict` does the last two by itself.
+`load_checkpoint` reads a file without running anything in it, `split_state_dict` finds the
+backbone's entries and translates them to our names, and `compare` reports which of them fit.
+A backbone's `load_state_dict` does the last two itself.
 """
 
 from mmsmt.checkpoints.atomic import remove_unfinished, write_atomically

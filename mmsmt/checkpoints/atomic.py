@@ -10,17 +10,17 @@ UNFINISHED = '.unfinished'
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Replace a file: what stood there before stays until the new content is on the disk.
+    """Replace a file; the old content stays until the new one is on disk.
 
-    The content goes to a temporary file beside it, which is flushed and then renamed.
+    The content goes to a temporary file in the same folder, which is flushed and then renamed.
 
     Args:
-        path: File to write; folders above it are made.
-        content: All of it.
+        path: File to write; missing parent folders are created.
+        content: The complete content.
 
     Raises:
-        CheckpointError: If it cannot be written (disk full, say). The former file is then
-            untouched and nothing of the new one is left.
+        CheckpointError: If it cannot be written (e.g. disk full). The old file is then
+            untouched, and the temporary one is removed.
     """
     path = Path(path)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}{UNFINISHED}')
@@ -40,9 +40,9 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Bring a renaming to the disk, which flushing the file does not.
+    """Flush a rename to disk, which flushing the file does not do.
 
-    The file is complete by then, so it does not matter that SMB, FUSE and Windows refuse this.
+    The file is complete by then, so an error (on SMB, FUSE or Windows) can be ignored.
     """
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -53,6 +53,6 @@ def _flush_folder(folder: Path) -> None:
 
 
 def remove_unfinished(folder: str | Path) -> None:
-    """Remove what killed processes left half-written in a folder, where there is one."""
+    """Remove half-written files of killed processes from a folder, if it exists."""
     for leftover in Path(folder).glob(f'.*{UNFINISHED}'):
         leftover.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Naming dialects of released checkpoints, as rules towards our names."""
+"""Naming dialects of released checkpoints, as rules for translation to our names."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +8,7 @@ from torch import Tensor
 
 Replacement = str | Callable[[re.Match[str]], str]
 
-# What the authors of SMT and of SG-Former call alike. Rules for a mixer's parts come before.
+# Names shared by the authors of SMT and of SG-Former. Rules for a mixer's parts come first.
 STAGE_RULES: tuple[tuple[str, Replacement], ...] = (
     (r'\.attn\.', '.mixer.'),
     (r'\.mlp\.dwconv\.dwconv\.', '.ffn.dwconv.'),
@@ -21,14 +21,14 @@ STAGE_RULES: tuple[tuple[str, Replacement], ...] = (
 
 @dataclass(frozen=True)
 class Dialect:
-    """Names of one released code base, as rules towards ours.
+    """Names of one released code base, and rules that translate them to ours.
 
     Args:
-        name: For reports.
+        name: Name for reports.
         marker: Pattern that only this dialect's backbone entries match.
         rules: Pairs of pattern and replacement (`re.sub`), applied in order.
         derived: Pattern of names whose values our networks compute themselves.
-        squeezed: Pattern of our names whose values have further axes of length 1 there.
+        squeezed: Pattern of our names whose values have extra axes of length 1 in this dialect.
     """
 
     name: str
@@ -38,17 +38,17 @@ class Dialect:
     squeezed: str = '(?!)'
 
     def speaks(self, names: Iterable[str]) -> bool:
-        """Whether any of the names is of this dialect."""
+        """Return whether any of the names is in this dialect."""
         return any(re.match(self.marker, name) for name in names)
 
     def translate(self, name: str) -> str:
-        """Our name of an entry; a name without a rule stays."""
+        """Return our name of an entry; a name without a rule is unchanged."""
         for pattern, replacement in self.rules:
             name = re.sub(pattern, replacement, name)
         return name
 
     def take_apart(self, parts: 'Parts') -> None:
-        """Translate what `parts.backbone` holds under the file's names, in place."""
+        """Translate `parts.backbone` from the file's names to ours, in place."""
         state, parts.backbone, parts.dialect = parts.backbone, {}, self.name
         for name, value in state.items():
             ours = self.translate(name)
@@ -62,14 +62,14 @@ class Dialect:
 
 @dataclass
 class Parts:
-    """A state dict, taken apart.
+    """A state dict, split into backbone, head and the rest.
 
     Args:
         backbone: The backbone's entries under our names.
         head: The classifier's entries (`weight`, `bias`).
-        other: Every further entry, under its name in the file or, of a neck, in a host's model.
-        dropped: Entries that no model here needs, by name.
-        dialect: Name of the dialect that was translated, None where it was ours.
+        other: All other entries, under their names in the file or, for a neck, in a host's model.
+        dropped: Names of entries that no model here needs.
+        dialect: Name of the dialect that was translated, or None for our names.
     """
 
     backbone: dict[str, Tensor]
@@ -79,7 +79,7 @@ class Parts:
     dialect: str | None = None
 
 
-# What the entries of a host's heads begin with.
+# Prefixes of the entries of a host's heads.
 HEADS = {
     'segmenter': ('decode_head.',),
     'detector': ('rpn_head.', 'roi_head.', 'bbox_head.', 'mask_head.', 'panoptic_head.'),
@@ -87,10 +87,10 @@ HEADS = {
 
 
 def whole_model(parts: Parts) -> str | None:
-    """The whole model that a file holds: `detector` or `segmenter`; None without heads of these.
+    """Return which whole model a file holds, `detector` or `segmenter`; None for neither.
 
     Args:
-        parts: Its state dict, taken apart.
+        parts: The split state dict.
     """
     for kind, heads in HEADS.items():
         if any(name.startswith(heads) for name in parts.other):
@@ -99,14 +99,14 @@ def whole_model(parts: Parts) -> str | None:
 
 
 def split_state_dict(state: Mapping[str, Tensor], dialects: Iterable[Dialect]) -> Parts:
-    """Find the backbone and the classifier in a state dict of any origin.
+    """Split a state dict in any dialect into backbone, classifier and other entries.
 
-    Accepts bare backbones, released classifiers (`head.*`) and models of the hosts
-    (`backbone.*`, `head.fc.*`), each also under a `module.` or `_orig_mod.` prefix.
+    Bare backbones, released classifiers (`head.*`) and models of the hosts (`backbone.*`,
+    `head.fc.*`) are accepted, each with or without a `module.` or `_orig_mod.` prefix.
 
     Args:
         state: Name to tensor.
-        dialects: The released dialects of the backbone in question.
+        dialects: The released dialects of the backbone.
 
     Returns:
         The parts; every entry of `state` is in exactly one of them.

@@ -1,4 +1,4 @@
-"""Download of weight files: once a machine, cached, checked, atomic."""
+"""Download of weight files: once per machine, cached, verified by hash."""
 
 import re
 from collections.abc import Callable
@@ -13,29 +13,29 @@ from filelock import FileLock
 from mmsmt.errors import CheckpointError
 
 Content = TypeVar('Content')
-HASH = re.compile(r'-([0-9a-f]{8,})\.')  # in a file's name, as PyTorch and OpenMMLab write it
+HASH = re.compile(r'-([0-9a-f]{8,})\.')  # in a file's name, as by PyTorch and OpenMMLab
 
 
 def cached_file(url: str) -> Path:
-    """Where the file of an address is kept: PyTorch's hub cache.
+    """Return where the file of a URL is cached: PyTorch's hub cache.
 
     Args:
         url: http or https address.
 
     Raises:
-        CheckpointError: If the address names no file.
+        CheckpointError: If the URL has no file name.
     """
     name = Path(urlparse(url).path).name
     if not name:
-        raise CheckpointError(f'{url}: names no file')
+        raise CheckpointError(f'{url}: the URL has no file name')
     return Path(torch.hub.get_dir()) / 'checkpoints' / name
 
 
 def read_url(url: str, read: Callable[[str], Content]) -> Content:
-    """Read the file of an address; it is downloaded if the cache has none.
+    """Read the file of a URL, downloading it if it is not cached.
 
-    Of several processes of a machine one downloads and the others wait. A file is kept only if it
-    has the hash in its name, if there is one, and can be read.
+    One process per machine downloads while the others wait. A file is kept only if it can be read
+    and matches the hash in its name, if there is one.
 
     Args:
         url: http or https address.
@@ -45,7 +45,7 @@ def read_url(url: str, read: Callable[[str], Content]) -> Content:
         What `read` returns.
 
     Raises:
-        CheckpointError: If the file cannot be downloaded, has another hash or cannot be read.
+        CheckpointError: If the file cannot be downloaded or read, or does not match its hash.
     """
     path = cached_file(url)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,10 +68,10 @@ def _download(url: str, partial: Path, path: Path) -> None:
     expected = HASH.search(path.name)
     try:
         torch.hub.download_url_to_file(url, str(partial), expected and expected[1])
-    except RuntimeError as error:  # of the hash
+    except RuntimeError as error:  # hash mismatch
         raise CheckpointError(f'{url}: {error}; the download is damaged or another file') from error
     except (URLError, OSError) as error:
         raise CheckpointError(
             f'{url}: cannot be downloaded ({getattr(error, "reason", error)}); '
-            f'without a connection put the file at {path}'
+            f'without a connection, put the file at {path}'
         ) from error

@@ -1,4 +1,4 @@
-"""Checks of a weight file that PyTorch does not make: archive, dense tensors, NaN and Inf."""
+"""Checks of weight files that PyTorch lacks: archive, dense tensors, NaN and Inf."""
 
 import zipfile
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ _CHUNK = 1 << 20
 
 
 def is_archive(path: str | Path) -> bool:
-    """Whether a file is an archive of torch.save, told as PyTorch tells its formats apart."""
+    """Return whether a file is an archive of torch.save, by the same test as PyTorch."""
     with open(path, 'rb') as file:
         return file.read(4) == b'PK\x03\x04'
 
 
 def require_sound_archive(path: str | Path) -> None:
-    """Check the archive in which torch.save puts numbers: sizes first, then every checksum.
+    """Check an archive of torch.save: sizes first, then every checksum.
 
-    PyTorch skips the checksums, and reserves whatever memory a compressed entry claims to need;
-    here memory is bounded, and the file is read once.
+    PyTorch skips the checksums, and allocates whatever memory a compressed entry claims to need.
+    Here memory is bounded, and the file is read once.
 
     Args:
-        path: Local file; one that is no archive (PyTorch's old format, safetensors) passes.
+        path: Local file; other formats (PyTorch's old format, safetensors) pass.
 
     Raises:
         zipfile.BadZipFile: If the archive is damaged.
@@ -45,15 +45,15 @@ def require_sound_archive(path: str | Path) -> None:
 
 
 def require_numbers(state: Mapping[str, Tensor], name: str, on_meta: bool = False) -> None:
-    """Refuse what is no weight: tensors without numbers, and numbers that training lost hold of.
+    """Raise unless all tensors are dense and finite.
 
     Args:
-        state: Name to tensor; of other than floating-point ones only the form is checked.
-        name: Of the file, for the message.
-        on_meta: Whether the caller asked for shapes alone (`map_location='meta'`).
+        state: Name to tensor; only floating-point tensors are checked for NaN and Inf.
+        name: Name of the file, for the message.
+        on_meta: Whether the caller asked for shapes only (`map_location='meta'`).
 
     Raises:
-        CheckpointError: If a tensor is sparse or nested, has no numbers, or holds NaN or Inf.
+        CheckpointError: If a tensor is sparse, nested or on the meta device, or has NaN or Inf.
     """
     for key, value in state.items():
         form = _other_form(value, on_meta)
@@ -63,7 +63,7 @@ def require_numbers(state: Mapping[str, Tensor], name: str, on_meta: bool = Fals
     if bad:
         more = f' and {len(bad) - 1} more' if len(bad) > 1 else ''
         raise CheckpointError(
-            f'{name}: {bad[0]} holds NaN or Inf{more}; the training that wrote it had diverged'
+            f'{name}: {bad[0]} holds NaN or Inf{more}; the training that wrote it has diverged'
         )
 
 
@@ -72,14 +72,14 @@ def _other_form(value: Tensor, on_meta: bool) -> str:
         return 'nested'
     if value.layout != torch.strided:
         return 'sparse'
-    return 'a shape without numbers' if value.is_meta and not on_meta else ''
+    return 'a shape without data' if value.is_meta and not on_meta else ''
 
 
 def _is_finite(value: Tensor) -> bool:
     if value.is_meta or not (value.is_floating_point() or value.is_complex()):
         return True
-    # One number may stand for many (`expand`), so that looking at all would need memory that
-    # the file does not have: look at what is stored first.
+    # An expanded tensor stores one number for many, and checking all of them could need more memory
+    # than the file has: check the storage first.
     stored = torch.empty(0, dtype=value.dtype, device=value.device).set_(value.untyped_storage())
     if _all_finite(stored):
         return True
@@ -87,5 +87,5 @@ def _is_finite(value: Tensor) -> bool:
 
 
 def _all_finite(value: Tensor) -> bool:
-    wide = value.float() if value.itemsize == 1 else value  # PyTorch cannot tell of float8
+    wide = value.float() if value.itemsize == 1 else value  # float8 has no isfinite
     return bool(wide.isfinite().all())

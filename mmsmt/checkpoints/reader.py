@@ -1,10 +1,9 @@
-"""Safe reader of weight files: nothing in a file is run.
+"""Safe reader of weight files: nothing in a file is executed.
 
-PyTorch files are read with `weights_only=True`, others as safetensors. Two harmless
-things that such files carry beside tensors are let through by name: the training state
-that mmengine writes (history buffers and numpy scalars), and the configuration objects
-that the authors of SMT and many others pickled, which become plain ordered dictionaries.
-Everything else that a file asks to import is refused.
+PyTorch files are read with `weights_only=True`, others as safetensors. Two harmless kinds of
+content are allowed by name: the training state that mmengine writes (history buffers and numpy
+scalars), and the configuration objects that the authors of SMT and many others pickled, which
+become plain ordered dictionaries. All other imports that a file asks for are refused.
 """
 
 import importlib
@@ -27,23 +26,23 @@ from mmsmt.checkpoints.download import read_url
 from mmsmt.checkpoints.integrity import is_archive, require_numbers, require_sound_archive
 from mmsmt.errors import CheckpointError
 
-# Keys under which training codes put the weights, in order of preference.
+# Keys under which training codes store the weights, in order of preference.
 _CONTAINERS = ('state_dict', 'model', 'module')
-# PyTorch 2.6 reads memory beyond an entry of whose size the file claims too much; 2.11 refuses it.
-# A mapped file has bounds in all versions.
+# PyTorch 2.6 reads out of bounds if an entry's claimed size exceeds the file (fixed in 2.11).
+# Mapped files are bounds-checked in all versions.
 _MAPPED = torch.__version__ < '2.11'
-_LONGEST_NAME = 1000  # characters; those of deeply nested networks have some hundred
+_LONGEST_NAME = 1000  # characters; deeply nested networks need some hundred
 
 
 def _history_method(owner: Any, name: str) -> Any:
-    """Stands in for `getattr`, which mmengine's history buffers use for their methods."""
+    """Replace `getattr`, which mmengine's history buffers use for their methods."""
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise pickle.UnpicklingError(f'GLOBAL getattr of {name!r}')
     return getattr(owner, name)
 
 
 def _safe_globals() -> list[Any]:
-    # numpy 1 has a stand-in of this name, for files that numpy 2 wrote.
+    # numpy 1 has an alias of this name, for files written by numpy 2.
     multiarray: Any = importlib.import_module('numpy._core.multiarray')
     numpy_parts = [
         (function, f'numpy.{core}.multiarray.{name}')
@@ -54,7 +53,7 @@ def _safe_globals() -> list[Any]:
         )
     ]
     number_dtypes = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd']
-    # PyTorch fills items of exact dictionary types only, so a class of ours would not do.
+    # PyTorch fills only items of exact dict types, so a class of our own would fail.
     configs = [(OrderedDict, name) for name in ('yacs.config.CfgNode', 'argparse.Namespace')]
     methods = (_history_method, 'builtins.getattr')
     return [
@@ -69,25 +68,25 @@ def _safe_globals() -> list[Any]:
 
 
 def _explain(path: str, error: Exception) -> CheckpointError:
-    """Turn whatever a reader raised into one line that says what to do."""
-    # PyTorch wraps its reason in advice to switch the protection off.
+    """Turn any error of a reader into one line that says what to do."""
+    # PyTorch wraps its reason in advice to disable the protection.
     text = str(error).split('WeightsUnpickler error:')[-1].strip()
     unsafe = re.search(r'GLOBAL ([\w.]+)', text)
     if isinstance(error, pickle.UnpicklingError) and unsafe:
         return CheckpointError(
             f'{path}: refused, because loading it would run or import `{unsafe.group(1)}`; '
-            'nothing was run. Where you trust the file, keep only its tensors: '
+            'nothing was run. If you trust the file, save only its tensors: '
             "torch.save({'state_dict': model.state_dict()}, 'clean.pth'), or safetensors."
         )
     reason = f'{type(error).__name__}: {text}'.splitlines()[0]
     return CheckpointError(
-        f'{path}: not a readable checkpoint, it is truncated, damaged or of another format '
+        f'{path}: not a readable checkpoint: truncated, damaged or of another format '
         f'({reason[:120]}). Expected a file of torch.save (in its default protocol) or safetensors.'
     )
 
 
 def import_safetensors() -> ModuleType:
-    """The safetensors library, which backbones do without until such a file turns up.
+    """Import safetensors, which backbones do not need until such a file is read.
 
     Raises:
         CheckpointError: If it is not installed.
@@ -99,18 +98,18 @@ def import_safetensors() -> ModuleType:
 
 
 def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Read a whole checkpoint file: weights and whatever stands beside them.
+    """Read a whole checkpoint file: weights and everything stored with them.
 
     Args:
-        path: A local path or any address that mmengine's file backends know.
-        map_location: Device for the tensors, as in `torch.load`.
+        path: A local path or any URI that mmengine's file backends support.
+        map_location: Device of the tensors, see `torch.load`.
 
     Returns:
-        The dictionary in the file. For safetensors the tensors themselves.
+        The dictionary in the file; for safetensors, the tensors.
 
     Raises:
-        CheckpointError: If the file is missing, empty, unreadable, holds no dictionary, or
-            asks to import anything outside the list above. Nothing of it has then run.
+        CheckpointError: If the file is missing, empty, unreadable, holds no dictionary, or asks
+            for an import outside the list above. Nothing in it was executed then.
     """
     name = str(path)
     if name.startswith(('http://', 'https://')):
@@ -122,7 +121,7 @@ def read_container(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any
             content = _read_file(local, map_location, name)
     if not isinstance(content, dict):
         raise CheckpointError(
-            f'{name}: holds a {type(content).__name__}, expected a dictionary of tensors'
+            f'{name}: the file holds a {type(content).__name__}, expected a dictionary of tensors'
         )
     return content
 
@@ -131,15 +130,15 @@ def _require_file(path: Path) -> None:
     if not path.exists():
         raise CheckpointError(f'{path}: no such checkpoint file')
     if not path.is_file():
-        raise CheckpointError(f'{path}: is not a file, expected a .pth or .safetensors file')
+        raise CheckpointError(f'{path}: not a file, expected a .pth or .safetensors file')
     if path.stat().st_size == 0:
         raise CheckpointError(f'{path}: the checkpoint file is empty')
 
 
 def _read_file(path: str, map_location: Any, name: str | None = None) -> Any:
-    """Read a local file; `name` is what messages call it."""
+    """Read a local file; `name` replaces its path in messages."""
     name = name or path
-    allowed = _safe_globals()  # not inside `try`: a fault of ours is none of the file
+    allowed = _safe_globals()  # outside `try`: our own errors are not the file's
     safetensors = import_safetensors() if name.endswith('.safetensors') else None
     try:
         if safetensors:
@@ -147,45 +146,56 @@ def _read_file(path: str, map_location: Any, name: str | None = None) -> Any:
             return safetensors.load_file(path, device=device)
         require_sound_archive(path)
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-            # What another pickle protocol leads to is an error of its own.
+            # Other pickle protocols raise an error of their own.
             warnings.filterwarnings('ignore', 'Detected pickle protocol')
             mapped = _MAPPED and is_archive(path)
             content = torch.load(path, map_location, weights_only=True, mmap=mapped)
-            # A copy, as later changes of a mapped file would change the weights.
+            # Copy, because later changes of a mapped file would change the weights.
             return deepcopy(content) if mapped else content
-    except Exception as error:  # damaged pickles raise nearly every exception there is
+    except Exception as error:  # damaged pickles can raise any exception
         raise _explain(name, error) from error
 
 
 def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Tensor]:
-    """Read the weights of a checkpoint file, under the names that the file gives them.
+    """Read the weights of a checkpoint file, under their names in the file.
 
     Args:
-        path: A local path or any address that mmengine's file backends know.
-        map_location: Device for the tensors, as in `torch.load`.
+        path: A local path or any URI that mmengine's file backends support.
+        map_location: Device of the tensors, see `torch.load`.
 
     Returns:
-        Name to tensor; containers (`state_dict`, `model`) are unwrapped.
+        Name to tensor, unwrapped from containers (`state_dict`, `model`).
 
     Raises:
-        CheckpointError: As `read_container`, and as `find_weights`.
+        CheckpointError: If the file cannot be read, or has no finite weights: see
+            `read_container` and `find_weights`.
+
+    Examples:
+        >>> import tempfile
+        >>> import torch
+        >>> from mmsmt.checkpoints import load_checkpoint
+        >>> path = f'{tempfile.mkdtemp()}/model.pth'
+        >>> torch.save({'state_dict': {'fc.weight': torch.ones(5, 3)}}, path)
+        >>> {name: tuple(value.shape) for name, value in load_checkpoint(path).items()}
+        {'fc.weight': (5, 3)}
     """
     container = read_container(path, map_location)
     return find_weights(container, str(path), on_meta=str(map_location) == 'meta')
 
 
 def find_weights(container: dict[str, Any], name: str, on_meta: bool = False) -> dict[str, Tensor]:
-    """The dictionary of tensors in a container, or the container itself.
+    """Return the dictionary of tensors in a container, or the container itself.
 
     Args:
-        container: As `read_container` gives it.
-        name: Of the file, for messages.
-        on_meta: Whether tensors may be shapes alone.
+        container: The result of `read_container`.
+        name: Name of the file, for messages.
+        on_meta: Whether the tensors may be shapes only.
 
     Raises:
-        CheckpointError: If there is none, its names are no text or its tensors no finite numbers.
+        CheckpointError: If there is no dictionary of tensors, its names are not text, or its
+            tensors are not finite.
     """
-    # `dict.` because a file may put attributes on its dictionaries that hide their methods.
+    # `dict.` because a file may set attributes on its dictionaries that hide their methods.
     for candidate in (*(dict.get(container, key) for key in _CONTAINERS), container):
         if isinstance(candidate, dict) and candidate:
             entries = dict(dict.items(candidate))
@@ -195,20 +205,20 @@ def find_weights(container: dict[str, Any], name: str, on_meta: bool = False) ->
                 return entries
     held = [key for key in dict.keys(container) if isinstance(key, str)]
     raise CheckpointError(
-        f'{name}: no dictionary of tensors at the top or under {", ".join(_CONTAINERS)}; '
+        f'{name}: no dictionary of tensors at the top level or under {", ".join(_CONTAINERS)}; '
         f'it holds: {", ".join(held[:8]) or "nothing"}'
     )
 
 
 def _require_names(entries: dict[Any, Tensor], name: str) -> None:
-    """Tools print names, so that control characters in one would reach a terminal."""
+    """Raise unless names are printable; tools print them, and terminals obey control characters."""
     for key in entries:
         if not isinstance(key, str):
             raise CheckpointError(
-                f'{name}: an entry is named by a {type(key).__name__}, not a text'
+                f'{name}: an entry has a name of type {type(key).__name__}, expected str'
             )
         if not key.isprintable() or len(key) > _LONGEST_NAME:
             raise CheckpointError(
-                f'{name}: an entry is named {key[:40]!r}, expected at most {_LONGEST_NAME} '
+                f'{name}: an entry has the name {key[:40]!r}, expected at most {_LONGEST_NAME} '
                 'printable characters'
             )

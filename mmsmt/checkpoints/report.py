@@ -9,12 +9,12 @@ from torch import Tensor
 from mmsmt.errors import CheckpointError
 
 _SHOWN = 4
-# More modules than this in a list of what may differ are named by their parents.
+# More modules than this in a suggested `allow` are replaced by their parents.
 _ROOTS = 8
 
 
 def _named(names: Collection[str], patterns: Collection[str]) -> list[str]:
-    """The names that no pattern covers; it covers itself and what is below, '' covers all."""
+    """Return the names that no pattern covers: a name, a parent of it, or '' for all."""
     return [
         name
         for name in names
@@ -37,9 +37,9 @@ class LoadReport:
         missing: The model's entries that the file lacks.
         unexpected: The file's entries that the model lacks.
         mismatched: Entries of another shape: name to (in the file, in the model).
-        other_kind: Entries that are real numbers in the model and others in the file, whole ones,
-            say: name to (in the file, in the model).
-        left_out: Entries of the file that are none of the model's business (a head, say).
+        other_kind: Entries of another kind of number, such as integer instead of floating-point:
+            name to (in the file, in the model).
+        left_out: Entries of the file that do not belong to the model (such as a head).
         dialect: The released naming that was translated, if any.
     """
 
@@ -54,11 +54,11 @@ class LoadReport:
 
     @property
     def fits(self) -> bool:
-        """Whether every entry of the model is there, in its shape, and none besides."""
+        """Return whether the file has every entry of the model, in its shape, and no others."""
         return not (self.missing or self.unexpected or self.mismatched or self.other_kind)
 
     def keep_fitting(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The entries of a state dict but for those of another shape or kind."""
+        """Return the entries of a state dict without those of another shape or kind."""
         differing = self.mismatched.keys() | self.other_kind.keys()
         return {name: value for name, value in state.items() if name not in differing}
 
@@ -80,7 +80,7 @@ class LoadReport:
         return '\n'.join(lines)
 
     def summary(self) -> str:
-        """The report in one line, long lists cut."""
+        """Return the report in one line, long lists truncated."""
         shapes = [
             f'{n} ({list(theirs)} in the file, {list(ours)} in the model)'
             for n, (theirs, ours) in self.mismatched.items()
@@ -106,14 +106,14 @@ class LoadReport:
         hint: str = '',
         option: str = 'allow',
     ) -> None:
-        """Raise unless all fits, but for what is allowed by name.
+        """Raise unless everything fits, except what is allowed by name.
 
         Args:
             source: What was loaded, for the message.
-            allow: Names of entries or of modules above them that may be missing,
-                unexpected or of another shape.
-            hint: What else to tell the user.
-            option: What the user calls `allow`, for the message.
+            allow: Names of entries or of their parent modules that may be missing, unexpected or
+                of another shape.
+            hint: Additional text for the message.
+            option: The user's name for `allow`, for the message.
 
         Raises:
             CheckpointError: If anything outside `allow` does not fit, or nothing fits.
@@ -122,14 +122,14 @@ class LoadReport:
         problems = _named(found, allow)
         if problems or not self.fitting:
             message = f'{source}: does not fit the model: {self.summary()}. {hint}'.rstrip()
-            # What fits by less than half is another network, which nobody should allow.
+            # If less than half fits it is another network, which nobody should allow.
             if 2 * self.fitting >= self.total > 0:
-                message += f' To accept that: {option}={[*allow, *_roots(problems)]}.'
+                message += f' To accept this, set {option}={[*allow, *_roots(problems)]}.'
             raise CheckpointError(message)
 
 
 def _roots(names: Collection[str]) -> list[str]:
-    """The modules in which names lie: three components each, or two where that makes too many."""
+    """Return the modules of names: their first three components, or two if those are too many."""
     found: list[str] = []
     for depth in (3, 2):
         found = list(dict.fromkeys('.'.join(n.split('.')[:-1][:depth]) or n for n in names))
@@ -146,17 +146,25 @@ def compare(
 ) -> LoadReport:
     """Compare a file's entries with a model's by name, shape and kind of number.
 
-    Any precision fits any other. `num_batches_tracked`, a counter that files of early PyTorch
-    lack, is never missed.
+    All floating-point precisions fit each other. `num_batches_tracked`, a counter that files of
+    early PyTorch versions lack, is never reported as missing.
 
     Args:
         model: The model's state dict.
         state: The file's entries under the model's names.
-        left_out: Names of entries that were set aside before.
+        left_out: Names of entries that were left out before.
         dialect: Name of the dialect that was translated.
 
     Returns:
         The report.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.checkpoints import compare
+        >>> print(compare(torch.nn.Linear(3, 2).state_dict(), {'weight': torch.ones(2, 4)}))
+        0 of 2 entries fit
+          missing in the file: bias
+          other shape: weight is [2, 4] in the file, [2, 3] in the model
     """
     mismatched = {
         name: (tuple(state[name].shape), tuple(own.shape))

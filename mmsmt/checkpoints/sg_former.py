@@ -1,10 +1,10 @@
-"""The released naming of SG-Former (https://arxiv.org/abs/2308.12216)."""
+"""Released naming of SG-Former (https://arxiv.org/abs/2308.12216)."""
 
 from mmsmt.checkpoints.dialects import STAGE_RULES, Dialect
 
 SG_FORMER_RELEASED = Dialect(
     name='released SG-Former',
-    # Every file has it, and a part of one has blocks.
+    # Every file has it, and parts of a file have blocks.
     marker=r'pos_embed$|(patch_embed|block)[1-4]\.',
     rules=(
         (r'^pos_embed$', 'patch_embeds.0.position.table'),

@@ -1,7 +1,7 @@
-"""The released naming of SMT (https://arxiv.org/abs/2307.08579).
+"""Released naming of SMT (https://arxiv.org/abs/2307.08579).
 
-The authors' classification copy calls the attention's depth-wise convolution `local_conv`,
-their detection and segmentation copies call it `dw_conv`.
+The depth-wise convolution of the attention is `local_conv` in the authors' classification code,
+and `dw_conv` in their detection and segmentation code.
 """
 
 from dataclasses import replace
@@ -25,7 +25,7 @@ SMT_RELEASED = Dialect(
         *STAGE_RULES,
     ),
 )
-# Told apart for reports only: the rules above know both names.
+# Distinguished only for reports: the rules above know both names.
 SMT_RELEASED_DENSE = replace(
     SMT_RELEASED, name='released SMT, dw_conv', marker=r'block[1-4]\.\d+\.attn\.dw_conv\.'
 )

@@ -1,7 +1,7 @@
-"""The released naming of the unified models (https://arxiv.org/abs/2211.05781).
+"""Released naming of the unified models (https://arxiv.org/abs/2211.05781).
 
-One for all five mixers, classification and detection. The classifier's convolution becomes that
-of `mmsmt.ConvHead` as the first neck of an mmpretrain classifier.
+One for all five mixers, classification and detection. The classifier's convolution becomes
+`mmsmt.ConvHead`, the first neck of an mmpretrain classifier.
 """
 
 from mmsmt.checkpoints.dialects import Dialect
@@ -37,7 +37,7 @@ UNIFIED_RELEASED = Dialect(
         (rf'{_BLOCK}\.mlp\.', r'\1.ffn.'),
     ),
     derived=rf'{_BLOCK}\.(attn\.relative_position_index|attn_mask)$',
-    # Layer scale is (C,), (1, 1, 1, C) or (1, C, 1, 1) there; what are 1x1 convolutions there are
-    # linear layers here.
+    # There, layer scale is (C,), (1, 1, 1, C) or (1, C, 1, 1), and some linear layers are 1x1
+    # convolutions.
     squeezed=r'\.(scale[12]|mixer\.(kv|input_proj|proj))\.weight$',
 )

@@ -1,1 +1,1 @@
-"""Checks before a training starts: of configs, of data, and a trial run."""
+"""Checks before training: of configs, of data, and a trial run."""

@@ -1,7 +1,7 @@
-"""Recipe of a config: what it trains with, read back from the objects that it builds.
+"""Recipe of a config: how it trains, read from the objects that it builds.
 
-A config says what was written; inheritance, defaults and paramwise rules decide what runs.
-The model is built without memory (meta device) and no data is read.
+A config shows what was written; inheritance, defaults and paramwise rules decide what is run. The
+model is built without memory (meta device), and no data are read.
 """
 
 import copy
@@ -21,14 +21,14 @@ from mmsmt.layers import DropPath
 
 
 class RateCurve(NamedTuple):
-    """Learning rate over a training.
+    """Learning rate during training.
 
     Args:
         first: Rate of the first iteration.
         peak: Highest rate.
-        warmup: Iteration at which the peak is reached first.
-        drops: Epoch (iteration, where training counts these) to rate, where it falls by more
-            than a third at once.
+        warmup: Iteration at which the peak is first reached.
+        drops: Epoch (iteration, in iteration-based training) to rate, where it falls by more than a
+            third at once.
         last: Rate of the last iteration.
     """
 
@@ -58,7 +58,7 @@ def _trace_rate(cfg: Config, base: float, epoch_length: int) -> RateCurve:
         for scheduler in schedulers:
             if not scheduler.by_epoch or (iteration + 1) % epoch_length == 0:
                 scheduler.step()
-    # A cosine or polynomial falls smoothly; only its very end can look like a step.
+    # A cosine or polynomial falls smoothly; only its last iteration can look like a step.
     falls = [i for i in range(1, iterations) if rates[i] < rates[i - 1] * 2 / 3]
     drops = {i // unit: rates[i] for i in falls if i // unit < 0.99 * length}
     peak = max(rates)
@@ -66,21 +66,21 @@ def _trace_rate(cfg: Config, base: float, epoch_length: int) -> RateCurve:
 
 
 def read_recipe(cfg: Config, epoch_length: int = 1000) -> dict[str, Any]:
-    """Say what a training with this config does.
+    """Describe training with a config as a dictionary.
 
     Args:
         cfg: Training config.
-        epoch_length: Iterations in an epoch, of which the data set decides in a run.
+        epoch_length: Iterations per epoch, which depend on the data set in a real run.
 
     Returns:
         Batch, length, optimizer, rates, decay, clipping, drop path and augmentation, by name.
 
     Raises:
-        UsageError: If the config trains nothing.
+        UsageError: If the config does not train.
     """
     for name in ('train_cfg', 'train_dataloader', 'optim_wrapper'):
         if not cfg.get(name):
-            raise UsageError(f'the config has no {name}, so there is no training to describe')
+            raise UsageError(f'the config has no {name}, so it does not train')
     cfg = copy.deepcopy(cfg)
     replace_amp_without_gpu(cfg)
     model = build_on_meta(cfg)

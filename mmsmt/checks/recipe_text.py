@@ -9,15 +9,16 @@ from mmsmt.text import count
 
 
 def describe_recipe(recipe: Mapping[str, Any], epoch_length: int = 1000) -> Iterator[str]:
-    """Describe what a training does.
+    """Describe training in sentences.
 
     Args:
-        recipe: As `read_recipe` gives it.
-        epoch_length: Iterations in an epoch, as it was asked.
+        recipe: The result of `read_recipe`.
+        epoch_length: Iterations per epoch, as passed to `read_recipe`.
 
     Yields:
-        A sentence or two about each of length, batch, optimizer, rate and so on, then the training
-        pipeline, a line per transform.
+        A sentence or two each on length, batch, optimizer, learning rate and so on, then the
+        training
+            pipeline, one line per transform.
     """
     unit = recipe['unit']
     validation = recipe['validation interval']
@@ -26,7 +27,7 @@ def describe_recipe(recipe: Mapping[str, Any], epoch_length: int = 1000) -> Iter
     yield f'Trains for {count(recipe["length"], unit)}{checked}.'
     if unit == 'epoch':
         length = count(epoch_length, 'iteration')
-        yield f'An epoch is taken as {length}; --epoch-length changes that.'
+        yield f'An epoch is assumed to have {length}; --epoch-length changes this.'
     images, batches = recipe['batch per process'], recipe['accumulated batches']
     step = f'A step takes {count(images, "image")} per process'
     if batches > 1:
@@ -79,12 +80,12 @@ def _rate(curve: RateCurve, unit: str) -> str:
 
 
 def _tensors(names: list[str]) -> str:
-    """How many tensors of parameters, and one of them."""
+    """Return the number of parameter tensors, and one of their names."""
     return f'{count(len(names), "parameter tensor")}, such as {names[0]}'
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    """A transform and its arguments: `Resize (scale 1333 x 800; keep_ratio)`."""
+    """Format a transform and its arguments: `Resize (scale 1333 x 800; keep_ratio)`."""
     kind = step['type']
     name = kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
     options = '; '.join(
@@ -114,7 +115,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _value(value: Any) -> str:
-    """A value of a config as one would write it by hand."""
+    """Format a config value as one would write it by hand."""
     if isinstance(value, Mapping):
         inside = [_option(key, inner) for key, inner in value.items()]
         return _step(value) if 'type' in value else ', '.join(inside)

@@ -1,4 +1,4 @@
-"""Trial of a config: loss, backward and prediction on two images."""
+"""Trial of a config: loss, backward and prediction with two images."""
 
 import tempfile
 import time
@@ -17,15 +17,15 @@ from mmsmt.hosts.config import without_files
 
 
 class Trial(NamedTuple):
-    """What one batch of two images did.
+    """Result of one batch of two images.
 
     Args:
-        loss: Of the batch.
-        train_seconds: Forward and backward.
-        predict_seconds: Prediction.
-        without_gradient: Trainable parameters that the loss does not reach.
-        results: Predictions as the host's evaluator gets them.
-        data: What the images are from, for people.
+        loss: Loss of the batch.
+        train_seconds: Time of forward and backward in seconds.
+        predict_seconds: Time of prediction in seconds.
+        without_gradient: Trainable parameters that get no gradient.
+        results: Predictions as passed to the host's evaluator.
+        data: Source of the images, for display.
     """
 
     loss: float
@@ -39,17 +39,17 @@ class Trial(NamedTuple):
 def try_config(
     cfg: Config, digits: str = 'data/digits', divisor: int = 1, own_data: bool = True
 ) -> Trial:
-    """Build a config's model and run loss, backward and predict on two images.
+    """Build a config's model and run loss, backward and predict with two images.
 
-    The images are of the config's own data where any of these exist, else of the digits, for which
+    The images are from the config's own data if any of these exist, else from the digits, for which
     the numbers of classes are adapted. They go through the config's own pipelines; weights are
     random.
 
     Args:
-        cfg: Training config; is changed.
-        digits: Folder that `prepare_digits` wrote.
-        divisor: By which image sizes shrink.
-        own_data: False takes the digits in any case.
+        cfg: Training config; it is modified.
+        digits: Folder written by `prepare_digits`.
+        divisor: Factor by which image sizes shrink.
+        own_data: False to always use the digits.
 
     Raises:
         UsageError: If neither these data nor the digits exist.
@@ -63,11 +63,11 @@ def try_config(
     else:
         why = f'; {missing[0]} is missing' if missing else ''
         if not Path(digits).is_dir():
-            raise UsageError(f'{digits}: no such folder{why}: run mmsmt prepare digits')
+            raise UsageError(f'{digits}: no such folder{why}: run `mmsmt prepare digits`')
         data = f'the digits in {digits}{why}'
         put_on_digits(cfg, digits, divisor)
     cfg.setdefault('launcher', 'none')
-    for name in ('runner_type', 'strategy'):  # of several processes; this is one
+    for name in ('runner_type', 'strategy'):  # for several processes; this is one
         cfg.pop(name, None)
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
@@ -86,7 +86,7 @@ def try_config(
 
 
 def _first(runner: Any, loader: dict) -> Any:
-    """The first batch of a data loader."""
+    """Return the first batch of a data loader."""
     try:
         return next(iter(runner.build_dataloader(loader, seed=0)))
     except READ_ERRORS as error:

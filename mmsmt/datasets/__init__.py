@@ -1,1 +1,1 @@
-"""Data: image files, samples that cannot be used, and the embedded digits."""
+"""Data sets: image files, formats, detection of bad samples, and the embedded digits."""

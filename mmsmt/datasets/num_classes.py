@@ -1,4 +1,4 @@
-"""Number of classes of a model, changed wherever it stands."""
+"""Change of the number of classes everywhere in a model."""
 
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmsmt.errors import UsageError
 
-# Of a head for objects before any class is known.
+# Heads that detect objects of any class.
 CLASSLESS = ('rpn_head',)
 HEADS = ('bbox_head', 'mask_head', 'panoptic_head', 'decode_head', 'head', 'query_head')
 THINGS = ('num_classes', 'num_things_classes')
@@ -15,7 +15,7 @@ STUFF = 'num_stuff_classes'
 
 
 class Numbers(NamedTuple):
-    """Numbers of classes: of objects, or of all where these are not told apart, and of stuff."""
+    """Numbers of classes: things, or all classes without that distinction, and stuff."""
 
     things: int
     stuff: int = 0
@@ -24,16 +24,16 @@ class Numbers(NamedTuple):
 def set_classes(cfg: Config, things: int, stuff: int = 0) -> list[str]:
     """Change the number of classes of all heads, in place.
 
-    A head with another number than the main one, such as that of boundaries, is left alone. A
-    weight a class is resized if all are equal but the last of `no object`, else it is dropped.
+    A head with another number than the main one, such as one for boundaries, is left alone. Class
+    weights are resized if all are equal except the last of `no object`, otherwise removed.
 
     Args:
         cfg: Training config of a host.
-        things: Number of the classes, without those of stuff for a panoptic method.
-        stuff: Number of the classes of stuff, which panoptic methods alone have.
+        things: Number of classes, without stuff for a panoptic method.
+        stuff: Number of stuff classes, used by panoptic methods only.
 
     Returns:
-        Remarks on what was dropped.
+        Remarks on what was removed.
 
     Raises:
         UsageError: If no head has a number of classes.
@@ -42,17 +42,17 @@ def set_classes(cfg: Config, things: int, stuff: int = 0) -> list[str]:
     number = next(_values([*_main_heads(model), model], THINGS), None)
     if number is None:
         raise UsageError(f'{model.get("type")} has no head with `num_classes`')
-    former = Numbers(number, next(filter(None, _values(model, (STUFF,))), 0))
-    new = Numbers(things, stuff if former.stuff else 0)
+    previous = Numbers(number, next(filter(None, _values(model, (STUFF,))), 0))
+    new = Numbers(things, stuff if previous.stuff else 0)
     remarks: list[str] = []
     for place, part in (('model', model), ('data_preprocessor', cfg.get('data_preprocessor'))):
         if isinstance(part, dict):
-            _change(part, place, former, new, remarks)
+            _change(part, place, previous, new, remarks)
     return remarks
 
 
 def _main_heads(model: Any) -> Iterator[Any]:
-    """Heads in the order in which they decide; of several in a list the last comes first."""
+    """Yield the heads, the main one first; the last of a list before the others."""
     for part in (model, model.get('roi_head') or {}):
         for name in HEADS:
             head = part.get(name)
@@ -60,7 +60,7 @@ def _main_heads(model: Any) -> Iterator[Any]:
 
 
 def _values(node: Any, keys: Collection[str]) -> Iterator[int]:
-    """Whole numbers under some keys at any depth, those of a dict itself first."""
+    """Yield the integers under some keys at any depth, those of a dict itself first."""
     if isinstance(node, dict):
         yield from (node[key] for key in keys if isinstance(node.get(key), int))
         node = list(node.values())
@@ -68,30 +68,30 @@ def _values(node: Any, keys: Collection[str]) -> Iterator[int]:
         yield from _values(child, keys)
 
 
-def _change(node: Any, place: str, former: Numbers, new: Numbers, remarks: list[str]) -> None:
+def _change(node: Any, place: str, previous: Numbers, new: Numbers, remarks: list[str]) -> None:
     if isinstance(node, list | tuple):
         for i, child in enumerate(node):
-            _change(child, f'{place}[{i}]', former, new, remarks)
+            _change(child, f'{place}[{i}]', previous, new, remarks)
     if not isinstance(node, dict):
         return
     for key, value in list(node.items()):
         where = f'{place}.{key}'
         if key in THINGS:
-            if value == former.things:
+            if value == previous.things:
                 node[key] = new.things
         elif key == STUFF:
             node[key] = new.stuff
         elif key == 'class_weight' and isinstance(value, list | tuple):
-            _resize_weights(node, where, sum(former), sum(new), remarks)
+            _resize_weights(node, where, sum(previous), sum(new), remarks)
         elif key not in CLASSLESS:
-            _change(value, where, former, new, remarks)
+            _change(value, where, previous, new, remarks)
 
 
-def _resize_weights(loss: Any, where: str, former: int, number: int, remarks: list[str]) -> None:
+def _resize_weights(loss: Any, where: str, previous: int, number: int, remarks: list[str]) -> None:
     weights = list(loss['class_weight'])
-    classes, rest = weights[:former], weights[former:]
+    classes, rest = weights[:previous], weights[previous:]
     if len(set(classes)) == 1 and len(rest) <= 1:
         loss['class_weight'] = [classes[0]] * number + rest
     else:
         loss['class_weight'] = None
-        remarks.append(f'{where} is None: the method weights the classes of other data')
+        remarks.append(f'{where} is None: the method weights the classes of another data set')

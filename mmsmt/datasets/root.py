@@ -1,4 +1,4 @@
-"""Data root: the folder that stands for the `data/` of every config."""
+"""Data root: the folder that replaces the leading `data/` in configs."""
 
 import os
 from pathlib import Path
@@ -8,5 +8,5 @@ DEFAULT = 'data'
 
 
 def data_root(option: str | None = None) -> Path:
-    """The command line's option, else the environment's MMSMT_DATA, else `data` in this folder."""
+    """Return the command line option, else the environment's MMSMT_DATA, else `data`."""
     return Path(option or os.environ.get(VARIABLE) or DEFAULT).expanduser()

@@ -11,18 +11,18 @@ from PIL import Image
 
 from mmsmt.datasets.image_files import describe
 
-# What ends a file, and how far from its end. JPEG: ITU-T T.81, table B.1; PNG: third edition,
-# 11.2.5.
+# End markers, and their maximum distance from the end of the file. JPEG: ITU-T T.81, table B.1;
+# PNG: third edition, 11.2.5.
 ENDS = {'JPEG': (b'\xff\xd9', 2), 'PNG': (b'IEND', 8)}
 START_OF_SCAN = b'\xff\xda'  # of a JPEG
 DEEP_MODES = ('I', 'I;16', 'I;16B', 'I;16L', 'F')  # more than eight bits in Pillow
 
 
 class Fault(NamedTuple):
-    """Why a sample cannot be used."""
+    """The reason why a sample cannot be used."""
 
-    path: str  # file that is at fault; `sample 17` for data that are in no file of their own
-    field: str  # key of the sample that names or holds it, or the transform that failed
+    path: str  # faulty file; `sample 17` for data without their own file
+    field: str  # key of the sample that refers to it, or the transform that failed
     wrong: str
 
     def __str__(self) -> str:
@@ -30,9 +30,9 @@ class Fault(NamedTuple):
 
 
 def find_faults(sample: dict[str, Any], num_classes: int | None) -> Iterator[Fault]:
-    """Look at a sample as the data set gives it to its pipeline, before anything is loaded.
+    """Yield faults of a sample before anything is loaded.
 
-    Labels of whole images have to be below `num_classes`, unless that is None.
+    Labels of whole images must be below `num_classes`, unless that is None.
     """
     name = name_of(sample)
     for field in ('img_path', 'seg_map_path'):
@@ -45,15 +45,15 @@ def find_faults(sample: dict[str, Any], num_classes: int | None) -> Iterator[Fau
     for number, instance in enumerate(sample.get('instances') or ()):
         box = instance.get('bbox', ())
         if not all(map(math.isfinite, box)):
-            yield Fault(name, f'instances[{number}].bbox', f'is {list(box)}: not all are numbers')
+            yield Fault(name, f'instances[{number}].bbox', f'is {list(box)}: not all are finite')
 
 
 def find_loaded_faults(
     sample: dict[str, Any], new: Iterable[str], num_classes: int | None, ignored: int
 ) -> Iterator[Fault]:
-    """Look at what a transform has loaded: the `new` keys of a sample.
+    """Yield faults of what a transform has loaded: the `new` keys of a sample.
 
-    Values of label images have to be below `num_classes`, unless that is None, or `ignored`.
+    Values of label images must be below `num_classes`, unless that is None, or equal `ignored`.
     """
     name, shape = name_of(sample), tuple(sample.get('ori_shape', ()))[:2]  # height, width in px
     if 'img' in new and 'height' in sample and 'width' in sample:
@@ -80,30 +80,30 @@ def find_loaded_faults(
 
 
 def unlabelled_advice(value: int, reduced: bool) -> str:
-    """What to do if pixels of one value, which is no class, are those without a label.
+    """Return what to do if an unknown value means unlabelled pixels.
 
     Args:
-        value: As it is in the label images.
-        reduced: Whether `reduce_zero_label` takes 0 for unlabelled already.
+        value: The value in the label images.
+        reduced: Whether `reduce_zero_label` already treats 0 as unlabelled.
     """
     if reduced:
-        return f'where {value} means unlabelled, write 0 in the files'
+        return f'if {value} means unlabelled, write 0 in the files'
     heads = 'model.decode_head, model.auxiliary_head, val_evaluator and test_evaluator'
     padding = f'seg_pad_val={value} in data_preprocessor'
-    return f'where {value} means unlabelled, set ignore_index={value} in {heads}, {padding}'
+    return f'if {value} means unlabelled, set ignore_index={value} in {heads}, {padding}'
 
 
 def name_of(sample: dict[str, Any]) -> str:
-    """The image's path, or its number in the data set where it has none."""
+    """Return the path of the image, or its index in the data set if it has none."""
     path = sample.get('img_path')
     return str(path) if path else f'sample {sample.get("sample_idx", "without a number")}'
 
 
 def _hidden_damage(path: str | Path, field: str) -> str:
-    """What decoders of the hosts ignore silently, or pay for before they notice.
+    """Return damage that the hosts' decoders ignore, or notice only after allocating memory.
 
-    Some decoders fill up in grey what a truncated file lacks, or give a header whatever
-    memory it claims. Label images lose all but their lowest eight bits.
+    Some decoders fill the missing part of a truncated file with grey, or allocate whatever memory a
+    header claims. Label images lose all but their lowest eight bits.
     """
     try:
         with open(path, 'rb') as file, Image.open(file) as picture:
@@ -111,16 +111,16 @@ def _hidden_damage(path: str | Path, field: str) -> str:
                 return 'is truncated'
             if field == 'seg_map_path' and picture.mode in DEEP_MODES:
                 highest = np.asarray(picture).max()
-                return f'holds {highest:g}; hosts read 8 bits' if highest > 255 else ''
+                return f'has the value {highest:g}; hosts read only 8 bits' if highest > 255 else ''
     except Image.DecompressionBombError as error:
         return describe(error, str(path))
     except (OSError, SyntaxError, ValueError):
-        return ''  # missing, or of a format that the host may know: it will say
+        return ''  # missing, or in a format that the host may know: leave it to the host
     return ''
 
 
 def _is_truncated(file: Any, kind: str | None) -> bool:
-    """Whether a file lacks its end; what follows the end does not matter."""
+    """Return whether a file lacks its end marker; data after the marker is ignored."""
     if kind not in ENDS:
         return False
     end, length = ENDS[kind]
@@ -129,12 +129,12 @@ def _is_truncated(file: Any, kind: str | None) -> bool:
         return False
     file.seek(0)
     data = file.read()
-    found = data.rfind(end)  # of the image, or of a thumbnail before it
+    found = data.rfind(end)  # end of the image, or of a thumbnail before it
     return found < 0 or (kind == 'JPEG' and data.find(START_OF_SCAN, found) >= 0)
 
 
 def _allowed(num_classes: int) -> str:
-    return f'the {num_classes} classes count from 0 to {num_classes - 1}'
+    return f'the {num_classes} classes are 0 to {num_classes - 1}'
 
 
 def _size(shape: tuple[int, ...]) -> str:

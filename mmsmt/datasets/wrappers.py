@@ -1,4 +1,4 @@
-"""Data sets inside wrappers that repeat, join or mix them, and their configs."""
+"""Access to data sets, and their configs, inside wrappers that repeat, concatenate or mix them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from mmengine.config import Config
 
 
 def inner_datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the data sets that read files; the data set itself where it wraps none."""
-    # `_dataset`: mmengine cuts a data set to `num_batch_per_epoch`.
+    """Yield the data sets that read files; the data set itself if it wraps none."""
+    # `_dataset`: from mmengine's wrapper for `num_batch_per_epoch`.
     single = getattr(dataset, 'dataset', None) or getattr(dataset, '_dataset', None)
     inner = getattr(dataset, 'datasets', None) or ([single] if single else [])
     for child in inner:
@@ -18,15 +18,15 @@ def inner_datasets(dataset: Any) -> Iterator[Any]:
 
 
 def innermost_config(dataset: Any) -> Any:
-    """The entry of a config inside those of wrappers; of several joined data sets the first."""
+    """Return the config inside those of wrappers; the first of several concatenated data sets."""
     inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
     return dataset if inner is None else innermost_config(inner)
 
 
 def entry_with_pipeline(entry: Any) -> Any:
-    """The outermost entry of a config that has a pipeline, from a loader or a data set inwards.
+    """Return the outermost config with a pipeline, from a loader or a data set inwards.
 
-    Where none has one, the innermost entry.
+    If none has a pipeline, returns the innermost config.
     """
     while isinstance(entry, Mapping) and 'pipeline' not in entry:
         inner = entry.get('dataset') or entry.get('datasets')
@@ -39,6 +39,6 @@ def entry_with_pipeline(entry: Any) -> Any:
 
 
 def test_dataset(cfg: Config) -> Any:
-    """The config of the data set of tests, inside its wrappers; None where there is none."""
+    """Return the config of the test data set, inside its wrappers; None if there is none."""
     entry = entry_with_pipeline(cfg.get('test_dataloader') or cfg.get('val_dataloader'))
     return entry if isinstance(entry, Mapping) and 'type' in entry else None

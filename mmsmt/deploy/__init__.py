@@ -1,4 +1,4 @@
-"""Backbones for inference: equal outputs, exact parts folded into weights."""
+"""Deployment: folding for inference, export, and sessions in other runtimes."""
 
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.detections.paste import paste_masks

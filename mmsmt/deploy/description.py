@@ -1,7 +1,7 @@
-"""What an exported file carries in addition to its network: the model's config and its classes.
+"""Description of the model in an exported file: its config and classes.
 
-With it a file can be used alone: it says how images are prepared, and how results become the host's
-predictions.
+It makes a file usable on its own, by defining how images are prepared and how results become the
+host's predictions.
 """
 
 import ast
@@ -14,16 +14,16 @@ from mmsmt.errors import ConfigError, UsageError
 from mmsmt.hosts.portable import to_portable
 from mmsmt.hosts.trust import require_harmless
 
-# Of a config, what predictions need.
+# Entries of a config that prediction needs.
 _KEPT = ('default_scope', 'model', 'data_preprocessor', 'test_dataloader', 'test_pipeline')
 
 
 class Description(NamedTuple):
-    """A model in words.
+    """The config and classes of a model.
 
     Args:
-        cfg: What predictions need of its config.
-        dataset_meta: `classes` and `palette`, as checkpoints of hosts have them, or nothing.
+        cfg: The part of its config that prediction needs.
+        dataset_meta: `classes` and `palette`, as in hosts' checkpoints; may be empty.
     """
 
     cfg: Config
@@ -31,10 +31,10 @@ class Description(NamedTuple):
 
 
 def write_description(cfg: Config, dataset_meta: Mapping[str, Any], source: str) -> str:
-    """A Python literal without line breaks.
+    """Format a description as a Python literal in one line.
 
     Raises:
-        ConfigError: If the config has what no file can carry, as `to_portable` says.
+        ConfigError: If the config has values that cannot be written, see `to_portable`.
     """
     kept = Config({key: cfg[key] for key in _KEPT if key in cfg})
     names = {key: list(dataset_meta[key]) for key in ('classes', 'palette') if key in dataset_meta}
@@ -42,18 +42,18 @@ def write_description(cfg: Config, dataset_meta: Mapping[str, Any], source: str)
 
 
 def read_description(text: str, source: str) -> Description:
-    """Read what a file carries; nothing in it is run.
+    """Read the description in a file; nothing in it is executed.
 
     Raises:
-        UsageError: If that is nothing.
-        ConfigError: If its config could run code, load files or reach the network.
+        UsageError: If there is none.
+        ConfigError: If its config could run code, load files or access the network.
     """
     if not text:
-        raise UsageError(f'{source}: does not say of which model it is: give its config too')
+        raise UsageError(f'{source}: the file does not describe its model: pass its config too')
     try:
         content = ast.literal_eval(text)
         config, meta = dict(content['config']), dict(content['dataset_meta'])
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
-        raise ConfigError(f'{source}: what it says of its model cannot be read: {error}') from error
+        raise ConfigError(f'{source}: invalid description of the model: {error}') from error
     require_harmless(config, source)
     return Description(Config(config), meta)

@@ -12,7 +12,7 @@ from mmsmt.layers import LayerScale
 
 
 def fold_batch_norm(module: nn.Module, conv: str) -> None:
-    """Fold the norm `bn` of a module in evaluation into its convolution of a name, in place."""
+    """Fold the norm `bn` of a module in eval mode into its convolution `conv`, in place."""
     norm = module.bn
     if not isinstance(norm, nn.Identity):
         setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), cast(nn.BatchNorm2d, norm)))
@@ -27,14 +27,14 @@ def fold_scale(layer: nn.Linear, scale: LayerScale) -> None:
 
 
 def fold_identity(conv: nn.Conv2d) -> None:
-    """Fold a sum with the input into a depth-wise convolution, in place."""
+    """Fold the addition of the input into a depth-wise convolution, in place."""
     weight = conv.weight.clone()
     weight[:, 0, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] += 1
     conv.weight = nn.Parameter(weight)
 
 
 def join_kernels(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
-    """One depth-wise convolution for slices of channels that have kernels of several sizes."""
+    """Join depth-wise convolutions of several kernel sizes for slices of the channels."""
     largest = max(conv.kernel_size[0] for conv in convs)
     padded = [F.pad(conv.weight, ((largest - conv.kernel_size[0]) // 2,) * 4) for conv in convs]
     weight = torch.cat(padded)
@@ -43,9 +43,9 @@ def join_kernels(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
 
 
 def merge_groups(conv: nn.Conv2d, least: int) -> nn.Conv2d:
-    """A convolution in groups of `least` outputs or more, where they can be had.
+    """Merge groups of a convolution until they have `least` outputs or more, if possible.
 
-    Neighbouring groups become one, with zeros where they have no connection.
+    Neighbouring groups are merged, with zeros between them.
     """
     groups, outputs, inputs = conv.groups, len(conv.weight) // conv.groups, conv.weight.shape[1]
     count = next(n for n in range(1, groups + 1) if not groups % n and n * outputs >= least)
@@ -57,7 +57,7 @@ def merge_groups(conv: nn.Conv2d, least: int) -> nn.Conv2d:
 
 
 def make_conv(weight: Tensor, bias: Tensor, groups: int) -> nn.Conv2d:
-    """A convolution of an odd kernel with these weights, which keeps height and width."""
+    """Return a convolution with an odd kernel and these weights, which keeps height and width."""
     inputs, outputs, size = weight.shape[1] * groups, len(weight), weight.shape[-1]
     conv = nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, device='meta')
     conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)

@@ -1,4 +1,4 @@
-"""Folded forms of what computes in another way than its module for training."""
+"""Folded forms of modules that compute differently in training."""
 
 from typing import cast
 
@@ -10,18 +10,18 @@ from mmsmt.deploy.folding import fold_identity, join_kernels, merge_groups
 from mmsmt.layers import ConvFFN, conv_channels_last
 from mmsmt.mixers import ScaleAwareModulation
 
-# Outputs of a group of a convolution that fill a vector register of 512 bits.
+# Outputs per group of a convolution that fill a vector register of 512 bits.
 VECTOR = 16
 
 
 class JoinedModulation(nn.Module):
     """`ScaleAwareModulation` with one depth-wise convolution for all heads.
 
-    The context layer gives its channels in the order that the aggregation wants, at no cost, so
-    that nothing is moved in between; the kernels of all heads are padded to the largest.
+    The context layer returns its channels in the order of the aggregation, at no cost, so that
+    nothing is moved in between; the kernels of all heads are padded to the largest.
 
     Args:
-        mixer: What it computes, its norm folded. Layers are taken over, and changed.
+        mixer: The original, with its norm folded. Its layers are taken over and modified.
     """
 
     def __init__(self, mixer: ScaleAwareModulation) -> None:
@@ -40,8 +40,8 @@ class JoinedModulation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
         modulator = conv_channels_last(self._modulate, self.context(x))
-        # Of tokens: OpenVINO would take a product of maps on the convolution's side of the
-        # permutation, and copy both factors to get there.
+        # As tokens: OpenVINO would multiply maps on the convolution's side of the permutation, and
+        # copy both factors there.
         product = modulator.flatten(1, 2) * self.value(x.flatten(1, 2))
         return self.proj(product).reshape(x.shape)
 
@@ -53,7 +53,7 @@ class FoldedConvFFN(nn.Module):
     """`ConvFFN` with the identity in the kernel of its convolution.
 
     Args:
-        ffn: What it computes. Layers are taken over, and changed.
+        ffn: The original. Its layers are taken over and modified.
     """
 
     def __init__(self, ffn: ConvFFN) -> None:
@@ -67,13 +67,13 @@ class FoldedConvFFN(nn.Module):
 
 
 class TokenNorm(nn.LayerNorm):
-    """`LayerNorm` of a map (B, H, W, C) as of tokens (B, H * W, C).
+    """`LayerNorm` of a map (B, H, W, C) as tokens (B, H * W, C).
 
-    OpenVINO normalises the last of three axes by one operator, in bfloat16 where it can. Of four
-    axes it makes several operators in float32, with conversions around them.
+    OpenVINO normalises the last of three axes with one operator, in bfloat16 where it can. For four
+    axes it uses several operators in float32, with conversions around them.
 
     Args:
-        norm: What it computes. Its parameters are taken over.
+        norm: The original. Its parameters are taken over.
     """
 
     def __init__(self, norm: nn.LayerNorm) -> None:
@@ -88,6 +88,6 @@ class TokenNorm(nn.LayerNorm):
 
 
 def reorder_outputs(layer: nn.Linear | nn.Conv2d, order: Tensor) -> None:
-    """Let a linear layer or depth-wise convolution give its channels in another order, in place."""
+    """Reorder the output channels of a linear layer or depth-wise convolution, in place."""
     layer.weight = nn.Parameter(layer.weight[order])
     layer.bias = nn.Parameter(cast(Tensor, layer.bias)[order])

@@ -1,4 +1,4 @@
-"""An exported network in its runtime."""
+"""Sessions: exported networks loaded into a runtime."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from mmsmt.errors import UsageError
 
 Result = TypeVar('Result')
-DESCRIPTION = 'mmsmt'  # in files, the name of what `write_description` gives
+DESCRIPTION = 'mmsmt'  # key of the description in files, see `write_description`
 
 
 class Session(Protocol):
@@ -18,7 +18,7 @@ class Session(Protocol):
     Attributes:
         runtime: Name of the runtime.
         outputs: Names of the results.
-        description: What the file carries for `read_description`, empty if nothing.
+        description: Description in the file for `read_description`, may be empty.
     """
 
     runtime: str
@@ -26,17 +26,17 @@ class Session(Protocol):
     description: str
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Results by name, of a batch of images as the network wants them."""
+        """Run a batch of images, as the network expects them, and return the results by name."""
 
 
 class Format(NamedTuple):
     """A kind of exported file.
 
     Args:
-        suffix: Of its name.
-        runtime: Name of what runs it.
-        extra: Of this package, what installs that.
-        writes: Packages that write it.
+        suffix: Suffix of the file name.
+        runtime: Name of its runtime.
+        extra: Extra of this package that installs the runtime.
+        writes: Packages needed to write it.
     """
 
     suffix: str
@@ -50,12 +50,12 @@ FORMATS = {
     'openvino': Format('.xml', 'OpenVINO', 'openvino', ('onnx', 'onnxscript', 'openvino')),
 }
 
-# Format to the name of what runs it by default.
+# Format to its default runtime.
 RUNTIMES = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
 
 
 def format_of(path: str | Path) -> str | None:
-    """Name of the format that a suffix stands for; None if no exported file has it."""
+    """Return the format for the suffix of a path; None if it is not an exported file."""
     suffix = Path(path).suffix.lower()
     return next((name for name, kind in FORMATS.items() if kind.suffix == suffix), None)
 
@@ -66,10 +66,10 @@ def open_session(
     """Load an exported file into a runtime, on the CPU.
 
     Args:
-        path: `.onnx` for ONNX Runtime; `.xml`, with the `.bin` beside it, for OpenVINO.
-        threads: How many it uses; 0 for as many as there are cores.
-        precision: `float32`, or in OpenVINO `bfloat16`, in which it then computes where it can.
-        runtime: Of `RUNTIMES`; OpenVINO runs `.onnx` files too.
+        path: `.onnx` for ONNX Runtime; `.xml`, with the `.bin` next to it, for OpenVINO.
+        threads: Number of threads; 0 for all cores.
+        precision: `float32`, or in OpenVINO `bfloat16`, which is then used where possible.
+        runtime: One of `RUNTIMES`; OpenVINO also runs `.onnx` files.
 
     Raises:
         UsageError: If there is no such file, its runtime is not installed or cannot run it.
@@ -77,14 +77,14 @@ def open_session(
     path = Path(path)
     kind = format_of(path)
     if kind is None:
-        raise UsageError(f'{path}: the name of an exported file ends in .onnx or .xml')
+        raise UsageError(f'{path}: the name of an exported file must end in .onnx or .xml')
     if not path.is_file():
         raise UsageError(f'{path}: no such file')
     runtime = runtime or RUNTIMES[kind]
     if kind == 'openvino' and runtime != 'openvino':
-        raise UsageError(f'{path}: only OpenVINO runs .xml files')
+        raise UsageError(f'{path}: .xml files need OpenVINO')
     if precision != 'float32' and runtime != 'openvino':
-        raise UsageError(f'--precision {precision} is of OpenVINO: add --runtime openvino')
+        raise UsageError(f'--precision {precision} needs OpenVINO: add --runtime openvino')
     if runtime == 'openvino':
         from mmsmt.deploy.openvino.session import OpenVinoSession, read_model
 
@@ -95,10 +95,10 @@ def open_session(
 
 
 def run_native(call: Callable[[], Result], what: str) -> Result:
-    """Call a runtime, whose errors have no base of their own.
+    """Call a runtime, and convert its errors, which have no common base class.
 
     Raises:
-        UsageError: In place of any of them.
+        UsageError: Instead of any of them.
     """
     try:
         return call()

@@ -1,4 +1,4 @@
-"""Command-line arguments of training and testing, applied to a config."""
+"""Command-line arguments of training and testing, and how they change a config."""
 
 import argparse
 from pathlib import Path
@@ -16,8 +16,8 @@ from mmsmt.errors import UsageError
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that training and testing share, as in the hosts' own tools."""
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    """Add the arguments of both training and testing, named as in the hosts' own tools."""
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -26,10 +26,10 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--data-root',
-        help=f'folder in place of the `data` that paths in configs begin with (else ${VARIABLE})',
+        help=f'folder that replaces the leading `data` of paths in configs (default: ${VARIABLE})',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead.
+    # Passed by torch.distributed.launch; torchrun sets LOCAL_RANK instead.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
@@ -42,7 +42,7 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
     if args.resume is not None:
         found = find_last_good(cfg.work_dir) if args.resume == 'auto' else args.resume
         cfg.resume = found is not None
-        if found:  # else a first start, from the weights that the config names
+        if found:  # otherwise start from the weights in the config
             cfg.load_from = str(found)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -51,7 +51,7 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UsageError('--auto-scale-lr needs `auto_scale_lr.base_batch_size` in the config')
         cfg.auto_scale_lr.enable = True
-        # mmengine compares the base with the images of one iteration, not of one step.
+        # mmengine compares the base with the batch of one iteration, not of one optimizer step.
         cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
@@ -66,10 +66,10 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Apply the checkpoint or exported file, `--tta`, `--deploy` and so on to a config, in place.
+    """Apply the options of testing, such as a checkpoint or `--tta`, to a config, in place.
 
     Raises:
-        UsageError: If the config lacks what an option needs, or options exclude each other.
+        UsageError: If the config lacks what an option needs, or options cannot be combined.
     """
     exported = format_of(args.checkpoint) is not None
     cfg.load_from = None if exported else args.checkpoint
@@ -77,8 +77,8 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
     if exported:
         _test_exported(cfg, args)
     elif args.precision != 'float32':
-        raise UsageError(f'--precision {args.precision} is of exported files')
-    # The file to be evaluated holds the backbone; what it was trained from may be gone.
+        raise UsageError(f'--precision {args.precision} only applies to exported files')
+    # The tested file holds the backbone; its pre-trained weights may no longer exist.
     remove_pretrained(cfg.model)
     if args.tta:
         dataset = test_dataset(cfg)
@@ -100,12 +100,10 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def _test_exported(cfg: Config, args: argparse.Namespace) -> None:
-    """Let an exported file take the model's place."""
+    """Replace the model by an exported file."""
     for option in ('tta', 'deploy'):
         if getattr(args, option):
-            raise UsageError(
-                f'{args.checkpoint}: an exported file cannot be tested with --{option}'
-            )
+            raise UsageError(f'{args.checkpoint}: exported files do not support --{option}')
     if not Path(args.checkpoint).is_file():
         raise UsageError(f'{args.checkpoint}: no such file')
     hook = dict(type='mmsmt.ExportedModelHook', path=args.checkpoint, precision=args.precision)
@@ -113,7 +111,7 @@ def _test_exported(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def remove_pretrained(model: ConfigDict) -> None:
-    """Remove the backbone's weights from a model's config, also of a wrapped model, in place."""
+    """Remove the backbone's pre-trained weights from a model config, also if wrapped, in place."""
     for part in (model, model.get('detector'), model.get('segmentor'), model.get('model')):
         if isinstance(part, dict) and isinstance(part.get('backbone'), dict):
             part['backbone'].pop('init_cfg', None)

@@ -1,4 +1,4 @@
-"""Which metric says that a model is the best so far, for `--save-best` and `--early-stop`."""
+"""Choice of the metric for `--save-best` and `--early-stop`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmsmt.errors import UsageError
 
-# What the common evaluators report first among their results, by name without the host's prefix.
+# The first result of the common evaluators, by name without the host's scope.
 _METRICS = {
     'Accuracy': lambda it: f'accuracy/top{_first(it.get("topk", 1))}',
     'MultiLabelMetric': lambda it: 'multi-label/f1-score',
@@ -19,22 +19,22 @@ _METRICS = {
 
 
 def keep_best(cfg: Config, metric: str, patience: int | None, save: bool) -> None:
-    """Save the best model, or stop a training that no longer gets better, in place.
+    """Configure saving of the best checkpoint, or early stopping, in place.
 
     Args:
         cfg: Training config.
-        metric: As the evaluator calls it; empty for `save_best` of the config, or the metric that
-            the config's evaluator is known for (box AP, mIoU, top-1).
-        patience: Validations without a new best after which to stop; None for no stop.
-        save: Whether to keep the best checkpoint.
+        metric: Name of the metric in the evaluator's results; empty for the config's `save_best`,
+            or the main metric of its evaluator (box AP, mIoU, top-1).
+        patience: Validations without improvement before stopping; None to never stop.
+        save: Whether to save the best checkpoint.
 
     Raises:
-        UsageError: If there is no validation, the patience is less than 1, or the metric has to
-            be named.
+        UsageError: If there is no validation, the patience is less than 1, or the metric must be
+            named.
     """
     option = '--save-best' if save else '--early-stop'
     if not cfg.get('val_dataloader') or not cfg.get('val_evaluator'):
-        raise UsageError(f'{option} needs a validation, and this training has none')
+        raise UsageError(f'{option} needs a validation, but this config has none')
     if patience is not None and patience < 1:
         raise UsageError(f'--early-stop must be at least 1, got {patience}')
     metric = metric or _metric_of(cfg)
@@ -60,7 +60,7 @@ def _metric_of(cfg: Config) -> str:
         if name in _METRICS:
             return _METRICS[name](evaluator)
     raise UsageError(
-        f'the metric of {", ".join(names)} is not known here: name it, --save-best METRIC'
+        f'the main metric of {", ".join(names)} is unknown: name it with --save-best METRIC'
     )
 
 

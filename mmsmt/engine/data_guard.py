@@ -1,4 +1,4 @@
-"""Data loaders whose pipelines name the samples they fail on."""
+"""Data loaders whose errors name the bad sample."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,23 +15,23 @@ from mmsmt.engine.patches import wrap_dataloaders
 from mmsmt.errors import BadSampleError, ConfigError
 from mmsmt.hosts.config import ignored_label
 
-ADVICE = 'fix or remove it (mmsmt check data finds all)'
-# What data sets raise over files that are not what they expect.
+ADVICE = 'fix or remove it (mmsmt check data lists all)'
+# Exceptions of data sets for malformed files.
 READ_ERRORS = (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError, OSError)
 
 Explain = Callable[[Config, Any], str | None]
 
 
 def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = None) -> None:
-    """Let every pipeline of a runner name the samples that it fails on.
+    """Make every pipeline of a runner name the samples that it fails on.
 
     Args:
-        runner: Its data loaders are not built yet.
-        on_bad: What a training does then: 'stop' or 'skip'. Evaluation stops.
-        explain: From the config and a loader that cannot be built to what is wrong with its files.
+        runner: A runner whose data loaders are not built yet.
+        on_bad: What a training does with bad samples: `stop` or `skip`. Evaluation always stops.
+        explain: From the config and a loader that cannot be built, what is wrong with its files.
 
     Raises:
-        ConfigError: If `on_bad` is another word.
+        ConfigError: If `on_bad` is neither.
     """
     if on_bad not in CHOICES:
         raise ConfigError(f'on_bad must be one of {", ".join(CHOICES)}, got {on_bad!r}')
@@ -61,10 +61,10 @@ def guard_data(runner: Runner, on_bad: str = 'stop', explain: Explain | None = N
 
 
 def _unknown_classes(dataset: Any) -> str:
-    """What is wrong if mmdet found fewer of a data set's classes in its COCO file, or more.
+    """Return what is wrong if mmdet found a wrong number of a data set's classes in a COCO file.
 
-    Labels are places in the list of those that it found. One missing name gives all objects behind
-    it the wrong class, or ends an evaluation by an IndexError.
+    Labels are indices into the list of found classes. One missing name shifts the class of all
+    objects after it, or ends an evaluation with an IndexError.
     """
     found, classes = getattr(dataset, 'cat_ids', None), dataset.metainfo.get('classes')
     if found is None or not classes or len(found) == len(classes):
@@ -78,11 +78,11 @@ def _guard(dataset: Any, cfg: Config, **options: Any) -> None:
     transforms = getattr(pipeline, 'transforms', None)
     if transforms is None or any(isinstance(t, GuardedPipeline) for t in [pipeline, *transforms]):
         return
-    if hasattr(dataset, 'reduce_zero_label'):  # of mmseg
+    if hasattr(dataset, 'reduce_zero_label'):  # mmseg
         number = len(dataset.metainfo.get('classes') or ()) or None
         options['ignored'] = ignored_label(cfg.model)
     else:
-        # Labels of mmdet are places in the list of classes; those of mmpretrain come from files.
+        # Labels of mmdet are indices into the classes; those of mmpretrain come from files.
         head = cfg.model.get('head')
         number = head.get('num_classes') if isinstance(head, dict) else None
     dataset.pipeline = GuardedPipeline(transforms, num_classes=number, **options)

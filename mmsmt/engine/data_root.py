@@ -1,4 +1,4 @@
-"""Another folder for all paths of a config that begin with `data/`."""
+"""Replacement of the leading `data/` in all paths of a config."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmsmt.datasets.root import DEFAULT
 
-# Beside a `data_root` mmengine joins these to it: they begin inside it.
+# Paths that mmengine joins to a `data_root`.
 INSIDE_ROOT = ('ann_file', 'data_prefix', 'proposal_file')
 
 
@@ -15,13 +15,13 @@ def move_data(cfg: Config, root: Path) -> Config:
     """Replace the leading `data/` of every path in a config, in place.
 
     Args:
-        cfg: Config of a run.
-        root: What stands for `data`. Paths that begin otherwise stay.
+        cfg: Training or test config.
+        root: Replacement of `data`. Other paths are unchanged.
 
     Returns:
         The config.
     """
-    # Leaf by leaf into new nodes: parts may be shared, and `root` may itself begin with `data/`.
+    # Copy leaf by leaf: parts may be shared, and `root` may itself begin with `data/`.
     for key, value in list(cfg.items()):
         cfg[key] = _moved(value, root)
     return cfg
@@ -40,5 +40,5 @@ def _moved(node: Any, root: Path) -> Any:
 
 def _moved_path(path: str, root: Path) -> str:
     head, slash, rest = path.removeprefix('./').partition('/')
-    # Not through Path, which would drop the slash at the end that configs concatenate on.
+    # Not pathlib, which would drop a trailing slash that configs rely on.
     return f'{root}{slash}{rest}' if head == DEFAULT and slash else path

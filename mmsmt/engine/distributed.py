@@ -10,35 +10,35 @@ from torch import distributed
 
 from mmsmt.errors import ConfigError
 
-# Where launchers tell the number of processes, before these connect.
+# Variables in which launchers pass the number of processes.
 _VARIABLES = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
 
 
 def planned_processes(launcher: str) -> int:
-    """Number of processes that a launcher has started or is starting."""
+    """Return the number of processes that a launcher has started or is starting."""
     return int(os.environ.get(_VARIABLES.get(launcher, ''), 1))
 
 
 def prepare_cpu_processes(cfg: Config) -> None:
-    """Set a config up for distributed data parallelism over gloo, in place.
+    """Set a config up for distributed data parallel training over gloo, in place.
 
-    Does nothing where there is one process or a GPU. Otherwise opens the process group
-    (mmengine would ask CUDA for a device first), wraps the model without device ids, and
-    turns SyncBN, which PyTorch has for GPUs only, into BN.
+    Does nothing with a single process or a GPU. Otherwise it opens the process group (mmengine
+    would need CUDA), wraps the model without device ids, and replaces SyncBN, which needs a GPU, by
+    BN.
 
     Args:
-        cfg: The config of a run; `launcher` and `model` are read.
+        cfg: Training or test config; `launcher` and `model` are used.
 
     Raises:
-        ConfigError: If the launcher is not torchrun's.
+        ConfigError: If the launcher is not torchrun.
     """
     if cfg.launcher == 'none' or torch.cuda.is_available():
         return
     if cfg.launcher != 'pytorch':
-        raise ConfigError(f'launcher {cfg.launcher!r} needs GPUs; without them use dist_train.sh')
+        raise ConfigError(f'launcher {cfg.launcher!r} needs GPUs; on CPUs use dist_train.sh')
     if not distributed.is_initialized():
         distributed.init_process_group('gloo')
-    # One process per core group: without this every process takes all cores.
+    # Otherwise every process would use all cores.
     local_processes = int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_processes))
     cfg.model_wrapper_cfg = dict(
@@ -50,13 +50,13 @@ def prepare_cpu_processes(cfg: Config) -> None:
     if cfg.get('strategy', {}).get('type') == 'FSDPStrategy':
         _shard_on_cpu(cfg.strategy)
     if _replace_sync_bn(cfg.model):
-        print_log('SyncBN runs on GPUs only: replaced by BN', logger='current')
+        print_log('SyncBN needs a GPU: replaced by BN', logger='current')
 
 
 def _shard_on_cpu(strategy: dict[str, Any]) -> None:
-    """Keep FSDP from asking for a GPU, and from a crash of PyTorch 2.11 on the CPU.
+    """Keep FSDP from using a GPU, and from a crash of PyTorch 2.11 on the CPU.
 
-    There it frees the memory of a gathered parameter that it also hands out as "offloaded".
+    PyTorch frees the memory of a gathered parameter that it also returns as "offloaded".
     """
     strategy.setdefault('model_wrapper', {})['device_id'] = torch.device('cpu')
     if strategy.get('state_dict_cfg') == 'full':
@@ -69,7 +69,7 @@ def _shard_on_cpu(strategy: dict[str, Any]) -> None:
 
 
 def _replace_sync_bn(node: Any) -> bool:
-    """Replace every `type='SyncBN'` below a config node; tell whether there was any."""
+    """Replace every `type='SyncBN'` below a config node; return whether there was any."""
     found = False
     if isinstance(node, dict):
         if node.get('type') == 'SyncBN':

@@ -1,4 +1,4 @@
-"""An exported file in a host's model's place, for the host's own evaluation."""
+"""Adapter that runs an exported file in place of a host's model, for the host's evaluation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,14 +21,14 @@ NEEDED = {
 
 
 class ExportedModel(nn.Module):
-    """Predicts by an exported file what a host's model predicts.
+    """Model that predicts with an exported file.
 
     Args:
-        session: The file in its runtime.
-        model: Of the host; it brings results to the size of the original images.
+        session: The exported file in its runtime.
+        model: A host's model, used to rescale results to the original images.
 
     Raises:
-        UsageError: If the file does not give what the evaluation of such a model needs.
+        UsageError: If the file lacks outputs that the evaluation of such a model needs.
     """
 
     def __init__(self, session: Session, model: Any) -> None:
@@ -41,13 +41,13 @@ class ExportedModel(nn.Module):
         if missing := [name for name in needed if name not in session.outputs]:
             has_labels = self.kind == 'segmenter' and 'labels' in session.outputs
             raise UsageError(
-                f'the exported file gives {", ".join(session.outputs)}; to evaluate this '
-                f"config's {self.kind} it has to give {', '.join(missing)} too"
+                f'the exported file has the outputs {", ".join(session.outputs)}; to evaluate this '
+                f"config's {self.kind} it also needs {', '.join(missing)}"
                 f'{": export it without --labels" if has_labels else ""}'
             )
 
     def test_step(self, data: dict) -> list:
-        """Predictions of the images of a batch of the host's loader."""
+        """Predict a batch of the host's data loader."""
         inputs, samples = data['inputs'], data['data_samples']
         if len({tuple(image.shape) for image in inputs}) == 1:
             return self._predict(inputs, samples)
@@ -55,7 +55,7 @@ class ExportedModel(nn.Module):
         return [each for image, sample in single for each in self._predict([image], [sample])]
 
     def _predict(self, images: Sequence[Tensor], samples: list) -> list:
-        """Predictions of images of one size, BGR (3, H, W) uint8 as hosts read them."""
+        """Predict images of one size, BGR (3, H, W) uint8 as read by the hosts."""
         pixels = torch.stack(list(images)).flip(1).permute(0, 2, 3, 1)
         given = self.session(np.ascontiguousarray(pixels.numpy()))
         found = {name: torch.from_numpy(np.array(value)) for name, value in given.items()}
@@ -65,7 +65,7 @@ class ExportedModel(nn.Module):
 
 def _require_classes(found: int, expected: int) -> None:
     if found != expected:
-        raise UsageError(f'the exported file knows {found} classes, the config {expected}')
+        raise UsageError(f'the exported file has {found} classes, the config {expected}')
 
 
 def _classify(model: Any, found: Found, samples: list) -> list:
@@ -81,7 +81,7 @@ def _segment(model: Any, found: Found, samples: list) -> list:
 
 
 def _detect(model: Any, found: Found, samples: list) -> list:
-    """Boxes, and masks in the whole image, in pixels of the original images."""
+    """Return boxes, and masks of whole images, in pixels of the original images."""
     from mmengine.structures import InstanceData
 
     results = []
@@ -97,12 +97,12 @@ def _detect(model: Any, found: Found, samples: list) -> list:
 
 
 def _paste(model: Any, result: Any, masks: Tensor, info: dict) -> Any:
-    """Let the host's head paste masks, one a box; it brings the boxes to their size as well."""
+    """Paste one mask per box with the host's head, which also rescales the boxes."""
     if masks.dtype == torch.bool:
-        # Their size is that of the resized image: to resize them as well would not be exact.
+        # These have the size of the resized image; resizing them would not be exact.
         raise UsageError(
-            'the exported file gives masks of whole images; to evaluate this config it has to '
-            'give those of boxes: export it without --masks images'
+            'the exported file gives masks of whole images; to evaluate this config it needs '
+            'masks of boxes: export it without --masks images'
         )
     head: Any = model.roi_head.mask_head
     head = head[-1] if isinstance(head, nn.ModuleList) else head

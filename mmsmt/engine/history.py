@@ -1,7 +1,7 @@
-"""Training history in checkpoints as plain Python types.
+"""Conversion of the training history in checkpoints to plain Python types.
 
-mmengine writes history buffers and numpy numbers. `torch.load(weights_only=True)` refuses these,
-and so does every inferencer of the hosts.
+mmengine writes history buffers and numpy numbers, which `torch.load(weights_only=True)` and all
+inferencers of the hosts refuse.
 """
 
 from typing import Any
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from mmengine.logging import HistoryBuffer
 
-# Entries of a checkpoint that hold such objects.
+# Keys of a checkpoint that hold such objects.
 ENTRIES = ('message_hub', 'meta', 'param_schedulers')
 _FIELDS = {'history', 'counts', 'max_length'}
 
 
 def to_plain(value: Any) -> Any:
-    """Replace history buffers by dictionaries and numpy objects by Python's, at any depth."""
+    """Replace history buffers by dicts, and numpy objects by Python numbers, at any depth."""
     if isinstance(value, HistoryBuffer):
         history, counts = (part.tolist() for part in value.data)
         return {'history': history, 'counts': counts, 'max_length': value.max_length}
@@ -29,7 +29,7 @@ def to_plain(value: Any) -> Any:
 
 
 def restore_history(message_hub: dict[str, Any]) -> None:
-    """Give mmengine back the history buffers that `to_plain` replaced, in place."""
+    """Restore the history buffers that `to_plain` replaced, in place."""
     scalars = message_hub.get('log_scalars', {})
     for name, value in scalars.items():
         if isinstance(value, dict) and value.keys() == _FIELDS:

@@ -1,6 +1,6 @@
-"""torchrun whose own report does not bury the error of the process that failed.
+"""torchrun with a short report that does not hide the error of the failed process.
 
-To be run as `python -m mmsmt.engine.launch`, with torchrun's arguments.
+Run as `python -m mmsmt.engine.launch` with torchrun's arguments.
 """
 
 import logging
@@ -13,8 +13,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 
 def main() -> None:
-    """Run torchrun's command line; ends with the exit status of the process that failed first."""
-    # Which processes it ends, and how, once one has failed.
+    """Run torchrun's command line; exit with the status of the process that failed first."""
+    # Processes that torchrun stops after one has failed.
     logging.getLogger('torch.distributed.elastic.multiprocessing.api').setLevel(logging.CRITICAL)
     try:
         run.run(run.parse_args(None))
@@ -25,9 +25,9 @@ def main() -> None:
         status = failure.exitcode
         if status < 0:
             name = signal.Signals(-status).name
-            memory = ', perhaps for lack of memory' * (name == 'SIGKILL')
-            print(f'error: {name} ended the process of rank {rank}{memory}', file=sys.stderr)
-        # A process that ends by itself has said why.
+            memory = ', possibly out of memory' * (name == 'SIGKILL')
+            print(f'error: {name} killed the process of rank {rank}{memory}', file=sys.stderr)
+        # A process that exits by itself has already reported its error.
         raise SystemExit(status if status > 0 else 128 - status) from None
 
 

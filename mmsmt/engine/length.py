@@ -1,4 +1,4 @@
-"""Length of a training: the epochs of its loop, its schedules and what depends on them."""
+"""Length of training: the epochs of the loop, the schedules and what depends on them."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmsmt.engine.distributed import planned_processes
 from mmsmt.errors import UsageError
 
-# Fields of schedules, loops and hooks that count epochs, or iterations where the loop counts these.
+# Fields of schedules, loops and hooks that count epochs, or iterations in iteration-based training.
 _POINTS = ('begin', 'end', 'milestones', 'T_max', 'step_size', 'periods', 'restarts')
 _PLACES = ('dynamic_intervals', 'switch_epoch', 'switch_iter', 'val_begin')
 
 
 def set_epochs(cfg: Config, epochs: int) -> None:
-    """Make a training as long as `epochs`, its schedules in proportion, in place.
+    """Set the number of epochs, and scale the schedules in proportion, in place.
 
-    A warm-up that is counted in iterations stays as it is, unless the loop counts iterations too.
-    Such a loop runs for as many as make these epochs of its data set, and keeps the number of its
-    validations and checkpoints.
+    A warm-up counted in iterations is unchanged, unless the loop counts iterations too. Such a loop
+    runs for as many iterations as these epochs take, and keeps the number of its validations and
+    checkpoints.
 
     Args:
         cfg: Training config, after all other options.
-        epochs: From 1.
+        epochs: Number of epochs, at least 1.
 
     Raises:
-        UsageError: If the number is less than 1, or the config's training has no length.
+        UsageError: If the number is less than 1, or the config does not define the length.
     """
     if epochs < 1:
         raise UsageError(f'--epochs must be at least 1, got {epochs}')
@@ -46,7 +46,7 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     for schedule in schedules:
         if schedule.get('by_epoch', True) == by_epoch:
             _scale(schedule, _POINTS, factor)
-    # mmengine refuses a schedule that begins at its end, which in a short training may be the end.
+    # mmengine refuses a schedule that begins at its end, which can happen in short training.
     cfg.param_scheduler = [
         s
         for s in schedules
@@ -56,7 +56,7 @@ def set_epochs(cfg: Config, epochs: int) -> None:
 
 
 def _epoch_length(cfg: Config) -> int:
-    """Iterations that show every image once to a training that counts iterations."""
+    """Return the iterations per epoch of iteration-based training."""
     loader = cfg.train_dataloader
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     images = loader.batch_size * planned_processes(cfg.launcher)
@@ -70,9 +70,9 @@ def _scale(part: Any, fields: tuple[str, ...], factor: float) -> None:
 
 
 def _scaled(value: Any, factor: float) -> Any:
-    """A point or points in time; what is not at the start does not get there."""
+    """Scale a point or points in time; those after the start stay after it."""
     if isinstance(value, list | tuple):
-        # `dynamic_intervals` are pairs of a point in time and an interval, which stays.
+        # `dynamic_intervals` are pairs of a point in time and an interval, which is not scaled.
         return [
             (_scaled(v[0], factor), v[1]) if isinstance(v, list | tuple) else _scaled(v, factor)
             for v in value

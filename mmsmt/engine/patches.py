@@ -1,13 +1,13 @@
-"""Every change to mmengine, with the versions that need it.
+"""All changes to mmengine, with the versions that need them.
 
 | change | why | needed by |
 |---|---|---|
 | `install_safe_loading` | reads checkpoints with `weights_only=True`, and safetensors | 0.10.7 |
-| `load_strictly` | the continuation unpickles what `weights_only=True` refuses | onedl 0.10.12 |
-| `AtomicBackend` | a local file is written as a whole or not at all | 0.10.7 |
-| `replace_types` | the checkpoint hook and optimizer wrappers of `mmsmt` in a config | 0.10.7 |
-| `wrap_dataloaders` | a hook on every data loader that a runner builds | 0.10.7 |
-| `metafiles_read_once` | `_base_` of a host reads all of its metafiles each time | 0.10.7 |
+| `load_strictly` | onedl unpickles files that `weights_only=True` refuses | onedl 0.10.12 |
+| `AtomicBackend` | local files are written all or nothing | 0.10.7 |
+| `replace_types` | uses the checkpoint hook and optimizer wrappers of `mmsmt` | 0.10.7 |
+| `wrap_dataloaders` | wraps every data loader that a runner builds | 0.10.7 |
+| `metafiles_read_once` | `_base_` of a host reads all of its metafiles every time | 0.10.7 |
 | `loading_nothing` | checks build models that read a teacher's weights | 0.10.7 |
 
 `tests/test_engine/test_patches.py` fails for a change that mmengine no longer needs.
@@ -32,29 +32,29 @@ from mmsmt.errors import ConfigError
 
 
 def load_from_mmsmt(filename: str, map_location: Any = 'cpu', **_: Any) -> dict[str, Any]:
-    """`read_container` under a name of which mmengine's log makes "by mmsmt backend"."""
+    """Wrap `read_container` under a name that mmengine logs as "by mmsmt backend"."""
     return read_container(filename, map_location)
 
 
 def install_safe_loading() -> None:
-    """Make mmengine read local and web checkpoints with `read_container`.
+    """Make mmengine read local and downloaded checkpoints with `read_container`.
 
-    mmengine 0.10.7 cannot resume its own checkpoints under torch >= 2.6, cannot read safetensors,
-    and unpickles what comes from the web.
+    mmengine 0.10.7 cannot resume its own checkpoints with torch >= 2.6, cannot read safetensors,
+    and unpickles downloaded files.
     """
     schemes = ('', 'http://', 'https://')
     CheckpointLoader.register_scheme(schemes, loader=load_from_mmsmt, force=True)
-    if hasattr(checkpoint, '_safe_torch_load'):  # of onedl-mmengine, for all other schemes
+    if hasattr(checkpoint, '_safe_torch_load'):  # onedl-mmengine, for all other URL schemes
         checkpoint._safe_torch_load = load_strictly
 
 
 def load_strictly(file: Any, map_location: Any = None, **_: Any) -> Any:
-    """Read a file or buffer with `weights_only=True`; what this refuses is not read at all."""
+    """Read a file or buffer with `weights_only=True`, without a fallback."""
     return torch.load(file, map_location=map_location, weights_only=True)
 
 
 class AtomicBackend(LocalBackend):
-    """mmengine's local files, written as a whole or not at all."""
+    """mmengine's backend of local files, with atomic writes."""
 
     _postponed: list[str] | None = None
 
@@ -64,15 +64,15 @@ class AtomicBackend(LocalBackend):
         register_backend('local', cls, force=True, prefixes='')
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a file.
+        """Write a file atomically.
 
         Raises:
-            CheckpointError: If it cannot be written; the former one is then untouched.
+            CheckpointError: If it cannot be written; the old file is then untouched.
         """
         write_atomically(filepath, obj)
 
     def remove(self, filepath: str | Path) -> None:
-        """Remove a file, inside `removing_later` at its end."""
+        """Remove a file, or at the end of `removing_later`."""
         if self._postponed is None:
             super().remove(filepath)
         else:
@@ -80,7 +80,7 @@ class AtomicBackend(LocalBackend):
 
     @contextmanager
     def removing_later(self) -> Iterator[None]:
-        """Postpone removals until what is to replace the files is written."""
+        """Postpone removals until the new files are written."""
         postponed: list[str] = []
         self._postponed = postponed
         try:
@@ -94,8 +94,8 @@ class AtomicBackend(LocalBackend):
 def replace_types(cfg: Config) -> None:
     """Replace types of mmengine in a config by those of `mmsmt`, in place.
 
-    The checkpoint hook, given or mmengine's default, writes atomically. Without a GPU mixed
-    precision is bfloat16 on the CPU. Under FSDP gradients are clipped by the whole norm.
+    The checkpoint hook, from the config or mmengine's default, writes atomically. Without a GPU,
+    mixed precision is bfloat16 on the CPU. Under FSDP gradients are clipped by the global norm.
 
     Raises:
         ConfigError: If gradients cannot be clipped under FSDP as configured.
@@ -116,7 +116,7 @@ def _replace_checkpoint_hook(cfg: Config) -> None:
 
 
 def replace_amp_without_gpu(cfg: Config) -> None:
-    """Replace `AmpOptimWrapper`, which refuses CPUs, where there is no GPU."""
+    """Replace `AmpOptimWrapper`, which needs a GPU, if there is none."""
     wrapper = cfg.get('optim_wrapper') or {}
     if wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
         return
@@ -126,17 +126,17 @@ def replace_amp_without_gpu(cfg: Config) -> None:
 
 
 def replace_sharded_clipping(cfg: Config) -> None:
-    """Under FSDP clip by the norm over all processes, not by each shard's own."""
+    """Clip by the norm over all processes under FSDP, not by that of each shard."""
     wrapper = cfg.get('optim_wrapper') or {}
     clipping = wrapper.get('clip_grad')
     if not clipping or cfg.get('strategy', {}).get('type') != 'FSDPStrategy':
         return
     if clipping.get('type', 'norm') != 'norm' or clipping.get('norm_type', 2) != 2:
-        raise ConfigError(f'under FSDP gradients can be clipped by their 2-norm, got {clipping}')
+        raise ConfigError(f'FSDP supports clipping only by the 2-norm, got {clipping}')
     known = {'OptimWrapper': 'ShardedOptimWrapper', 'AmpOptimWrapper': 'ShardedAmpOptimWrapper'}
     kind = wrapper.get('type', 'OptimWrapper')
     if kind not in known:
-        raise ConfigError(f'under FSDP clipping needs one of {sorted(known)}, got {kind}')
+        raise ConfigError(f'clipping under FSDP needs one of {sorted(known)}, got {kind}')
     wrapper['type'] = f'mmsmt.{known[kind]}'
     if kind == 'AmpOptimWrapper':
         wrapper['use_fsdp'] = True
@@ -145,11 +145,11 @@ def replace_sharded_clipping(cfg: Config) -> None:
 def wrap_dataloaders(
     runner: Runner, wrap: Callable[[Any, Callable[[], DataLoader]], DataLoader]
 ) -> None:
-    """Let a function stand around every data loader that a runner builds.
+    """Wrap every data loader that a runner builds.
 
     Args:
-        runner: Its data loaders are not built yet.
-        wrap: From the loader's config, and what builds it, to the loader.
+        runner: A runner whose data loaders are not built yet.
+        wrap: From the loader's config and a function that builds it, to the loader.
     """
     build = runner.build_dataloader
 
@@ -164,7 +164,7 @@ _load_once = cache(utils.load)
 
 @contextmanager
 def metafiles_read_once() -> Iterator[None]:
-    """Read every metafile of a host once, not anew for every `mmdet::...`, which takes a second."""
+    """Read each metafile of a host once, not again for every `mmdet::...`, which takes a second."""
     before, utils.load = utils.load, _load_once
     try:
         yield
@@ -174,7 +174,7 @@ def metafiles_read_once() -> Iterator[None]:
 
 @contextmanager
 def loading_nothing(asked: list[str]) -> Iterator[None]:
-    """Give an empty checkpoint for every file or address, and list what was asked for."""
+    """Return an empty checkpoint for every file or URL, and list the requests."""
 
     def load(filename: str, *_: Any, **__: Any) -> dict[str, Any]:
         asked.append(filename)

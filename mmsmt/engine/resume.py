@@ -14,19 +14,19 @@ _NEEDED = ('meta', 'optimizer', 'message_hub')
 
 
 def find_last_good(folder: str | Path) -> Path | None:
-    """Find the checkpoint that a training in a folder goes on from.
+    """Find the checkpoint from which to resume training in a folder.
 
-    That is what `last_checkpoint` names, else the newest of `epoch_*.pth` and `iter_*.pth` that
-    can be read whole; one warning then says which were passed over and why.
+    It is the one in `last_checkpoint`, otherwise the newest of `epoch_*.pth` and `iter_*.pth` that
+    can be read completely. A warning then lists those that were skipped, and why.
 
     Args:
         folder: Work dir of the training.
 
     Returns:
-        The checkpoint; None where there is none at all.
+        The checkpoint, or None if there is none at all.
 
     Raises:
-        CheckpointError: If there are checkpoints, but none that a training can go on from.
+        CheckpointError: If there are checkpoints, but none can be resumed from.
     """
     folder, passed_over = Path(folder), list[str]()
     for path in _candidates(folder):
@@ -36,19 +36,19 @@ def find_last_good(folder: str | Path) -> Path | None:
             passed_over.append(str(error))
             continue
         if passed_over:
-            text = f'going on from {path}; passed over: {"; ".join(passed_over)}'
+            text = f'resuming from {path}; skipped: {"; ".join(passed_over)}'
             print_log(text, logger='current', level=logging.WARNING)
         return path
     if passed_over:
         raise CheckpointError(
-            f'{folder}: no checkpoint to go on from: {"; ".join(passed_over)}. '
+            f'{folder}: no checkpoint to resume from: {"; ".join(passed_over)}. '
             'Train without --resume to start anew.'
         )
     return None
 
 
 def name_last_good(folder: str | Path) -> str:
-    """What to tell people whose training stops: where it can go on."""
+    """Describe the checkpoint from which stopped training can be resumed."""
     try:
         found = find_last_good(folder)
     except CheckpointError:
@@ -57,7 +57,7 @@ def name_last_good(folder: str | Path) -> str:
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
-    """The checkpoint that `last_checkpoint` names, then the others, newest first."""
+    """Yield the checkpoint in `last_checkpoint`, then the others, newest first."""
     named = _named(folder)
     if named:
         yield named
@@ -72,16 +72,16 @@ def _named(folder: Path) -> Path | None:
     text = note.read_text(errors='replace').strip() if note.is_file() else ''
     if not text:
         return None
-    # A work dir that was moved, or is reached from another folder, has it beside the note.
-    beside = folder / Path(text).name
-    return beside if beside.exists() else Path(text)
+    # If the work dir was moved, the checkpoint is next to the file that names it.
+    moved = folder / Path(text).name
+    return moved if moved.exists() else Path(text)
 
 
 def _require_good(path: Path) -> None:
     if path.is_dir():
-        return  # shards of several processes, which their strategy reads
+        return  # shards of several processes, read by their strategy
     container = read_container(path)
     find_weights(container, str(path))
     lacking = [key for key in _NEEDED if key not in container]
     if lacking:
-        raise CheckpointError(f'{path}: is no state of a training, it lacks {", ".join(lacking)}')
+        raise CheckpointError(f'{path}: not a training checkpoint, it lacks {", ".join(lacking)}')

@@ -1,4 +1,4 @@
-"""Config and runner of a training or test, the same for the three hosts."""
+"""Configs and runners of training and testing, for all three hosts."""
 
 import argparse
 import os
@@ -41,16 +41,16 @@ def load_config(args: argparse.Namespace) -> Config:
         args: `config`, `work_dir`, `cfg_options`, `data_root`, `launcher`, `local_rank`.
 
     Returns:
-        The config, with `work_dir` and `launcher` set and its data where the user has it.
+        The config, with `work_dir` and `launcher` set, and paths of data replaced.
 
     Raises:
-        UsageError: If the config is missing, cannot be parsed or has no model, or if the
-            folder for data is missing.
+        UsageError: If the config is missing, cannot be parsed or has no model, or if the folder of
+            data is missing.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config_file(args.config)
     if 'model' not in cfg:
-        raise UsageError(f'{args.config}: has no `model`, so it is no config of a run')
+        raise UsageError(f'{args.config}: not a training config: `model` is missing')
     cfg.launcher = args.launcher
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -65,10 +65,10 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 class ToolRunner(Runner):
-    """mmengine's `Runner` as the tools use it: channels-last weights, and a quiet start."""
+    """mmengine's `Runner` with channels-last weights and a short start on the console."""
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Keep what a run is made of from the console, until `StartSummaryHook` sums it up."""
+        """Hide details of the setup from the console until `StartSummaryHook` has summarised it."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, FileHandler):
@@ -76,10 +76,10 @@ class ToolRunner(Runner):
         return logger
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> Any:
-        """Lay weights of convolutions out as the maps are, then wrap the model for DDP.
+        """Make convolution weights channels-last, then wrap the model for DDP.
 
-        Maps of our backbones are channels-last, and so are gradients of convolutions. Weights of
-        another layout would be copied at every call and step, and DDP's buckets would not fit.
+        Maps of our backbones, and gradients of convolutions, are channels-last. Other weights would
+        be copied at every call and step, and would not match DDP's buckets.
         """
         for part in model.modules():
             if isinstance(part, FourStageBackbone):
@@ -88,10 +88,10 @@ class ToolRunner(Runner):
 
 
 def add_required_hooks(cfg: Config) -> None:
-    """Add the hooks that promises depend on, where a config's own list lacks them, in place.
+    """Add the hooks that this package relies on, if the config lacks them, in place.
 
-    The entries and modules that `load_from` may lack or hold otherwise are those of the config's
-    `load_allow`.
+    `load_allow` of the config lists entries and modules that may be missing in `load_from`, or of
+    another shape.
     """
     given = [str(hook.get('type')) for hook in cfg.get('custom_hooks') or () if 'type' in hook]
     missing = [dict(type=name) for name in REQUIRED_HOOKS if not _ends_with(given, name)]
@@ -106,13 +106,13 @@ def _ends_with(types: list[str], name: str) -> bool:
 
 
 def build_runner(cfg: Config, explain: Explain | None = None) -> Runner:
-    """Build the config's runner.
+    """Build the runner of a config.
 
-    Loading and saving are safe, bad data are named (or skipped, where the config says
-    `on_bad = 'skip'`), and without GPUs processes talk through gloo and AMP is bfloat16.
+    Loading and saving are safe, bad samples are reported (or skipped with `on_bad = 'skip'`), and
+    without GPUs processes communicate over gloo and AMP is bfloat16.
 
     Args:
-        cfg: After all options; is changed.
+        cfg: Config after all options are applied; it is modified.
         explain: See `guard_data`.
     """
     install_safe_loading()

@@ -10,19 +10,19 @@ from mmsmt.engine.runner import build_runner
 
 
 def build_for_a_while(cfg: Config) -> tuple[Any, Any, Any]:
-    """Runner, model with random weights, and optimizer's wrapper, for a `work_dir` that will go."""
+    """Build runner, randomly initialised model and optimizer wrapper for a temporary `work_dir`."""
     cfg.experiment_name = '_'.join(Path(cfg.work_dir).parts[-2:])
-    # Of the last visualizer of a name mmengine makes the next; its folder is gone by then.
+    # mmengine would reuse the last visualizer of a name, whose folder no longer exists.
     cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=None)
     runner = build_runner(cfg)
     runner.model.init_weights()
-    for name in ('epoch', 'iter'):  # which losses of TOOD and others ask for
+    for name in ('epoch', 'iter'):  # used by losses of TOOD and others
         runner.message_hub.update_info(name, 0)
     return runner, runner.model, runner.build_optim_wrapper(cfg.optim_wrapper)
 
 
 def forward_and_backward(model: nn.Module, wrapper: Any, batch: Any) -> float:
-    """Forward and backward as mmengine does it, without the update, which clears gradients."""
+    """Run forward and backward as in mmengine, without the update, which clears gradients."""
     step: Any = model
     step.train()
     with wrapper.optim_context(model):

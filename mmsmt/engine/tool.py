@@ -1,4 +1,4 @@
-"""Main function of tools: bad input ends in one line and exit status 1."""
+"""Main function of tools: bad input is reported in one line with exit status 1."""
 
 import gc
 import logging
@@ -19,7 +19,7 @@ SECONDS_BEHIND_FIRST_RANK = 5
 
 
 def quiet() -> None:
-    """Silence what hosts remark on parts that they build, for tools that only look at them."""
+    """Silence log output of hosts, for tools that only inspect models."""
     logging.disable(logging.WARNING)
     warnings.filterwarnings('ignore')
 
@@ -32,29 +32,29 @@ def _one_line_errors() -> Iterator[None]:
         if os.environ.get('MMSMT_TRACEBACK'):
             raise
         if 'TORCHELASTIC_RUN_ID' in os.environ and os.environ.get('LOCAL_RANK', '0') != '0':
-            # Bad input is the same in all processes of a machine. The first one says so, and
-            # torchrun then ends those that wait here.
+            # All processes of a machine have the same bad input. The first one reports it, and
+            # torchrun then stops those that wait here.
             time.sleep(SECONDS_BEHIND_FIRST_RANK)
         print(f'error: {printable(" ".join(str(error).split()))}', file=sys.stderr)
         raise SystemExit(1) from None
 
 
 def run_tool(prepare: Callable[[], Any], run: Callable[[Any], Any]) -> None:
-    """Run a tool; bad input ends in one line on stderr and exit status 1.
+    """Run a tool; bad input is reported in one line on stderr, with exit status 1.
 
-    Such input is told by a `UserError` or a missing file. Every other error, of this package, a
-    host or the user's own code, keeps its traceback. Set the environment variable MMSMT_TRACEBACK
-    to see that of the former too.
+    Bad input is a `UserError` or a missing file. All other errors, of this package, a host or the
+    user's own code, keep their traceback. Set the environment variable MMSMT_TRACEBACK to see the
+    traceback of bad input too.
 
     Args:
-        prepare: Builds a runner, say.
-        run: Works with what was built.
+        prepare: Prepares the run, such as building a runner.
+        run: Runs with the result of `prepare`.
     """
     with _one_line_errors():
         built = prepare()
         run(built)
     if distributed.is_initialized():
-        # What is left of the group when Python exits takes its threads' abort with it.
+        # A process group left when Python exits would be aborted by its threads.
         del built
         gc.collect()
         distributed.destroy_process_group()

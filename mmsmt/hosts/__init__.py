@@ -1,1 +1,1 @@
-"""Models of mmpretrain, mmdet and mmseg: read from a config, built, loaded, fed with images."""
+"""Models of mmpretrain, mmdet and mmseg: configs, construction, weights, input images."""

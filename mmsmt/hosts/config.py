@@ -1,4 +1,4 @@
-"""Reading config files, of ours and of the hosts."""
+"""Reading of config files, ours and those of the hosts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ IGNORED = 255  # default of mmseg's heads, of its preprocessor and of its metric
 
 
 def read_config_file(path: str | Path, name: str | None = None) -> Config:
-    """Read a config; errors call it `name`, by default its path.
+    """Read a config; error messages call it `name`, its path by default.
 
     Raises:
         UsageError: If it is missing or cannot be parsed.
@@ -24,16 +24,16 @@ def read_config_file(path: str | Path, name: str | None = None) -> Config:
         raise UsageError(f'{name}: no such config file')
     try:
         return Config.fromfile(path)
-    except Exception as error:  # a config is a program, which may raise anything
+    except Exception as error:  # a config is a program and can raise anything
         reason = f'{type(error).__name__}: {error}'
         raise UsageError(f'{name}: cannot be read as a config: {reason}') from error
 
 
 def read_config(name: str) -> Config:
-    """Read a training config, or a file with a `backbone`, as one with a `model`.
+    """Read a training config, or a file with only a `backbone` as a config with a `model`.
 
     Args:
-        name: File, or `package::path` in a host's tree of configs.
+        name: File, or `package::path` in a host's configs.
 
     Raises:
         UsageError: If it is missing, cannot be parsed, or has neither.
@@ -45,7 +45,7 @@ def read_config(name: str) -> Config:
     elif is_host:
         try:
             path = Path(get_installed_path(package), '.mim', 'configs', rest)
-        except Exception as error:  # importlib.metadata has several for a missing package
+        except Exception as error:  # importlib.metadata has several errors for a missing package
             raise UsageError(f'{name}: package {package!r} is not installed') from error
     cfg = read_config_file(path, name)
     if 'model' not in cfg:
@@ -57,10 +57,10 @@ def read_config(name: str) -> Config:
 
 
 def ignored_label(model: Any) -> int:
-    """The label that a segmenter's losses leave out, by default 255 as in mmseg.
+    """Return the label that a segmenter's losses ignore, 255 by default as in mmseg.
 
     Args:
-        model: The config of a model; of several decode heads the last one counts.
+        model: The config of a model; the last of several decode heads counts.
     """
     head = model.get('decode_head') or {}
     head = head[-1] if isinstance(head, list | tuple) else head
@@ -69,7 +69,7 @@ def ignored_label(model: Any) -> int:
 
 
 def without_files(part: Any) -> Any:
-    """Copy a config, or a part of one, without what would load weights from a file."""
+    """Copy a config, or a part of one, without everything that would load weights from a file."""
     if isinstance(part, Mapping):
         kept = {k: without_files(v) for k, v in part.items() if k != 'pretrained'}
         if _is_file(kept.get('init_cfg')):

@@ -1,4 +1,4 @@
-"""Another backbone in any config of a host: channels and outputs of what comes after it."""
+"""Replacement of the backbone in any config of a host, with channels and strides adapted."""
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -14,35 +14,35 @@ from mmsmt.errors import UsageError
 from mmsmt.hosts.config import without_files
 from mmsmt.hosts.meta_device import Weightless
 
-SIDE = 512  # of the image on whose maps channels and strides are read; nothing is computed
-# Keys under which heads of the hosts keep the channels of a map that they take from the backbone.
+SIDE = 512  # of the image for which channels and strides are found; nothing is computed
+# Keys of the hosts' heads for the channels of a map from the backbone.
 INPUTS = ('in_channels', 'c1_in_channels', 'input_channels', 'feature_channels')
 NECK = ('in_channels', 'in_channel')
 HEADS = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head', 'query_head', 'keypoint_head')
 
 
 class Map(NamedTuple):
-    """A map that a backbone or neck gives."""
+    """A map that a backbone or neck returns."""
 
     channels: int
     stride: int  # in pixels of the image
 
 
 def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
-    """Put a backbone of this suite into a config of mmpretrain, mmdet or mmseg.
+    """Replace the backbone in a config of mmpretrain, mmdet or mmseg by one of this package.
 
-    Every output of the former backbone is replaced by the one of the same stride; where a network
-    is dilated, by the one of the same stage. `in_channels` of neck and heads follow.
+    Each output of the old backbone is replaced by the one of the same stride, or of the same stage
+    in a dilated network. `in_channels` of necks and heads are updated.
 
     Args:
-        cfg: Training config; is not changed.
-        backbone: Its entry in a config: type, arch, perhaps `init_cfg`.
+        cfg: Training config; it is not changed.
+        backbone: Config of the new backbone: type, arch, and optionally `init_cfg`.
 
     Returns:
         A copy with the new backbone.
 
     Raises:
-        UsageError: If it cannot be done; the message says why.
+        UsageError: If it cannot be replaced; the message says why.
     """
     cfg = deepcopy(cfg)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
@@ -51,14 +51,14 @@ def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
     if not isinstance(old, dict):
         inner = next((k for k in ('detector', 'segmentor') if 'backbone' in model.get(k, {})), None)
         raise UsageError(
-            f'model.{inner} has the backbone: graft the config of that {inner}'
+            f'the backbone is in model.{inner}: graft the config of that {inner}'
             if inner
             else f'{model.get("type")} has no `backbone`'
         )
     if shared := (model.get('roi_head') or {}).get('shared_head'):
         raise UsageError(
             f'model.roi_head.shared_head is the last stage of the backbone itself, a '
-            f'{shared.get("type")}: take a method with a pyramid'
+            f'{shared.get("type")}: use a method with a feature pyramid'
         )
     whole = _build(backbone)
     given = _maps_of(old)
@@ -66,15 +66,15 @@ def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
     new = {**deepcopy(backbone), 'out_indices': tuple(sorted(set(indices)))}
     maps = [Map(whole.embed_dims[i], whole.strides[i]) for i in indices]
     if tuple(indices) != new['out_indices']:
-        raise UsageError(f'{old.get("type")} gives maps of the strides {_strides(given)}')
+        raise UsageError(f'{old.get("type")} returns maps of strides {_strides(given)}')
     model.pop('pretrained', None)
     model.backbone = ConfigDict(new)
     neck = model.get('neck')
     if neck:
-        former = deepcopy(neck)
+        previous = deepcopy(neck)
         _graft_neck(neck, given, maps)
-        # What a neck only passes on has other channels behind it too.
-        given, maps = _run_neck(former, given), _run_neck(neck, maps)
+        # Maps that a neck only passes on have new channels after it too.
+        given, maps = _run_neck(previous, given), _run_neck(neck, maps)
     if len(given) == len(maps):
         _graft_heads(model, given, maps)
     return cfg
@@ -84,32 +84,34 @@ def _build(config: dict[str, Any]) -> FourStageBackbone:
     with Weightless():
         built = MODELS.build(without_files({**config, 'out_indices': (0, 1, 2, 3)}))
     if not isinstance(built, FourStageBackbone):
-        raise UsageError(f'{config.get("type")} is no backbone of mmsmt')
+        raise UsageError(f'{config.get("type")} is not a backbone of mmsmt')
     return built
 
 
 def _maps_of(config: dict[str, Any]) -> list[Map]:
-    """What a host's backbone gives.
+    """Return the maps of a host's backbone.
 
     Raises:
-        UsageError: If it cannot be built, or gives no maps.
+        UsageError: If it cannot be built, or returns no maps.
     """
     kind = config.get('type')
     try:
         with torch.no_grad():
             with Weightless():
                 network = MODELS.build(without_files(config))
-            network.eval()  # not in one line: some hosts' return nothing
+            network.eval()  # not chained: some hosts' `eval` returns None
             network.to('meta')
             size = config.get('img_size') or config.get('input_size') or SIDE
             side = size if isinstance(size, int) else size[0]
             maps = network(torch.empty(1, 3, side, side, device='meta'))
-    except Exception as error:  # a network of a host raises anything
+    except Exception as error:  # a host's network can raise anything
         text = f'{type(error).__name__}: {error}'.splitlines()[0]
-        raise UsageError(f'outputs of {kind} cannot be found: {text}') from error
+        raise UsageError(f'cannot find the outputs of {kind}: {text}') from error
     maps = maps if isinstance(maps, list | tuple) else [maps]
     if not all(isinstance(m, torch.Tensor) and m.ndim == 4 for m in maps):
-        raise UsageError(f'{kind} gives no maps, so what follows it is not made for a pyramid')
+        raise UsageError(
+            f'{kind} returns no maps, so the layers after it do not expect a feature pyramid'
+        )
     return [Map(m.shape[1], round(side / m.shape[3])) for m in maps]
 
 
@@ -118,7 +120,7 @@ def _strides(maps: Sequence[Map]) -> str:
 
 
 def _choose(given: list[Map], old: dict[str, Any], new: FourStageBackbone) -> list[int]:
-    """Our stage for every map of the former backbone."""
+    """Return the stage of the new backbone for every map of the old one."""
     strides, ours = [m.stride for m in given], list(new.strides)
     kind = old.get('type')
     if len(set(strides)) == len(strides) and set(strides) <= set(ours):
@@ -130,27 +132,29 @@ def _choose(given: list[Map], old: dict[str, Any], new: FourStageBackbone) -> li
     if dilated and len(strides) == len(ours):
         return list(range(len(ours)))
     raise UsageError(
-        f'{kind} gives maps of the strides {_strides(given)}; this backbone has '
+        f'{kind} returns maps of strides {_strides(given)}; this backbone has '
         f'{", ".join(map(str, ours))}'
     )
 
 
 def _graft_neck(neck: Any, given: list[Map], maps: list[Map]) -> None:
-    """Channels that the first neck takes, in place."""
+    """Update the input channels of the first neck, in place."""
     first = neck[0] if isinstance(neck, list | tuple) else neck
     for key in NECK:
         if key in first:
             first[key] = _replaced(first[key], given, maps, f'{first.get("type")}.{key}')
     old, outs = [m.channels for m in given], first.get('out_channels')
-    if isinstance(outs, list | tuple) and list(outs[: len(old)]) == old:  # SSD passes its maps on
+    if (
+        isinstance(outs, list | tuple) and list(outs[: len(old)]) == old
+    ):  # SSD passes its maps through
         first['out_channels'] = type(outs)([*(m.channels for m in maps), *outs[len(old) :]])
 
 
 def _replaced(value: Any, given: list[Map], maps: list[Map], where: str) -> Any:
-    """Channels as one number or a list, with those of the new maps.
+    """Return channels, as one number or a list, with those of the new maps.
 
     Raises:
-        UsageError: If they are of no map of the former backbone.
+        UsageError: If they are not those of maps of the old backbone.
     """
     old, new = [m.channels for m in given], [m.channels for m in maps]
     if isinstance(value, list | tuple):
@@ -160,12 +164,12 @@ def _replaced(value: Any, given: list[Map], maps: list[Map], where: str) -> Any:
             return type(value)(new[::-1])
         return type(value)(_replaced(v, given, maps, where) for v in value)
     if value not in old:
-        raise UsageError(f'{where} is {value}, the former backbone gives {old}')
+        raise UsageError(f'{where} is {value}, the old backbone gives {old}')
     return new[len(old) - 1 - old[::-1].index(value)]
 
 
 def _run_neck(config: Any, maps: list[Map]) -> list[Map]:
-    """Maps that a neck makes; none where that cannot be found without computing."""
+    """Return the maps of a neck; empty if they cannot be found without computing."""
     try:
         with torch.no_grad(), Weightless():
             several = config if isinstance(config, list | tuple) else [config]
@@ -180,13 +184,13 @@ def _run_neck(config: Any, maps: list[Map]) -> list[Map]:
     except Exception:  # noqa: BLE001  checked again when the whole model is built
         return []
     x = x if isinstance(x, list | tuple) else [x]
-    pooled = (SIDE, SIDE)  # of what a classifier's neck gives: one value a channel
+    pooled = (SIDE, SIDE)  # a classifier's neck returns one value per channel
     x = [m for m in x if isinstance(m, torch.Tensor)]
     return [Map(m.shape[1], SIDE // (*m.shape[2:], *pooled)[0]) for m in x]
 
 
 def _graft_heads(model: Any, given: list[Map], maps: list[Map]) -> None:
-    """Channels that heads take, in place."""
+    """Update the input channels of the heads, in place."""
     if [m.channels for m in given] == [m.channels for m in maps]:
         return
     for name in ('decode_head', 'auxiliary_head'):
@@ -204,7 +208,7 @@ def _several(heads: Any) -> Iterator[Any]:
 
 
 def _graft_indexed(head: Any, given: list[Map], maps: list[Map]) -> None:
-    """A head of mmseg, which chooses maps by `in_index`."""
+    """Update a head of mmseg, which selects maps by `in_index`."""
     index = head.get('in_index', -1)
     channels = [m.channels for m in maps]
     last = len(given) - 1
@@ -216,7 +220,7 @@ def _graft_indexed(head: Any, given: list[Map], maps: list[Map]) -> None:
         elif wanted == given[index if index >= 0 else last + 1 + index].channels:
             head['in_channels'] = channels[index]
     first = [m for m in given if m.channels == head.get('c1_in_channels')]
-    if first:  # a map at a finer stride that the head takes in addition
+    if first:  # an additional map at a finer stride
         head['c1_in_channels'] = channels[given.index(first[0])]
     for part in head.values():
         if isinstance(part, dict) and 'in_index' in part:  # K-Net's first head

@@ -1,4 +1,4 @@
-"""Images for networks: a folder of files, with classes or without, and batches of them."""
+"""Images for networks: folders of files, with or without classes, and batches."""
 
 import random
 from collections.abc import Sequence
@@ -14,39 +14,39 @@ from torchvision.transforms import functional as TF
 from mmsmt.errors import UsageError
 from mmsmt.hosts.request import fingerprint
 
-# Of ImageNet's training images, in RGB; mmpretrain's configs have the same.
+# Statistics of ImageNet's training images in RGB, as in mmpretrain's configs.
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 
 
 class Samples(NamedTuple):
-    """Images and what is on them."""
+    """Images and their classes."""
 
     images: list[Image.Image]  # RGB
-    labels: list[int] | None  # indices of classes; None where the folder has none
+    labels: list[int] | None  # class indices; None if the folder has no classes
     classes: tuple[str, ...]  # names of the subfolders, sorted
-    content: str  # stands for the choice of files
+    content: str  # fingerprint of the selected files
 
 
 def read_samples(folder: str | Path, limit: int | None = None, seed: int = 0) -> Samples:
-    """Read the images of a folder, which subfolders may sort into classes.
+    """Read the images of a folder, optionally with one subfolder per class.
 
     Args:
-        folder: Holds images, or one folder of images per class.
-        limit: Take at most as many, drawn by the seed; all by default.
-        seed: Of the draw.
+        folder: Folder of images, or of one folder of images per class.
+        limit: Maximum number of images, drawn at random; all by default.
+        seed: Seed of the draw.
 
     Raises:
-        UsageError: If the folder is missing or holds no image, or if one cannot be read.
+        UsageError: If the folder is missing or has no images, or one cannot be read.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise UsageError(f'{root}: no such folder of images; the digits: mmsmt prepare digits')
+        raise UsageError(f'{root}: no such folder of images; `mmsmt prepare digits` writes one')
     if limit is not None and limit < 1:
         raise UsageError(f'the number of images must be positive, got {limit}')
     files = [f for f in sorted(root.rglob('*')) if f.suffix.lower() in IMG_EXTENSIONS]
     if not files:
-        raise UsageError(f'{root}: holds no image ({", ".join(IMG_EXTENSIONS)})')
+        raise UsageError(f'{root}: no images in it ({", ".join(IMG_EXTENSIONS)})')
     nested = all(len(file.relative_to(root).parts) == 2 for file in files)
     classes = tuple(sorted({file.parent.name for file in files})) if nested else ()
     if limit is not None and limit < len(files):
@@ -66,7 +66,7 @@ def open_image(file: Path) -> Image.Image:
 
 
 def central_view(image: Image.Image, crop: int, resize: int | None = None) -> Image.Image:
-    """Resize the short side (bicubic; by default to `crop`) and cut out a square at the centre."""
+    """Resize the short side (bicubic; to `crop` by default) and crop a square from the centre."""
     resized = TF.resize(image, [resize or crop], TF.InterpolationMode.BICUBIC)
     return TF.center_crop(resized, [crop, crop])
 
@@ -77,13 +77,13 @@ def to_batch(
     std: Sequence[float] = STD,
     bgr: bool = False,
 ) -> Tensor:
-    """Normalise RGB images of one size: (N, 3, H, W), float32.
+    """Normalise RGB images of one size to a batch (N, 3, H, W) in float32.
 
     Args:
-        images: H x W each.
-        mean: Of the channels, in the order that the model wants, on a scale to 255.
-        std: Of the channels, as `mean`.
-        bgr: Whether that order is blue, green, red.
+        images: Images of H x W pixels.
+        mean: Mean of the channels, in the model's order, on a scale to 255.
+        std: Standard deviation of the channels, like `mean`.
+        bgr: Whether the model's order is blue, green, red.
     """
     pixels = torch.stack([TF.pil_to_tensor(image) for image in images]).float()
     pixels = pixels.flip(1) if bgr else pixels

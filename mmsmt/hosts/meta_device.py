@@ -1,4 +1,4 @@
-"""Building models of configs: with weights, or on the meta device, without memory for them."""
+"""Construction of models from configs, with memory for weights or on the meta device."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ _FILLED = {
 
 
 class Weightless(TorchFunctionMode):
-    """While it is entered, new weights have shapes but no values.
+    """Context in which new weights have shapes but no values.
 
-    `with torch.device('meta')` takes three times as long, and hosts that compute rates of drop path
-    with `torch.linspace` fail in it.
+    `with torch.device('meta')` takes three times as long, and fails for hosts that compute
+    drop-path rates with `torch.linspace`.
     """
 
     def __torch_function__(
@@ -34,7 +34,7 @@ class Weightless(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Make on the meta device what is made, leave alone what would be filled there."""
+        """Create tensors on the meta device, and skip their initialisation."""
         kwargs = kwargs or {}
         if func in _FILLED and args and isinstance(args[0], Tensor) and args[0].is_meta:
             return args[0]
@@ -45,10 +45,10 @@ class Weightless(TorchFunctionMode):
 
 @contextmanager
 def explain_build(config: str) -> Iterator[None]:
-    """Say of errors while a config's model is built which config it is.
+    """Name the config in errors that occur while its model is built.
 
     Raises:
-        UsageError: In place of what hosts raise for arguments that are wrong.
+        UsageError: Instead of the hosts' exceptions for wrong arguments.
     """
     try:
         yield
@@ -58,9 +58,9 @@ def explain_build(config: str) -> Iterator[None]:
 
 
 def build_model(cfg: Config) -> nn.Module:
-    """Build a config's model, as `read_config` gives it; no weights are loaded or initialised.
+    """Build the model of a config from `read_config`; no weights are loaded or initialised.
 
-    For a config of a backbone alone this is a module that just holds it.
+    A config with only a backbone gives a module that holds it as `backbone`.
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     model = without_files(cfg.model)
@@ -72,6 +72,6 @@ def build_model(cfg: Config) -> nn.Module:
 
 
 def build_on_meta(cfg: Config) -> nn.Module:
-    """Build a config's model as `build_model` does, without memory for its weights."""
+    """Build a config's model like `build_model`, without memory for its weights."""
     with Weightless():
         return build_model(cfg).to('meta')

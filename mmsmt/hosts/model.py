@@ -1,4 +1,4 @@
-"""Models of any host or of none, named by a config, with a checkpoint or random weights."""
+"""Models from configs, of any host or plain backbones, with a checkpoint or random weights."""
 
 import copy
 import inspect
@@ -23,18 +23,18 @@ from mmsmt.hosts.weights import dataset_meta_of, load_weights
 
 
 class LoadedModel(NamedTuple):
-    """A model in evaluation mode, and how it wants its images."""
+    """A model in eval mode, and the normalisation of its images."""
 
     label: str
-    model: nn.Module  # has a `backbone`, and a head where the config has one
-    weights: str  # where they are from, in words
-    mean: tuple[float, ...] = MEAN  # of the channels as the model orders them, on a scale to 255
+    model: nn.Module  # has a `backbone`, and a head if the config has one
+    weights: str  # description of their origin
+    mean: tuple[float, ...] = MEAN  # of the channels in the model's order, on a scale to 255
     std: tuple[float, ...] = STD
     bgr: bool = False  # whether that order is blue, green, red
-    dataset_meta: Mapping[str, Any] = MappingProxyType({})  # of the checkpoint: classes, palette
+    dataset_meta: Mapping[str, Any] = MappingProxyType({})  # from the checkpoint: classes, palette
 
     def batch(self, images: Sequence[Image.Image]) -> Tensor:
-        """Normalise RGB images of one size: (N, 3, H, W) on the model's device."""
+        """Normalise RGB images of one size to a batch (N, 3, H, W) on the model's device."""
         device = next(self.model.parameters()).device
         return to_batch(images, self.mean, self.std, self.bgr).to(device)
 
@@ -42,13 +42,13 @@ class LoadedModel(NamedTuple):
 def load_model(
     request: Request, out_indices: tuple[int, ...] | None = None, seed: int = 0
 ) -> LoadedModel:
-    """Build a request's model and load its checkpoint, if it has one.
+    """Build the model of a request, and load its checkpoint if it has one.
 
     Args:
-        request: What to build; files that its config names are not loaded.
-        out_indices: Make the backbone give these maps; by default those of the config. Norms of
-            maps that a checkpoint was trained without stay as they are initialised.
-        seed: Of random weights.
+        request: The model to build; weight files named in its config are not loaded.
+        out_indices: Outputs of the backbone, those of the config by default. Norms of maps that the
+            checkpoint was trained without keep their initial values.
+        seed: Seed of random weights.
 
     Raises:
         UsageError: If the model cannot be built.
@@ -81,7 +81,7 @@ def as_loaded(
     cfg: Config,
     dataset_meta: Mapping[str, Any] = MappingProxyType({}),
 ) -> LoadedModel:
-    """A model that is built, with the normalisation that its config names."""
+    """Return a built model with the normalisation from its config."""
     pixels = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
     return LoadedModel(
         label,
@@ -89,14 +89,14 @@ def as_loaded(
         weights,
         tuple(pixels.get('mean') or MEAN),
         tuple(pixels.get('std') or STD),
-        # OpenCV reads BGR; hosts turn that round or not.
+        # OpenCV reads BGR; hosts may convert it.
         bgr=bool(pixels) and not (pixels.get('to_rgb') or pixels.get('bgr_to_rgb')),
         dataset_meta=dataset_meta,
     )
 
 
 def _load(model: nn.Module, container: dict[str, Any], file: str, trained: nn.Module) -> None:
-    """Load a checkpoint of the model as it was trained, which may have had other norms."""
+    """Load a checkpoint of the model as trained, which may have had other norms."""
     allow = sorted(set(model.state_dict()) ^ set(trained.state_dict()))
     if set(dict(trained.named_children())) == {'backbone'}:
         allow += ['head', 'neck']
@@ -107,26 +107,26 @@ def _set_out_indices(backbone: dict[str, Any], out_indices: tuple[int, ...]) -> 
     backbone['out_indices'] = out_indices
     with MODELS.switch_scope_and_registry(None) as registry:
         kind = registry.get(backbone['type'])
-    # mmpretrain's ConvNeXt otherwise gives pooled vectors.
+    # Otherwise mmpretrain's ConvNeXt returns pooled vectors.
     if kind and 'gap_before_final_norm' in inspect.signature(kind).parameters:
         backbone['gap_before_final_norm'] = False
 
 
 def kind_of(model: Any) -> str:
-    """What a host's model is by the parts that it has: `classifier`, `segmenter` or `detector`."""
+    """Return the kind of a host's model: `classifier`, `segmenter` or `detector`."""
     if hasattr(model, 'decode_head'):
         return 'segmenter'
     return 'classifier' if hasattr(model, 'head') else 'detector'
 
 
 def backbone_of(model: nn.Module) -> nn.Module:
-    """The part of a model that gives maps; a module without a `backbone` is one itself."""
+    """Return the backbone of a model; a module without a `backbone` is its own."""
     return cast(nn.Module, getattr(model, 'backbone', model))
 
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode; afterwards every module has its own mode again."""
+    """Set a model to eval mode; afterwards every module is back in its own mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -137,28 +137,28 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def maps_of(model: nn.Module, images: Tensor) -> list[Tensor]:
-    """Maps of a backbone for normalised images (B, 3, H, W).
+    """Return the maps of a backbone for normalised images (B, 3, H, W).
 
     Raises:
-        ValueError: If what it gives are no maps (B, C, H, W).
+        ValueError: If it returns anything but maps (B, C, H, W).
     """
     outputs = backbone_of(model)(images)
     maps = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     if not maps or any(not isinstance(x, Tensor) or x.ndim != 4 for x in maps):
         shapes = [tuple(getattr(x, 'shape', ())) for x in maps]
-        raise ConfigError(f'the backbone gives no maps (B, C, H, W), but {shapes}')
+        raise ConfigError(f'the backbone must return maps (B, C, H, W), got {shapes}')
     return maps
 
 
 def logits_of(model: Any, images: Tensor) -> Tensor:
-    """Logits (B, classes) of a classifier for normalised images (B, 3, H, W).
+    """Return the logits (B, classes) of a classifier for normalised images (B, 3, H, W).
 
     Raises:
-        ValueError: If what it gives are no logits.
+        ValueError: If it does not return logits.
     """
     if hasattr(model, 'backbone') and getattr(model, 'head', None) is None:
-        raise ConfigError('the model has no `head`, so it is no classifier')
+        raise ConfigError('not a classifier: the model has no `head`')
     logits = model(images, mode='tensor') if hasattr(model, 'data_preprocessor') else model(images)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
-        raise ConfigError('the model gives no logits (B, classes), so it is no classifier')
+        raise ConfigError('not a classifier: the model returns no logits (B, classes)')
     return logits

@@ -1,4 +1,4 @@
-"""Configs as data: without a machine's paths, written as literals, read without running them."""
+"""Configs as data: written as literals without local paths, read without running them."""
 
 import ast
 from collections.abc import Mapping
@@ -22,22 +22,22 @@ from mmsmt.hosts.trust import (
     top,
 )
 
-# What belongs to a run, and imports, which no folder can carry.
+# Entries of a single run, and imports, which a folder cannot contain.
 _OF_A_RUN = ('load_from', 'resume', 'work_dir', 'launcher', 'local_rank', 'custom_imports')
 
 
 def to_portable(cfg: Config, source: str) -> dict[str, Any]:
-    """A whole config as plain data that means the same on another machine.
+    """Convert a whole config to plain data that means the same on another machine.
 
-    Files of weights, trackers of experiments and what belongs to a run are left out. Absolute
-    paths become relative, and classes, which new-style configs hold, their registered names.
+    Weight files, experiment trackers and entries of a single run are left out. Absolute paths
+    become relative, and classes in new-style configs their registered names.
 
     Args:
         cfg: Any training config.
-        source: What it is called in messages.
+        source: Name of the config in messages.
 
     Raises:
-        ConfigError: If it holds what cannot be carried over or would be refused on reading.
+        ConfigError: If it holds values that cannot be converted or would be refused on reading.
     """
     kept = without_files(cfg.to_dict())
     names, place = Names(), top(kept)
@@ -45,13 +45,13 @@ def to_portable(cfg: Config, source: str) -> dict[str, Any]:
         kept.pop(key, None)
     plain = _plain(kept, names, place.scope)
     for key, value in [*plain.items()]:
-        # A variable of the file, an address of weights say; what uses it is gone.
+        # A variable of the file, such as a URL of weights, whose use was removed.
         if isinstance(value, str) and key != 'default_scope':
             if find_fault(Place(key, key, place.scope), value, names):
                 del plain[key]
     require_harmless(plain, source)
     if from_text(to_text(plain), source) != plain:
-        raise ConfigError(f'{source}: has values that are no Python literals')
+        raise ConfigError(f'{source}: has values that are not Python literals')
     return plain
 
 
@@ -67,7 +67,7 @@ def _plain(part: Any, names: Names, scope: str) -> Any:
         if OUTSIDE.match(part):
             return _relative(part)
         if part.partition('.')[0] in (*SCOPES, 'mmcv', 'torch') and not names.find(part, scope):
-            # New-style configs name classes by their modules.
+            # New-style configs refer to classes by their modules.
             return names.name_of(get_object_from_string(part), scope) or part
         return part
     if callable(part):
@@ -81,7 +81,7 @@ def _is_local(backend: Any) -> bool:
 
 
 def _relative(text: str) -> str:
-    """A path below the current or the home folder from there, others from their root."""
+    """Return a path relative to the current or home folder, other paths relative to their root."""
     path = Path(text).expanduser()
     for folder in (Path.cwd(), Path.home()):
         if path.is_relative_to(folder):
@@ -91,7 +91,7 @@ def _relative(text: str) -> str:
 
 
 def to_text(plain: Mapping[str, Any]) -> str:
-    """A Python file with an assignment of a literal for every key, which mmengine reads too."""
+    """Format a Python file with one assignment of a literal per key, which mmengine reads too."""
     lines = [
         f'{key} = {pformat(value, width=100, sort_dicts=False)}' for key, value in plain.items()
     ]
@@ -99,10 +99,10 @@ def to_text(plain: Mapping[str, Any]) -> str:
 
 
 def from_text(text: str, source: str) -> dict[str, Any]:
-    """Read what `to_text` wrote; nothing in it is run.
+    """Read the result of `to_text`; nothing in it is executed.
 
     Raises:
-        ConfigError: If there is anything but assignments of literals.
+        ConfigError: If it has anything but assignments of literals.
     """
     plain: dict[str, Any] = {}
     try:
@@ -112,11 +112,11 @@ def from_text(text: str, source: str) -> dict[str, Any]:
                     plain[key] = ast.literal_eval(value)
                 case _:
                     code = ast.unparse(statement).splitlines()[0][:60]
-                    raise ValueError(f'`{code}` is no assignment')
+                    raise ValueError(f'`{code}` is not an assignment')
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         reason = str(error).partition(':')[0] or type(error).__name__
         raise ConfigError(
-            f'{source}: refused, it is a program and not data ({reason}); '
-            'expected assignments of literals, as mmsmt hub save writes them'
+            f'{source}: refused, because it is a program and not data ({reason}); '
+            'expected assignments of literals, as written by mmsmt hub save'
         ) from error
     return plain

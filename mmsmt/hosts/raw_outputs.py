@@ -1,6 +1,6 @@
-"""Run any host's network up to the raw outputs of its heads, where no choice depends on values.
+"""Runs of a host's network up to the raw outputs of its heads, independent of values.
 
-Knows the hosts by the parts that their models have, and imports none of them.
+The hosts are recognised by the parts of their models; none is imported.
 """
 
 import inspect
@@ -11,16 +11,16 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-# What mmdet counts two-stage detectors with, and thus published figures: 1,000 boxes in the
-# dummy forward of its 2.x, and the first 100 of them for masks there and in its 3.x.
+# Published FLOPs of two-stage detectors count 1,000 boxes, the dummy forward of mmdet 2.x; masks
+# count the first 100 of them, in mmdet 2.x and 3.x.
 BOXES = 1000
 MASKS = 100
 
 
 def run_network(model: nn.Module, images: Tensor) -> None:
-    """Run a host's model, or any module, on images (B, C, H, W) whose values do not count.
+    """Run a host's model, or any module, on images (B, C, H, W) of arbitrary values.
 
-    A DDQ is changed: take a copy.
+    A DDQ is changed: pass a copy.
     """
     if not isinstance(model, BaseModel):
         model(images)
@@ -56,13 +56,13 @@ def _keep_all_queries(model: Any) -> None:
 
 
 def _run_two_stage(model: Any, images: Tensor) -> None:
-    """Run the features, the network of proposals, and the heads on blank regions."""
+    """Run features, the region proposal network, and the heads on blank regions."""
     features, roi_head = model.extract_feat(images), model.roi_head
     learnt = getattr(model.rpn_head, 'init_proposal_features', None)
     boxes, queries = BOXES, list[Tensor]()
     if learnt is None:
         model.rpn_head(features)
-    else:  # Sparse R-CNN: boxes are parameters, and each comes with a feature
+    else:  # Sparse R-CNN: boxes are parameters, each with a feature
         boxes, queries = learnt.num_embeddings, [learnt.weight.expand(len(images), -1, -1)]
     for extractor, head in _stages(roi_head.bbox_roi_extractor, roi_head.bbox_head):
         head(_regions(roi_head, extractor, images, boxes), *queries)
@@ -73,14 +73,14 @@ def _run_two_stage(model: Any, images: Tensor) -> None:
 
 
 def _stages(extractors: Any, heads: Any) -> Iterator[tuple[Any, Any]]:
-    """Pairs of a cascade's lists, or the one pair there is."""
+    """Yield the pairs of a cascade's lists, or the only pair."""
     if isinstance(heads, nn.ModuleList):
         return zip(extractors, heads, strict=True)
     return iter([(extractors, heads)])
 
 
 def _regions(roi_head: Any, extractor: Any, images: Tensor, number: int) -> Tensor:
-    """Features of regions as an extractor shapes them; mmcv's operators want real memory."""
+    """Return blank region features in the extractor's shape; mmcv's operators need real memory."""
     size = extractor.roi_layers[0].output_size
     blank = images.new_zeros(len(images) * number, extractor.out_channels, *size)
     return roi_head.shared_head(blank) if roi_head.with_shared_head else blank

@@ -1,4 +1,4 @@
-"""Models as the command line names them."""
+"""Models as named on the command line."""
 
 import hashlib
 from pathlib import Path
@@ -9,18 +9,18 @@ from mmsmt.hosts.config import read_config
 
 
 class Request(NamedTuple):
-    """One model as the command line names it."""
+    """A model as named on the command line."""
 
-    label: str  # in tables and of files
-    config: str  # file, or `package::path` in a host's tree of configs
+    label: str  # in tables and file names
+    config: str  # file, or `package::path` in a host's configs
     file: str = ''  # after the comma: a checkpoint, or results
 
 
 def parse_requests(arguments: list[str]) -> list[Request]:
-    """Read arguments `[LABEL=]CONFIG[,FILE]`; without a label the config file's stem is one.
+    """Parse arguments `[LABEL=]CONFIG[,FILE]`; the default label is the stem of the config file.
 
     Raises:
-        UsageError: If two have one label.
+        UsageError: If two have the same label.
     """
     requests = []
     for argument in arguments:
@@ -33,17 +33,17 @@ def parse_requests(arguments: list[str]) -> list[Request]:
         raise UsageError(f'two models are called {twice[0]}; name them: LABEL=CONFIG')
     wrong = [label for label in labels if Path(label).name != label]
     if wrong:
-        raise UsageError(f'label {wrong[0]!r} names files, so it cannot have slashes')
+        raise UsageError(f'label {wrong[0]!r} is used in file names and cannot have slashes')
     return requests
 
 
 def fingerprint(value: Any) -> str:
-    """Eight hexadecimal digits that stand for a value, by its `repr`."""
+    """Return eight hexadecimal digits that identify a value by its `repr`."""
     return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
 
 
 def describe(request: Request) -> dict[str, str]:
-    """What identifies a request's network: config, its content, and the checkpoint's state.
+    """Return what identifies a request's network: config, its content, the checkpoint's state.
 
     Raises:
         UsageError: If the config or the checkpoint cannot be read.

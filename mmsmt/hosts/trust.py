@@ -1,9 +1,9 @@
-"""Checking the config of a stranger before anything is built from it.
+"""Safety check of untrusted configs before anything is built from them.
 
-A config as data is not yet harmless: mmengine imports what a `type` names (`os.system` too) and
-calls it with the other fields of the dict, hosts evaluate some strings, and some of their classes
-unpickle files or run code from the web. All of this is refused here. What remains are registered
-classes of the hosts and of this package, with arguments.
+A config that is only data can still do harm: mmengine imports what a `type` names (even
+`os.system`) and calls it with the other fields of the dict, hosts evaluate some strings, and some
+of their classes unpickle files or run code from the web. All of this is refused here. What remains
+are registered classes of the hosts and of this package, with arguments.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from mmengine.registry import Registry
 from mmsmt.errors import ConfigError
 
 SCOPES = ('mmsmt', 'mmengine', 'mmpretrain', 'mmdet', 'mmseg')
-_PARTS = {  # whose import registers what is in no child registry
+_PARTS = {  # modules that register into no child registry
     'mmengine': ('mmengine.runner', 'mmengine.visualization', 'mmcv.cnn', 'mmcv.transforms'),
     'mmsmt': (),
 }
@@ -30,10 +30,10 @@ _FORBIDDEN = {
     'load_from': 'loads a file',
     'pretrained': 'loads a file',
 }
-# Their values name classes and functions.
+# Keys whose values name classes and functions.
 _NAMING = ('type', 'constructor', 'runner_type', 'collate_fn', 'worker_init_fn')
 _EVALUATED = ('dtype', 'warp_mode')  # hosts call `eval` on them
-# Modules whose classes unpickle files, fetch them, or run code that comes with them.
+# Modules whose classes unpickle files, download them, or run code that comes with them.
 _LOADERS = (
     'mmdet.datasets.openimages',
     'mmdet.datasets.transforms.text_transformers',
@@ -55,7 +55,7 @@ _LOADERS = (
     'transformers',
 )
 _LOADER_NAMES = ('PretrainedInit',)
-LOCAL_BACKENDS = ('LocalVisBackend', 'TensorboardVisBackend')  # others send to a server
+LOCAL_BACKENDS = ('LocalVisBackend', 'TensorboardVisBackend')  # others send data to a server
 
 _ADDRESS = re.compile(r'[A-Za-z][\w+.-]*://')
 OUTSIDE = re.compile(r'[/\\].|~\w*[/\\]|[A-Za-z]:[/\\]|(.*[/\\])?\.\.([/\\].*)?$')
@@ -71,7 +71,7 @@ class Names:
         self._tables: dict[str, dict[str, list[Any]]] = {}
 
     def table(self, scope: str) -> dict[str, list[Any]]:
-        """Everything that a scope's registries hold, by name.
+        """Return everything in a scope's registries, by name.
 
         Raises:
             ConfigError: If the scope's package is not installed.
@@ -87,7 +87,7 @@ class Names:
             table: dict[str, list[Any]] = {}
             for registry in vars(modules[0]).values():
                 if isinstance(registry, Registry) and registry.scope == scope:
-                    if scope != 'mmengine':  # which has no modules to import
+                    if scope != 'mmengine':  # mmengine has no modules to import
                         registry.import_from_location()
                     for name, value in registry.module_dict.items():
                         table.setdefault(name, []).append(value)
@@ -95,14 +95,14 @@ class Names:
         return self._tables[scope]
 
     def find(self, name: str, scope: str) -> list[Any]:
-        """What a name may stand for, as mmengine looks it up from a scope; empty for nothing."""
+        """Return what a name can refer to, as mmengine resolves it from a scope; may be empty."""
         prefix, dot, rest = name.partition('.')
         if dot and prefix in SCOPES:
             return self.table(prefix).get(rest, [])
         return self.table(scope).get(name, []) + self.table('mmengine').get(name, [])
 
     def name_of(self, value: Any, scope: str) -> str | None:
-        """The registered name of a class or function, None if it has none."""
+        """Return the registered name of a class or function, or None."""
         for owner in dict.fromkeys((scope, *SCOPES)):
             if owner.partition('.')[0] in SCOPES and find_spec(owner):
                 for name, values in self.table(owner).items():
@@ -112,15 +112,15 @@ class Names:
 
 
 class Place(NamedTuple):
-    """Where a value of a config is."""
+    """Position of a value in a config."""
 
     path: str = ''  # as in Python, `model.backbone.arch`
-    key: str = ''  # the nearest one above
-    scope: str = 'mmengine'  # in which names without a prefix are looked up
+    key: str = ''  # the nearest key above
+    scope: str = 'mmengine'  # scope of names without a prefix
 
 
 def walk(part: Any, place: Place) -> Iterator[tuple[Place, Any]]:
-    """Every dict and leaf of a config, and where it is."""
+    """Yield every dict and leaf of a config, with its position."""
     if isinstance(part, Mapping):
         yield place, part
         own = part.get('_scope_')
@@ -136,11 +136,11 @@ def walk(part: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 
 def find_fault(place: Place, value: Any, names: Names) -> str:
-    """Why a value must not be in a config of a stranger; empty if it may.
+    """Return why an untrusted config must not contain a value; empty if it may.
 
     Args:
-        place: Where it is.
-        value: A dict, whose items are looked at by themselves, or a leaf.
+        place: Position of the value.
+        value: A dict, whose items are checked separately, or a leaf.
         names: The registered names.
     """
     key = place.key
@@ -149,15 +149,15 @@ def find_fault(place: Place, value: Any, names: Names) -> str:
     if isinstance(value, Mapping):
         return ''
     if not isinstance(value, str):
-        return '' if value is None or isinstance(value, bool | int | float) else 'no plain value'
+        return '' if value is None or isinstance(value, bool | int | float) else 'not a plain value'
     if key in ('default_scope', '_scope_'):
         return '' if value in SCOPES else f'imports {value}.registry; known: {", ".join(SCOPES)}'
     if _ADDRESS.match(value):
-        return 'an address'
+        return 'a URL'
     if OUTSIDE.match(value):
         return 'a path outside the current folder'
     if '{{' in value:
-        return 'mmengine would put a variable in'
+        return 'mmengine would substitute a variable'
     if _PICKLE.fullmatch(value):
         return 'a file that could run code'
     if key in _EVALUATED and not value.replace('.', '').isidentifier():
@@ -171,7 +171,7 @@ def _fault_of_name(place: Place, value: str, names: Names) -> str:
         return ''
     found = names.find(value, place.scope)
     if any(_loads(item) for item in found):
-        return 'it can load files or fetch them'
+        return 'it can load or download files'
     if found:
         return ''
     if dotted:
@@ -187,7 +187,7 @@ def _importable(name: str) -> bool:
     top = name.partition('.')[0]
     try:
         return find_spec(top) is not None
-    except ValueError:  # of a module without a specification, `__main__` say
+    except ValueError:  # from modules without a spec, such as `__main__`
         return True
 
 
@@ -200,14 +200,14 @@ def _loads(item: Any) -> bool:
 
 
 def require_harmless(cfg: Mapping[str, Any], source: str) -> None:
-    """Refuse a config that could run code, load files or reach the network.
+    """Raise if a config could run code, load files or access the network.
 
     Args:
-        cfg: Plain data.
-        source: What it was read from, for messages.
+        cfg: The config as plain data.
+        source: Origin of the config, for messages.
 
     Raises:
-        ConfigError: With the first key that is wrong, and why.
+        ConfigError: With the first forbidden key, and why it is forbidden.
     """
     names = Names()
     for place, value in walk(cfg, top(cfg)):
@@ -217,6 +217,6 @@ def require_harmless(cfg: Mapping[str, Any], source: str) -> None:
 
 
 def top(cfg: Mapping[str, Any]) -> Place:
-    """The place of a whole config."""
+    """Return the position of a whole config."""
     scope = cfg.get('default_scope')
     return Place(scope=scope if isinstance(scope, str) and scope in SCOPES else 'mmengine')

@@ -1,4 +1,4 @@
-"""A checkpoint's entries under the names of a host's model."""
+"""Checkpoint entries under the names of a host's model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,19 +17,18 @@ def fit_weights(
     allow: Sequence[str] = (),
     option: str = 'allow',
 ) -> tuple[dict[str, Tensor], LoadReport]:
-    """Find a model's weights in what a checkpoint holds, under the model's names.
+    """Find a model's weights in a checkpoint, under the model's names.
 
     Args:
-        model: A host's model; where its `backbone` is of this suite, released files fit too,
+        model: A host's model; if its `backbone` is from this package, released files fit too, with
             their head as that of an mmpretrain classifier.
-        container: As `read_container` gives it.
-        source: What was read, for messages.
-        allow: Entries or modules of the model that may be missing, superfluous or of another
-            shape.
-        option: What the user calls `allow`, for the message.
+        container: The result of `read_container`.
+        source: Name of the file, for messages.
+        allow: Entries or modules of the model that may be missing, unexpected or of another shape.
+        option: The user's name for `allow`, for the message.
 
     Returns:
-        A state for `load_state_dict`, and what fits.
+        A state dict for `load_state_dict`, and a report of what fits.
 
     Raises:
         CheckpointError: If anything outside `allow` does not fit, or nothing fits.
@@ -50,30 +49,30 @@ def fit_weights(
 def load_weights(
     model: nn.Module, container: dict[str, Any], source: str, allow: Sequence[str] = ()
 ) -> None:
-    """Load what a checkpoint holds into a model, as far as `fit_weights` lets it pass.
+    """Load a checkpoint into a model, under the conditions of `fit_weights`.
 
     Args:
-        model: See `fit_weights`; so are the others.
-        container: As `read_container` gives it.
-        source: What was read, for messages.
+        model: See `fit_weights`.
+        container: The result of `read_container`.
+        source: Name of the file, for messages.
         allow: Entries or modules that may differ.
 
     Raises:
-        CheckpointError: As `fit_weights`.
+        CheckpointError: See `fit_weights`.
     """
     state, _ = fit_weights(model, container, source, allow)
-    model.load_state_dict(state, strict=False)  # what may be missing is in `allow`
+    model.load_state_dict(state, strict=False)  # `allow` may be missing
 
 
 def dataset_meta_of(container: Mapping[str, Any]) -> dict[str, Any]:
-    """`classes`, `palette` and other lists that a host's checkpoint has of its data set."""
+    """Return `classes`, `palette` and other lists of the data set from a host's checkpoint."""
     meta = container.get('meta')
     if not isinstance(meta, Mapping):
         return {}
-    return lists_of({**meta, **(meta.get('dataset_meta') or {})})  # files of mmdet 2 have CLASSES
+    return lists_of({**meta, **(meta.get('dataset_meta') or {})})  # mmdet 2 writes CLASSES
 
 
 def lists_of(meta: Mapping[Any, Any]) -> dict[str, Any]:
-    """The lists of a data set's description, their names in small letters."""
+    """Return the lists in a data set's description, with names in lower case."""
     lists = {key.lower(): value for key, value in meta.items() if isinstance(key, str)}
     return {key: value for key, value in lists.items() if isinstance(value, list | tuple)}

@@ -9,17 +9,17 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpointed(function: Callable[..., Tensor], *inputs: Tensor, when: bool = True) -> Tensor:
-    """Call a function that keeps its inputs for the backward pass, and none of its maps.
+    """Call a function, recomputing its intermediate maps in the backward pass.
 
-    Meant for element-wise and depth-wise operations before one linear layer or 1x1 convolution:
-    the wide maps between them cost much memory and little time, and are made again when the
-    gradient comes. The product at the end is not: recomputation stops when all that was to be
-    kept is there. Compilers see an ordinary call; they decide themselves what to recompute.
+    Meant for element-wise and depth-wise operations followed by one linear layer or 1x1
+    convolution: the wide maps between them cost much memory and little time. The last product is
+    not recomputed, because recomputation stops once all saved tensors exist. A compiler sees an
+    ordinary call and makes its own choice.
 
     Args:
-        function: Draws no random numbers and changes no buffers.
-        *inputs: What it is called with.
-        when: False makes it an ordinary call.
+        function: Must not draw random numbers or change buffers.
+        *inputs: Its arguments.
+        when: False for an ordinary call.
 
     Returns:
         The result of the function.

@@ -10,17 +10,17 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, mask: Tensor | None = None) -> Tensor:
-    """Let every query see every key, by PyTorch's fused attention: memory grows linearly.
+    """Attend from every query to every key by fused attention; memory grows linearly.
 
     Args:
         q: Queries (B, ..., C), scaled by (C / num_heads)^-0.5 here.
-        k: Keys (B, ..., C), as many positions as `v` has.
+        k: Keys (B, ..., C), with as many positions as `v`.
         v: Values (B, ..., C).
         num_heads: Number of heads.
         mask: True where a query may see a key, broadcast to (B, num_heads, N, M).
 
     Returns:
-        The mixed values, shaped as `q`.
+        The mixed values, with the shape of `q`.
     """
     mixed = F.scaled_dot_product_attention(
         split_heads(q, num_heads), split_heads(k, num_heads), split_heads(v, num_heads), mask

@@ -7,35 +7,43 @@ from mmsmt.layers.layer_scale import LayerScale
 
 
 def gives_significance(mixer: nn.Module) -> bool:
-    """Whether a mixer declares that it returns a significance map (B, H, W) with its map."""
+    """Return whether a mixer declares that it also returns a significance map (B, H, W)."""
     return bool(getattr(mixer, 'gives_significance', False))
 
 
 def takes_significance(mixer: nn.Module) -> bool:
-    """Whether a mixer declares that it takes a significance map (B, H, W) with its map."""
+    """Return whether a mixer declares that it also takes a significance map (B, H, W)."""
     return bool(getattr(mixer, 'takes_significance', False))
 
 
 def mix(mixer: nn.Module, x: Tensor, significance: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Call a mixer with what it takes; returns the map, and the significance that it gives."""
+    """Call a mixer, and return its map and its significance, None if it gives none."""
     mixed = mixer(x, significance) if takes_significance(mixer) else mixer(x)
     return mixed if gives_significance(mixer) else (mixed, None)
 
 
 class ResidualBlock(nn.Module):
-    """Two residual branches on a channels-last map: token mixer, feed-forward.
+    """Pre-norm residual block: token mixer, then feed-forward, on a channels-last map.
 
     Args:
         dim: Number of channels C.
-        mixer: Module on (B, H, W, C). One with a true attribute `gives_significance` returns the
-            map and a significance map (B, H, W); one with `takes_significance` takes such a map as
-            its second argument.
+        mixer: Module on (B, H, W, C). If its attribute `gives_significance` is true, it returns the
+            map and a significance map (B, H, W); if `takes_significance` is true, it takes such a
+            map as its second argument.
         ffn: Module on (B, H, W, C).
         drop_path: Stochastic-depth rate of both branches.
         layer_scale_init_value: Initial layer scale; 0 for none.
         norm_eps: Epsilon of both layer norms.
-        position: Module on (B, H, W, C) that adds positions to the input; None for none.
-        keep_position: Whether positions stay in the result. False: only the mixer sees them.
+        position: Module on (B, H, W, C) that adds positions to the input, or None.
+        keep_position: Whether positions stay in the result; if not, only the mixer sees them.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import FFN, ResidualBlock
+        >>> from mmsmt.mixers import DepthwiseConv
+        >>> block = ResidualBlock(32, DepthwiseConv(32), FFN(32), drop_path=0.1)
+        >>> block(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(
@@ -73,10 +81,10 @@ class ResidualBlock(nn.Module):
 
         Args:
             x: The map.
-            significance: (B, H, W), for a mixer that takes it.
+            significance: Map (B, H, W) for a mixer that takes significance.
 
         Returns:
-            The map; where the mixer gives significance, the map and that.
+            The map; with a mixer that gives significance, the map and the significance.
         """
         placed = self.position(x)
         mixed, found = mix(self.mixer, self.norm1(placed), significance)

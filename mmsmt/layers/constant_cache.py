@@ -1,4 +1,4 @@
-"""Cache of constant tensors that depend on sizes and device only."""
+"""Cache of constant tensors that depend only on sizes and the device."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -8,32 +8,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-KEPT = 16  # four stages of four sizes of image; the oldest goes first
+KEPT = 16  # four stages of four image sizes; the oldest is dropped first
 
 
 def cached_constant(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Keep what a function made for its last `KEPT` different arguments.
+    """Cache the results of a function for its last `KEPT` different arguments.
 
-    The tensors belong to the process, not to a module: they are in no state dict, no pickle and
-    no copy of a model. Compilers get new ones, which they see made; fake tensors are not kept.
+    The tensors belong to the process, not to a module, so they are never in a state dict, pickle or
+    copy of a model. Compiled code makes its own; fake tensors are not cached.
 
     Args:
-        make: Makes a tensor without gradient from hashable positional arguments, the device
-            among them; nobody may change what it made.
+        make: Returns a tensor without gradient from hashable positional arguments, including the
+            device. Callers must not modify the result.
 
     Returns:
-        The same function, with a memory.
+        The function with a cache.
     """
     kept: OrderedDict[Any, Tensor] = OrderedDict()
 
     @wraps(make)
     def recall(*arguments: Any) -> Tensor:
-        # A CUDA graph reads the memory of what it has seen for ever, the cache lets go of it.
+        # A CUDA graph keeps reading the tensors it captured, but the cache may free them.
         if torch.compiler.is_compiling() or _is_capturing():
             return make(*arguments)
         made = kept.pop(arguments, None)
         if made is None:
-            # A tensor born in inference mode could never again take part in a training step.
+            # Inference tensors could not take part in a later training step.
             with torch.inference_mode(False):
                 made = make(*arguments)
         if type(made) is Tensor:

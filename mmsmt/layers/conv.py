@@ -9,12 +9,12 @@ def conv_channels_last(conv: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a function that expects (B, C, H, W) to a channels-last map.
 
     A contiguous (B, H, W, C) tensor permuted to (B, C, H, W) *is* PyTorch's
-    `channels_last` memory format, so neither direction moves data. A batch norm belongs into one
-    function with what follows it: between two permutes PyTorch's compiler may lay its map out in
-    an order of its own, and takes ten times as long.
+    `channels_last` memory format, so neither direction moves data. Put a batch norm into one
+    function with the layer after it: between two permutes the compiler may choose another memory
+    order for its map, which is ten times slower.
 
     Args:
-        conv: A convolution, a normalisation, or several functions in one.
+        conv: A convolution, a normalisation, or a function of several layers.
         x: Map of shape (B, H, W, C).
 
     Returns:

@@ -13,12 +13,18 @@ from mmsmt.layers.init import init_layer
 
 
 class ConvFFN(nn.Module):
-    """Linear, depth-wise 3x3 with identity, GELU (erf), Linear.
+    """Apply a linear layer, a depth-wise 3x3 with identity, GELU (erf) and a linear layer.
 
     Args:
         dim: Number of channels C of input and output.
         mlp_ratio: Width of the hidden layer as a multiple of `dim`.
-        recompute: Compute the wide maps again in the backward pass instead of keeping them.
+        recompute: Recompute the wide maps in the backward pass to save memory.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import ConvFFN
+        >>> ConvFFN(32, mlp_ratio=4)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(self, dim: int, mlp_ratio: float = 4.0, recompute: bool = False) -> None:
@@ -39,11 +45,17 @@ class ConvFFN(nn.Module):
 
 
 class FFN(nn.Module):
-    """Linear, GELU (erf), Linear: every pixel on its own (https://arxiv.org/abs/2211.05781).
+    """Apply a linear layer, GELU (erf) and a linear layer (https://arxiv.org/abs/2211.05781).
 
     Args:
         dim: Number of channels C of input and output.
         mlp_ratio: Width of the hidden layer as a multiple of `dim`.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import FFN
+        >>> FFN(32)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(self, dim: int, mlp_ratio: float = 4.0) -> None:

@@ -1,7 +1,7 @@
 """Patch embeddings of SG-Former, with group norm (https://arxiv.org/abs/2308.12216).
 
-Group norm with a single group does not depend on the batch. Its map comes out channels-first
-on a GPU, hence the final copies, which are none on a CPU.
+Group norm with a single group does not depend on the batch. On a GPU its result is
+channels-first, hence the final copies, which are free on a CPU.
 """
 
 from torch import Tensor, nn
@@ -12,12 +12,12 @@ from mmsmt.layers.init import init_layer
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution without bias and group norm of one group (eps 1e-5), on channels-first maps.
+    """Convolution without bias, then group norm with one group (eps 1e-5), on (B, C, H, W).
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the result.
-        kernel_size: Kernel, padded by half of it.
+        kernel_size: Size of the kernel; half of it is the padding.
         stride: Stride.
         groups: Groups of the convolution.
     """
@@ -45,6 +45,12 @@ class ConvNormStem(nn.Module):
     Args:
         in_channels: Channels of the image.
         embed_dims: Channels of the result.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import ConvNormStem
+        >>> ConvNormStem(3, 64)(torch.rand(1, 224, 224, 3)).shape
+        torch.Size([1, 56, 56, 64])
     """
 
     def __init__(self, in_channels: int, embed_dims: int) -> None:
@@ -62,11 +68,17 @@ class ConvNormStem(nn.Module):
 
 
 class SeparablePatchEmbed(nn.Module):
-    """Stride-2 reduction: 1x1, depth-wise 3x3 with stride, 1x1, each with group norm.
+    """Stride-2 patch embedding: 1x1, strided depth-wise 3x3, 1x1, each with group norm.
 
     Args:
-        in_channels: Channels of the stage before.
+        in_channels: Channels of the previous stage.
         embed_dims: Channels of the result.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import SeparablePatchEmbed
+        >>> SeparablePatchEmbed(64, 128)(torch.rand(1, 56, 56, 64)).shape
+        torch.Size([1, 28, 28, 128])
     """
 
     def __init__(self, in_channels: int, embed_dims: int) -> None:

@@ -1,4 +1,4 @@
-"""Weight initialisation of SMT, SG-Former and unified models (released behaviour)."""
+"""Weight initialisation of SMT, SG-Former and unified models, as released."""
 
 import math
 
@@ -8,14 +8,14 @@ from torch import nn
 def init_layer(module: nn.Module) -> None:
     """Initialise one layer in place.
 
-    A part of a network ends its constructor with
-    `self.apply(init_layer)`; a mixer from elsewhere thus keeps its own initial weights.
+    Every part of a network ends its constructor with `self.apply(init_layer)`, so that custom
+    mixers keep their own initial weights.
 
     Linear: truncated normal with std 0.02, zero bias. Convolution: normal with
     std sqrt(2 / (k_h * k_w * C_out / groups)), zero bias. Norms: 1 and 0.
 
     Args:
-        module: Any module; others than the above are left alone.
+        module: Any module; other types are left alone.
     """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
@@ -35,10 +35,10 @@ def init_layer(module: nn.Module) -> None:
 def init_truncated(module: nn.Module) -> None:
     """Initialise one layer in place as unified models do (https://arxiv.org/abs/2211.05781).
 
-    As `init_layer`, but for convolutions, which get what linear layers get.
+    Same as `init_layer`, except that convolutions are initialised like linear layers.
 
     Args:
-        module: Any module; others than the above are left alone.
+        module: Any module; other types are left alone.
     """
     init_layer(module)
     if isinstance(module, nn.Conv2d):

@@ -10,6 +10,12 @@ class LayerScale(nn.Module):
     Args:
         dim: Number of channels C.
         init_value: Initial value of every entry.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import LayerScale
+        >>> LayerScale(3, init_value=0.5)(torch.ones(3)).tolist()
+        [0.5, 0.5, 0.5]
     """
 
     def __init__(self, dim: int, init_value: float = 1e-4) -> None:

@@ -1,4 +1,4 @@
-"""Locally enhanced positional encoding of SG-Former (arXiv 2308.12216)."""
+"""Locally enhanced positional encoding of SG-Former (https://arxiv.org/abs/2308.12216)."""
 
 from torch import Tensor, nn
 
@@ -7,10 +7,16 @@ from mmsmt.layers.init import init_layer
 
 
 class LocalPosition(nn.Module):
-    """Linear, depth-wise 3x3, both with bias.
+    """Apply a linear layer and a depth-wise 3x3, both with bias.
 
     Args:
         dim: Number of channels C.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import LocalPosition
+        >>> LocalPosition(32)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(self, dim: int) -> None:

@@ -1,4 +1,4 @@
-"""oneDNN for the linear layers of any model on a CPU, switched on for the whole process."""
+"""oneDNN for the linear layers of any model on a CPU, enabled for the whole process."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ _plain_forward = nn.Linear.forward
 
 
 def suits_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN can take an input and a weight: eager, in float32 on a CPU, not empty."""
+    """Return whether oneDNN can be used: eager mode, float32 on a CPU, not empty."""
     return (
         x.device.type == 'cpu'
         and x.dtype == weight.dtype == torch.float32
@@ -22,15 +22,16 @@ def suits_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 def use_onednn_linear(enabled: bool = True) -> None:
-    """Let `nn.Linear` run as a 1x1 convolution, which oneDNN takes, where that is possible.
+    """Run `nn.Linear` as a 1x1 convolution, which uses oneDNN, where that is possible.
 
-    PyTorch gives float32 products of linear layers to BLAS, which on AMD cores takes about twice as
-    long on the narrow matrices of these networks (25,088 x 64 -> 256: 20.1 and 7.7 ms forward and
-    backward, torch 2.11). Modules keep their class, state dict and pickle; results differ by
-    rounding. Models on a GPU, in another precision or compiled are not concerned.
+    PyTorch runs linear layers in float32 with BLAS, which on AMD cores takes about twice as long on
+    the narrow matrices of these networks (25,088 x 64 -> 256: 20.1 ms with BLAS and 7.7 ms with
+    oneDNN, forward and backward, torch 2.11). Modules keep their class, state dict and pickle;
+    results differ by rounding. Compiled models, and models on a GPU or in another precision, are
+    unaffected.
 
     Args:
-        enabled: False switches it off again.
+        enabled: False to switch back.
     """
     nn.Linear.forward = _onednn_forward if enabled else _plain_forward  # type: ignore[method-assign]
 
@@ -43,8 +44,8 @@ def _onednn_forward(self, input: Tensor) -> Tensor:  # type: ignore[no-untyped-d
 
 
 def _eager_forward(self: nn.Linear, input: Tensor) -> Tensor:
-    # Weights of another class (sharded, quantised) know their own product; of a wrong width PyTorch
-    # says what is wrong.
+    # Weights of another class (sharded, quantised) define their own product; for a wrong width
+    # PyTorch raises the better error.
     plain = type(self.weight) is nn.Parameter and input.shape[-1] == self.in_features
     if not (plain and suits_onednn(input, self.weight)):
         return _plain_forward(self, input)

@@ -1,6 +1,6 @@
 """Stems and patch embeddings of SMT and of unified models.
 
-Layer norms here have eps 1e-5 in SMT, those of blocks and stage ends 1e-6; in unified models all
+In SMT, layer norms here have eps 1e-5, those of blocks and stage ends 1e-6; in unified models all
 have 1e-6 (released behaviour).
 Papers: https://arxiv.org/abs/2307.08579, https://arxiv.org/abs/2211.05781.
 """
@@ -19,9 +19,15 @@ class ConvStem(nn.Module):
         in_channels: Channels of the image.
         embed_dims: Channels of the result.
         kernel_size: Kernel of the first convolution, odd (3 or 7 in the paper).
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import ConvStem
+        >>> ConvStem(3, 64)(torch.rand(1, 224, 224, 3)).shape
+        torch.Size([1, 56, 56, 64])
     """
 
-    # The second convolution has no padding: two rows must be left for it.
+    # The second convolution has no padding and needs at least two rows.
     min_size = 3
 
     def __init__(self, in_channels: int, embed_dims: int, kernel_size: int = 3) -> None:
@@ -48,6 +54,12 @@ class TwoStepStem(nn.Module):
     Args:
         in_channels: Channels of the image.
         embed_dims: Channels of the result, twice those between the convolutions.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import TwoStepStem
+        >>> TwoStepStem(3, 64)(torch.rand(1, 224, 224, 3)).shape
+        torch.Size([1, 56, 56, 64])
     """
 
     def __init__(self, in_channels: int, embed_dims: int) -> None:
@@ -62,13 +74,19 @@ class TwoStepStem(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Stride-2 reduction: Conv 3x3, LayerNorm.
+    """Stride-2 patch embedding: Conv 3x3, LayerNorm.
 
     Args:
-        in_channels: Channels of the stage before.
+        in_channels: Channels of the previous stage.
         embed_dims: Channels of the result.
         bias: Whether the convolution has a bias.
         norm_eps: Epsilon of the norm.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import PatchEmbed
+        >>> PatchEmbed(64, 128)(torch.rand(1, 56, 56, 64)).shape
+        torch.Size([1, 28, 28, 128])
     """
 
     def __init__(

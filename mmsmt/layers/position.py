@@ -6,23 +6,24 @@ from torch.nn import functional as F
 
 
 def sine_cosine_table(dim: int, height: int, width: int) -> Tensor:
-    """Sines and cosines of a grid's integer positions (https://arxiv.org/abs/1706.03762, 3.5).
+    """Return sines and cosines of grid positions (https://arxiv.org/abs/1706.03762, section 3.5).
 
     Args:
-        dim: Number of channels C, a multiple of 4. The first half tells the column, the
-            second the row; in a half the sines of position / 10000^(k / (C / 4)) come first.
+        dim: Number of channels C, a multiple of 4. The first half encodes the column, the second
+            the row; in each half the sines of position / 10000^(k / (C / 4)) come first.
         height: Rows of the grid.
         width: Columns of the grid.
 
     Returns:
-        (1, height * width, C), row by row.
+        Table (1, height * width, C), row by row.
 
     Raises:
         ValueError: If `dim` is not a multiple of 4.
     """
     if dim < 4 or dim % 4:
-        raise ValueError(f'the position table needs a multiple of 4 channels, got {dim}')
-    # In float64 on the CPU, whatever the defaults: 1e-6 of an angle of 55 is below float32.
+        raise ValueError(f'dim of a position table must be a multiple of 4, got {dim}')
+    # float64 on the CPU, whatever the defaults: 1e-6 of an angle of 55 is below float32's
+    # precision.
     steps = torch.arange(dim // 4, dtype=torch.float64, device='cpu')
     rates = 10000.0 ** -(steps / (dim // 4))
 
@@ -37,12 +38,12 @@ def sine_cosine_table(dim: int, height: int, width: int) -> Tensor:
 
 @torch.fx.wrap
 def resample_table(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
-    """Interpolate a position table bicubically to another grid; the same grid stays exactly.
+    """Interpolate a position table bicubically to another grid; the same grid is exact.
 
     Args:
         table: (1, rows * columns of the source, C).
         source: Rows and columns of its grid.
-        target: Rows and columns wanted.
+        target: Rows and columns of the result.
 
     Returns:
         (1, rows, columns, C) of the target.
@@ -54,7 +55,7 @@ def resample_table(table: Tensor, source: tuple[int, int], target: tuple[int, in
 
 
 class PositionTable(nn.Module):
-    """Add a trained table of positions, interpolated to the size of the map.
+    """Add a learnable table of positions, interpolated to the size of the map.
 
     Args:
         dim: Number of channels C, a multiple of 4.
@@ -62,6 +63,12 @@ class PositionTable(nn.Module):
 
     Raises:
         ValueError: If `dim` is not a multiple of 4.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import PositionTable
+        >>> PositionTable(32, grid=14)(torch.rand(1, 10, 12, 32)).shape
+        torch.Size([1, 10, 12, 32])
     """
 
     def __init__(self, dim: int, grid: int) -> None:
@@ -74,15 +81,21 @@ class PositionTable(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
         table = resample_table(self.table, (self.grid, self.grid), (x.shape[1], x.shape[2]))
-        return x + table.to(x.dtype)  # autocast would go on in float32
+        return x + table.to(x.dtype)  # keeps the dtype under autocast
 
 
 class PositionMap(nn.Module):
-    """Add a trained map of positions, stretched to the size of the map corner to corner.
+    """Add a learnable map of positions, interpolated to the size of the map, corners aligned.
 
     Args:
         dim: Number of channels C.
         size: Height and width of the stored map.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.layers import PositionMap
+        >>> PositionMap(32, size=(14, 14))(torch.rand(1, 10, 12, 32)).shape
+        torch.Size([1, 10, 12, 32])
     """
 
     def __init__(self, dim: int, size: tuple[int, int]) -> None:
@@ -93,12 +106,12 @@ class PositionMap(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
         table = stretch_map(self.table, (x.shape[1], x.shape[2]))
-        return x + table.permute(0, 2, 3, 1).to(x.dtype)  # autocast would go on in float32
+        return x + table.permute(0, 2, 3, 1).to(x.dtype)  # keeps the dtype under autocast
 
 
 @torch.fx.wrap
 def stretch_map(table: Tensor, size: tuple[int, int]) -> Tensor:
-    """Interpolate (1, C, H, W) bilinearly to another size, corners staying corners."""
+    """Interpolate (1, C, H, W) bilinearly to another size, corners aligned."""
     if table.shape[2:] == size and not torch.compiler.is_compiling():
         return table
     return F.interpolate(table, size, mode='bilinear', align_corners=True)

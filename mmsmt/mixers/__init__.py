@@ -1,7 +1,7 @@
-"""Spatial token mixers, one a file: modules on maps (B, H, W, C) -> (B, H, W, C).
+"""Spatial token mixers, one per file: modules (B, H, W, C) -> (B, H, W, C).
 
-A mixer declares what it gives or takes besides the map: with `gives_significance = True` it also
-returns the significance of the pixels, with `takes_significance = True` it takes that second.
+A mixer declares what else it takes or returns. With `gives_significance = True` it also returns
+the significance of the pixels; with `takes_significance = True` it takes it as second argument.
 """
 
 import inspect
@@ -42,14 +42,15 @@ def build_mixer(spec: MixerSpec, dim: int, defaults: dict[str, dict[str, Any]]) 
         spec: A name of `MIXERS`, a module class whose first argument is the number of
             channels, or a dict of `type` (either) and further arguments.
         dim: Number of channels C.
-        defaults: Arguments that the network gives to a mixer of a name (heads of the
-            stage, say); those in `spec` win.
+        defaults: The network's arguments for a mixer given by name (such as the heads of the
+            stage); those in `spec` win.
 
     Returns:
         A module on (B, H, W, C).
 
     Raises:
-        ValueError: If the name, or an argument of its mixer, is unknown; it lists the known ones.
+        ValueError: If the name, or an argument of its mixer, is unknown; the message lists the
+            known.
     """
     options = dict(spec) if isinstance(spec, dict) else {'type': spec}
     kind = options.pop('type', None)

@@ -3,9 +3,9 @@
 Paper: https://arxiv.org/abs/2211.05778, section 3.1; layouts as in the released code of the
 unified models (https://arxiv.org/abs/2211.05781).
 
-No operator of a host is needed: without gradients on a CPU an embedding bag samples, in a quarter
-to half of the time of the next; else `F.grid_sample`, fastest or nearly so, while the bag's
-backward pass takes up to twice as long (benchmarks/dcnv3_operators.py of commit 696d7b6).
+No compiled operator is needed. Without gradients on a CPU an embedding bag samples, in a quarter
+to half of the time of `F.grid_sample`; otherwise `F.grid_sample`, because the backward pass of the
+bag takes up to twice as long (benchmarks/dcnv3_operators.py of commit 696d7b6).
 """
 
 import torch
@@ -19,9 +19,9 @@ POINTS = 9
 
 
 def moved_points(offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Columns and rows (B, H, W, heads, 9), in pixels, that offsets (B, H, W, heads, 9, 2) mean.
+    """Convert offsets (B, H, W, heads, 9, 2) to columns and rows (B, H, W, heads, 9), in pixels.
 
-    The nine points of a 3x3 neighbourhood come in the released order, column by column.
+    The nine points of a 3x3 neighbourhood are in the released order, column by column.
     """
     _, height, width = offsets.shape[:3]
     steps = torch.arange(-1, 2, device=offsets.device)
@@ -31,24 +31,24 @@ def moved_points(offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sample_by_bags(v: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum of what a map holds around moved points: bilinear, zero beyond the map.
+    """Return the weighted sum of a map at moved points: bilinear, zero outside the map.
 
-    A pixel's head is a row of an embedding table, and its result a bag of 36 rows, 4 corners of
-    9 points. This reads channels-last memory in place, but its backward pass is slow.
+    Every head of a pixel is a row of an embedding table, and its result a bag of 36 rows, 4 corners
+    of 9 points. This reads channels-last memory in place, but its backward pass is slow.
 
     Args:
         v: Map (B, H, W, C).
-        offsets: By which the points move, (B, H, W, heads, 9, 2), in pixels, x before y.
-        weights: Of the points, (B, H, W, heads, 9).
+        offsets: Displacements of the points, (B, H, W, heads, 9, 2), in pixels, x before y.
+        weights: Weights of the points, (B, H, W, heads, 9).
 
     Returns:
         Map (B, H, W, C).
     """
     batch, height, width, heads = weights.shape[:4]
-    table = F.pad(v, (0, 0, 1, 1, 1, 1))  # points farther out than that are moved there
+    table = F.pad(v, (0, 0, 1, 1, 1, 1))  # points farther out are clamped to this border
     x, y = moved_points(offsets)
     x, y = x.clamp(-1, width), y.clamp(-1, height)
-    # Clamped as integers too: a NaN must reach the result, not the index.
+    # Clamp the integers too: a NaN must reach the result, not the index.
     left = x.floor().int().clamp(-1, width - 1)
     top = y.floor().int().clamp(-1, height - 1)
     lower = weights * (y - top)
@@ -58,7 +58,7 @@ def sample_by_bags(v: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     corners = [upper - upper_right, upper_right, lower - lower_right, lower_right]
     shares = torch.stack(corners, -1).flatten(-2)
     image, head = (torch.arange(n, device=v.device, dtype=torch.int32) for n in (batch, heads))
-    right, below = heads, (width + 2) * heads  # rows of the table to the next pixel
+    right, below = heads, (width + 2) * heads  # table rows to the next pixel
     first = image[:, None, None, None, None] * ((height + 2) * below) + head[:, None]
     first = first + (top + 1) * below + (left + 1) * right
     rows = torch.stack([first, first + right, first + below, first + below + right], -1)
@@ -72,10 +72,10 @@ def sample_by_bags(v: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
 
 
 def sample_by_grid(v: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    """The same as `sample_by_bags`, made for gradients; the nine points lie in memory at once."""
+    """Same as `sample_by_bags`, but faster with gradients; keeps all nine points in memory."""
     _, height, width, heads = weights.shape[:4]
     x, y = moved_points(offsets)
-    # -1 and 1 are the borders of the map, half a pixel from the centres of the outermost.
+    # -1 and 1 are the edges of the map, half a pixel from the outermost centres.
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     grid = grid.permute(0, 3, 1, 2, 4, 5).flatten(0, 1).flatten(2, 3)
     values = v.unflatten(-1, (heads, -1)).permute(0, 3, 4, 1, 2).flatten(0, 1)
@@ -87,33 +87,33 @@ def sample_by_grid(v: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
 
 @torch.fx.wrap
 def sample(v: Tensor, offsets: Tensor, logits: Tensor) -> Tensor:
-    """Sample a map around moved points with softmax weights, in float32 at least.
+    """Sample a map around moved points with softmax weights, in at least float32.
 
     Args:
         v: Map (B, H, W, C).
-        offsets: By which the points move, (B, H, W, heads, 9, 2), in pixels, x before y.
-        logits: Of the points' weights, (B, H, W, heads, 9).
+        offsets: Displacements of the points, (B, H, W, heads, 9, 2), in pixels, x before y.
+        logits: Logits of the points' weights, (B, H, W, heads, 9).
 
     Returns:
-        Map (B, H, W, C), of the dtype of `v`.
+        Map (B, H, W, C) with the dtype of `v`.
     """
     exact = torch.promote_types(v.dtype, torch.float32)
     wide = v.to(exact), offsets.to(exact), logits.to(exact).softmax(-1)
     trains = torch.is_grad_enabled() and any(t.requires_grad for t in wide)
-    # ONNX has no embedding bag that runtimes take.
+    # Runtimes do not support ONNX's export of embedding bags.
     exported = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-    # The bag's choice is that of a CPU; on a GPU its indices take a gigabyte at 8 x 800 x 1216.
+    # On a GPU the indices of the bag would take a gigabyte at 8 x 800 x 1216.
     by_bags = v.device.type == 'cpu' and not trains and not exported
     mixed = sample_by_bags(*wide) if by_bags else sample_by_grid(*wide)
     return mixed.to(v.dtype)
 
 
 class DeformableConvV3(nn.Module):
-    """Each head sums nine moved points of its values, with softmax weights.
+    """Deformable convolution: each head sums nine moved points with softmax weights.
 
-    Offsets, unlimited, and weights come from a depth-wise convolution of the input. Initial
-    offsets are small but not zero, as in the released models. Reference points are those of the
-    true map, so that maps of all sizes do.
+    Offsets (unbounded) and weights come from a depth-wise convolution of the input. Initial offsets
+    are small but not zero, as in the released models. Reference points are those of the unpadded
+    map, so maps of any size work.
 
     Args:
         dim: Number of channels C.
@@ -122,6 +122,12 @@ class DeformableConvV3(nn.Module):
 
     Raises:
         ValueError: If `dim` is not a multiple of `num_heads`.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import DeformableConvV3
+        >>> DeformableConvV3(32, num_heads=2)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(self, dim: int, num_heads: int = 4) -> None:

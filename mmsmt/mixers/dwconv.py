@@ -10,7 +10,7 @@ from mmsmt.layers import conv_channels_last, init_truncated
 
 
 class DepthwiseConv(nn.Module):
-    """Linear, depth-wise convolution, linear, all with bias and nothing between them.
+    """Apply a linear layer, a depth-wise convolution and a linear layer, all with bias.
 
     Args:
         dim: Number of channels C.
@@ -18,6 +18,12 @@ class DepthwiseConv(nn.Module):
 
     Raises:
         ValueError: If `kernel_size` is even or below 1.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import DepthwiseConv
+        >>> DepthwiseConv(32)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(self, dim: int, kernel_size: int = 7) -> None:

@@ -1,6 +1,6 @@
-"""Blocked attention with a halo, the mixer of HaloNet, with relative positions.
+"""Blocked attention with a halo and relative positions, the mixer of HaloNet.
 
-Paper: https://arxiv.org/abs/2103.12731, section 2.2; its form in unified models
+Paper: https://arxiv.org/abs/2103.12731, section 2.2; the variant of the unified models
 (https://arxiv.org/abs/2211.05781) as in the released code.
 """
 
@@ -13,9 +13,9 @@ from mmsmt.layers import cached_constant, init_truncated, pad_to_multiple
 
 
 def relative_rows(block: int, halo: int) -> Tensor:
-    """Rows of a relative table for query r of a block and key R of its window: last + R - r.
+    """Return rows of a relative table for query r of a block and key R of its window: last + R - r.
 
-    The released index is not centred by the halo; the first 2 * `halo` rows stay unread.
+    As released, the index is not centred by the halo: the first 2 * `halo` rows are never read.
 
     Args:
         block: Side of a block of queries.
@@ -30,14 +30,14 @@ def relative_rows(block: int, halo: int) -> Tensor:
 
 @cached_constant
 def outside(length: int, limit: int, block: int, halo: int, device: torch.device) -> Tensor:
-    """What is added to the logits of keys along one axis.
+    """Return the mask to add to the logits of keys along one axis.
 
     Args:
         length: Rows of the map, a multiple of `block`.
-        limit: How many of them may be seen.
+        limit: How many rows may be seen.
         block: Side of a block of queries.
         halo: Rows of keys beyond the block, on either side.
-        device: Of the result.
+        device: Device of the result.
 
     Returns:
         (blocks, block + 2 * halo) in float16: 0, or -inf for keys outside.
@@ -45,7 +45,7 @@ def outside(length: int, limit: int, block: int, halo: int, device: torch.device
     first = torch.arange(-halo, length - halo, block, device=device)
     place = first[:, None] + torch.arange(block + 2 * halo, device=device)
     mask = torch.zeros(place.shape, dtype=torch.float16, device=device)
-    # A block always has a pixel of the map among its keys: no softmax is of -inf only.
+    # Every block has a pixel of the map among its keys, so no softmax is over -inf only.
     return mask.masked_fill_((place < 0) | (place >= limit), -torch.inf)
 
 
@@ -53,22 +53,28 @@ torch.fx.wrap('outside')
 
 
 class HaloAttention(nn.Module):
-    """Attention of the pixels of a block to those of a larger window around it.
+    """Attention from the pixels of a block to a larger window around it.
 
-    Logits are (q / sqrt(d)) . k + q . height[R - r] + q . width[S - c], q unscaled in the last
-    two, whose tables all heads share. There are no biases but the last layer's.
+    Logits are (q / sqrt(d)) . k + q . height[R - r] + q . width[S - c], with q unscaled in the last
+    two terms, whose tables all heads share. Only the output layer has a bias.
 
     Args:
         dim: Number of channels C.
-        num_heads: Number of heads, consecutive slices of the channels; of `kv`'s channels
-            head h owns a slice too, first its d of keys, then its d of values.
+        num_heads: Number of heads, consecutive slices of the channels; of `kv`'s channels each head
+            has a slice too, first its keys, then its values.
         block: Side of a block of queries.
         halo: Rows and columns of keys beyond the block, on either side.
-        mask_padding: Whether zeros that fill up the last blocks are invisible. False is the
-            released detection code: their keys and values are zero, their positions count.
+        mask_padding: Whether the zeros that fill up the last blocks are masked. False is the
+            released detection code: their keys and values are zero, but their positions count.
 
     Raises:
         ValueError: If `dim` is not a multiple of `num_heads`, `block` below 1 or `halo` below 0.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import HaloAttention
+        >>> HaloAttention(32, num_heads=2)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     relative_rows: Tensor
@@ -88,7 +94,8 @@ class HaloAttention(nn.Module):
             )
         if block < 1 or halo < 0:
             raise ConfigError(
-                f'halo attention: block must be at least 1 and halo 0, got {block} and {halo}'
+                f'halo attention: block must be at least 1 and halo at least 0, '
+                f'got {block} and {halo}'
             )
         self.num_heads = num_heads
         self.block = block
@@ -106,7 +113,7 @@ class HaloAttention(nn.Module):
         self.apply(init_truncated)
 
     def _position_logits(self, q: Tensor, height: int, width: int) -> Tensor:
-        """Positions and masks (B, rows, columns, heads, queries, keys) of a map's blocks."""
+        """Return logits of positions and masks (B, rows, columns, heads, queries, keys)."""
         block, halo, device = self.block, self.halo, q.device
         index = self.relative_rows
         rows = torch.einsum('byxhrcd,rkd->byxhrck', q, self.height_rel[index])
@@ -132,7 +139,7 @@ class HaloAttention(nn.Module):
         q = q.permute(0, 1, 3, 5, 2, 4, 6)  # (B, rows, columns, heads, block, block, d)
         kv = F.pad(pad_to_multiple(self.kv(x), block), (0, 0, halo, halo, halo, halo))
         kv = kv.unfold(1, window, block).unfold(2, window, block).unflatten(3, (self.num_heads, -1))
-        # (blocks, heads, keys, 2 d): the one copy, which holds a pixel once for each of its blocks
+        # (blocks, heads, keys, 2 d): the only copy; it holds a pixel once for each of its blocks.
         kv = kv.permute(0, 1, 2, 3, 5, 6, 4).flatten(4, 5).flatten(0, 2)
         k, v = kv.chunk(2, dim=-1)
         bias = self._position_logits(q, height, width).flatten(0, 2)

@@ -1,9 +1,10 @@
 """Hybrid-scale attention, the mixer of SG-Former's even blocks.
 
-Half of the heads look at the whole map, reduced by a strided convolution, half at windows. As
-a by-product it says how significant every pixel is, which the self-guided block after it uses.
+Half of the heads attend to the whole map, reduced by a strided convolution, the others to windows.
+As a by-product they give the significance of every pixel, for the self-guided block that follows.
 
-Paper: https://arxiv.org/abs/2308.12216, section 3.2; sizes other than 224 x 224 are ours.
+Paper: https://arxiv.org/abs/2308.12216, section 3.2; support for other sizes than 224 x 224 is
+ours.
 """
 
 import torch
@@ -27,7 +28,7 @@ torch.fx.wrap('key_significance')
 
 @torch.fx.wrap
 def mask_windows(x: Tensor, window: int) -> tuple[Tensor | None, Tensor | None]:
-    """Which pixels of the windows of a map (B, H, W, C) are its own; None where all are.
+    """Return which pixels of the windows of a map (B, H, W, C) are not padding; None if all are.
 
     Returns:
         (B * windows, window^2), and the same as a mask of keys for `attend`.
@@ -41,16 +42,23 @@ def mask_windows(x: Tensor, window: int) -> tuple[Tensor | None, Tensor | None]:
 
 
 class HybridScaleAttention(nn.Module):
-    """Global heads on a reduced map, local heads in windows, and the significance of pixels.
+    """Global heads on a reduced map and local heads in windows; also returns significance.
 
     Args:
         dim: Number of channels C.
         num_heads: Number of heads, even; the first half are global.
         reduction: Kernel and stride of the convolution that reduces keys and values.
-        window: Side of a window; in the last ones of a map only its own pixels take part.
+        window: Side of a window; padding in the last windows is masked.
 
     Raises:
-        ValueError: If `num_heads` is odd or `dim` no multiple of it, or a size is below 1.
+        ValueError: If `num_heads` is odd or does not divide `dim`, or a size is below 1.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import HybridScaleAttention
+        >>> mixed, significance = HybridScaleAttention(32)(torch.rand(1, 14, 14, 32))
+        >>> mixed.shape, significance.shape
+        (torch.Size([1, 14, 14, 32]), torch.Size([1, 14, 14]))
     """
 
     gives_significance = True
@@ -81,7 +89,7 @@ class HybridScaleAttention(nn.Module):
         self.lepe = LocalPosition(dim)
 
     def _look_globally(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The global heads' result (B, H, W, C / 2) and significance (B, H, W)."""
+        """Return the global heads' result (B, H, W, C / 2) and significance (B, H, W)."""
         _, height, width, _ = x.shape
         reduced = conv_channels_last(self.reduce, pad_to_multiple(x, self.reduction))
         reduced = F.gelu(self.norm(reduced))
@@ -97,31 +105,31 @@ class HybridScaleAttention(nn.Module):
         return attend(q, k, v, heads), significance[:, :height, :width]
 
     def _look_locally(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The local heads' result (B, H, W, C / 2) and significance (B, H, W)."""
+        """Return the local heads' result (B, H, W, C / 2) and significance (B, H, W)."""
         _, height, width, _ = x.shape
         q = to_windows(self.q2(x), self.window)
         k, v = to_windows(self.kv2(x), self.window).chunk(2, dim=-1)
         heads = self.num_heads // 2
         valid, mask = mask_windows(x, self.window)
-        # Not the mean over a window's own queries: in a small window all would be significant.
+        # Not the mean over the window's own queries: in a small window all would be significant.
         significance = key_significance(q, k, heads, valid) / self.window**2
         significance = from_windows(significance[..., None], self.window, height, width)
         mixed = attend(q, k, v, heads, mask)
         return from_windows(mixed, self.window, height, width), significance[..., 0]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix a map, and tell the significance of its pixels.
+        """Mix a map, and return the significance of its pixels.
 
-        Significance is the attention that a pixel receives in its window, plus that which its
-        reduced pixel receives in the whole map, mean over heads and queries. Each of the two
-        has a mean of about 1 / 49 at every size of the map, so that neither outweighs the other.
+        Significance is the attention that a pixel receives in its window plus the attention that
+        its reduced pixel receives in the whole map, averaged over heads and queries. Each term has
+        a mean of about 1 / 49 at every size of the map, so that neither dominates.
 
         Args:
             x: Normalised map (B, H, W, C).
 
         Returns:
-            The mixed map (B, H, W, C); the significance (B, H, W), without gradient, in
-            float32 at least.
+            The mixed map (B, H, W, C); the significance (B, H, W), without gradient, at least
+                float32.
         """
         seen_globally, global_part = self._look_globally(x)
         seen_locally, local_part = self._look_locally(x)

@@ -17,11 +17,17 @@ class MultiHeadSelfAttention(nn.Module):
         dim: Number of channels C.
         num_heads: Number of heads, consecutive slices of the channels.
         qkv_bias: Whether the query and key-value layers have a bias.
-        local: What the convolution sees: the `values` (SMT), or the `input` through a linear
-            layer of its own (SG-Former).
+        local: Input of the convolution: the `values` (SMT), or the `input` through a linear layer
+            (SG-Former).
 
     Raises:
         ValueError: If `dim` is not a multiple of `num_heads`, or `local` is neither.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import MultiHeadSelfAttention
+        >>> MultiHeadSelfAttention(32)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(

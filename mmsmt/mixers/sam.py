@@ -1,12 +1,12 @@
 """Scale-aware modulation (SAM), the convolutional token mixer of SMT.
 
-Every head filters its slice of channels with a kernel of its own (3, 5, 7, 9); an
-aggregation then mixes channel g of all heads, and the result multiplies the value
-branch. There is no softmax, so cost grows linearly with the number of pixels.
+Every head filters its slice of the channels with its own kernel size (3, 5, 7, 9). An
+aggregation mixes channel g of all heads, and the result multiplies the value branch. There is
+no softmax, so the cost grows linearly with the number of pixels.
 
 The aggregation is group-major: its input channel n*g + h holds channel g of head h.
-Head-major order has the same shapes and loads the same weights, but computes another
-function; the golden test's control tells them apart.
+Head-major order would have the same shapes and load the same weights, but compute another
+function; the golden test tells them apart.
 
 Paper: https://arxiv.org/abs/2307.08579, section 3.1; layout as in the released code.
 """
@@ -20,16 +20,22 @@ from mmsmt.layers import checkpointed, conv_channels_last, init_layer
 
 
 class ScaleAwareModulation(nn.Module):
-    """Multi-head mixed convolution, scale-aware aggregation, modulation.
+    """Scale-aware modulation: multi-head mixed convolution, aggregation, modulation.
 
     Args:
         dim: Number of channels C.
         num_heads: Number n of heads; head h has kernel 3 + 2h.
         expansion: Width of the aggregation as a multiple of C.
-        recompute: Compute the wide maps again in the backward pass instead of keeping them.
+        recompute: Recompute the wide maps in the backward pass to save memory.
 
     Raises:
         ValueError: If `dim` is not a multiple of `num_heads`.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import ScaleAwareModulation
+        >>> ScaleAwareModulation(32)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(
@@ -54,7 +60,7 @@ class ScaleAwareModulation(nn.Module):
         self.apply(init_layer)
 
     def modulator(self, x: Tensor) -> Tensor:
-        """The modulation map M of a normalised map, both (B, H, W, C)."""
+        """Return the modulation map M of a normalised map, both (B, H, W, C)."""
         heads = self.context(x).chunk(self.num_heads, dim=-1)
         filtered = [conv_channels_last(conv, heads[i]) for i, conv in enumerate(self.head_convs)]
         return conv_channels_last(self._aggregate, torch.stack(filtered, dim=-1).flatten(-2))

@@ -1,13 +1,14 @@
 """Self-guided attention, the mixer of SG-Former's odd blocks.
 
-Every pixel asks; what it asks are tokens merged from the map, many pixels to a token where the
-map is insignificant, few where it matters. The significance comes from a hybrid-scale block.
+Queries are all pixels; keys and values are tokens merged from the map: many pixels per token where
+the map is insignificant, few where it matters. The significance comes from a hybrid-scale block.
 
-The released code aggregates twice, in row-major and in column-major order of the map, one for
-each half of the heads. After sorting the two differ only where significances are equal, so one
-sort serves both here; it is stable, equal ones stay row by row.
+The released code aggregates twice, in row-major and in column-major order of the map, once for
+each half of the heads. After sorting, the two differ only where significances are equal, so one
+stable sort serves both here; equal ones stay in row-major order.
 
-Paper: https://arxiv.org/abs/2308.12216, section 3.3; sizes other than 224 x 224 are ours.
+Paper: https://arxiv.org/abs/2308.12216, section 3.3; support for other sizes than 224 x 224 is
+ours.
 """
 
 from collections.abc import Sequence
@@ -20,23 +21,23 @@ from mmsmt.layers import LocalPosition, attend, init_layer
 
 
 def split_sizes(tokens: int, parts: int) -> list[int]:
-    """Sizes of the parts that sorted tokens fall into: halves, or quarter, half, quarter."""
+    """Return the sizes of the parts of sorted tokens: halves, or quarter, half, quarter."""
     outer = tokens // (2 * (parts - 1))
     return [outer, tokens - outer] if parts == 2 else [outer, tokens - 2 * outer, outer]
 
 
 @torch.fx.wrap
 def gather_runs(x: Tensor, significance: Tensor, runs: Sequence[int]) -> list[Tensor]:
-    """Sort the tokens of a map by significance, and cut them into parts of runs.
+    """Sort the tokens of a map by significance, and cut every part into runs.
 
     Args:
         x: Map (B, H, W, C).
         significance: (B, H, W).
-        runs: Tokens of a run, for each part.
+        runs: Tokens per run, for each part.
 
     Returns:
-        For each part (B, runs in it, run, C), the least significant first; its last run is
-        filled up with its last token.
+        For each part (B, number of runs, run, C), least significant first; its last run is padded
+            with its last token.
     """
     tokens = x.flatten(1, 2)
     order = significance.flatten(1).argsort(dim=1, stable=True)
@@ -52,17 +53,24 @@ def gather_runs(x: Tensor, significance: Tensor, runs: Sequence[int]) -> list[Te
 
 
 class SelfGuidedAttention(nn.Module):
-    """Attention on tokens that are merged by significance.
+    """Attention to tokens that are merged by significance.
 
     Args:
         dim: Number of channels C.
-        num_heads: Number of heads, even: each half has keys and values of its own.
-        runs: How many tokens become one, from the least significant on; two numbers for
+        num_heads: Number of heads, even: each half has its own keys and values.
+        runs: How many tokens become one, starting with the least significant: two numbers for
             halves of the tokens, three for a quarter, a half and a quarter.
 
     Raises:
-        ValueError: If `num_heads` is odd or `dim` no multiple of it, or `runs` is no two or
-            three numbers from 1.
+        ValueError: If `num_heads` is odd or does not divide `dim`, or `runs` is not two or three
+            positive ints.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import SelfGuidedAttention
+        >>> mixer = SelfGuidedAttention(32, runs=(14, 4, 2))
+        >>> mixer(torch.rand(1, 14, 14, 32), torch.rand(1, 14, 14)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     takes_significance = True
@@ -77,7 +85,7 @@ class SelfGuidedAttention(nn.Module):
         numbers = isinstance(runs, Sequence) and all(isinstance(run, int) for run in runs)
         if not numbers or len(runs) not in (2, 3) or min(runs) < 1:
             raise ConfigError(
-                f'self-guided attention: runs must be two or three numbers from 1, got {runs}'
+                f'self-guided attention: runs must be two or three positive integers, got {runs}'
             )
         self.num_heads = num_heads
         self.runs = tuple(runs)
@@ -92,15 +100,15 @@ class SelfGuidedAttention(nn.Module):
     def aggregate(self, x: Tensor, significance: Tensor) -> Tensor:
         """Merge runs of tokens of similar significance.
 
-        The last run of a part is filled up with the part's last token. NaN counts as most
-        significant; in a map without differences the runs follow its rows.
+        The last run of a part is padded with the part's last token. NaN counts as most significant;
+        in a map without differences the runs follow its rows.
 
         Args:
             x: Map (B, H, W, C).
             significance: (B, H, W).
 
         Returns:
-            (B, tokens, C), the least significant first.
+            (B, tokens, C), least significant first.
         """
         parts = gather_runs(x, significance, self.runs)
         merged = [
@@ -113,7 +121,7 @@ class SelfGuidedAttention(nn.Module):
 
         Args:
             x: Normalised map (B, H, W, C).
-            significance: Of its pixels, (B, H, W); only their order counts.
+            significance: Significance of the pixels, (B, H, W); only their order matters.
 
         Returns:
             Map (B, H, W, C).

@@ -1,6 +1,6 @@
 """Spatial-reduction attention, the mixer of U-PVT.
 
-Paper: https://arxiv.org/abs/2102.12122, section 3.3; its form in unified models
+Paper: https://arxiv.org/abs/2102.12122, section 3.3; the variant of the unified models
 (https://arxiv.org/abs/2211.05781) as in the released code.
 """
 
@@ -14,24 +14,30 @@ from mmsmt.layers import attend, conv_channels_last, init_truncated, pad_to_mult
 
 @torch.fx.wrap
 def pad_to_least(x: Tensor, size: int) -> Tensor:
-    """Append zero rows and columns to a map (B, H, W, C) until it has `size` of each."""
+    """Append zero rows and columns to a map (B, H, W, C) until both sides are at least `size`."""
     bottom, right = (max(size - side, 0) for side in x.shape[1:3])
     return F.pad(x, (0, 0, 0, right, 0, bottom))
 
 
 class SpatialReductionAttention(nn.Module):
-    """Every pixel asks; keys and values are those of the map reduced by a strided convolution.
+    """Attention to keys and values that a strided convolution reduces.
 
     Args:
         dim: Number of channels C.
         num_heads: Number of heads, consecutive slices of the channels.
         reduction: Kernel and stride of the convolution; 1 for none.
-        whole_map: Zeros fill the last rows and columns up, so that keys and values see them.
-            False leaves out what is beyond the last full patch (as the released detection
-            code), unless there is no full one.
+        whole_map: Pad with zeros so that keys and values cover the last rows and columns. False
+            ignores them beyond the last full patch (as the released detection code), unless no
+            patch is full.
 
     Raises:
-        ValueError: If `dim` is no multiple of `num_heads`, or `reduction` is below 1.
+        ValueError: If `dim` is not a multiple of `num_heads`, or `reduction` is below 1.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import SpatialReductionAttention
+        >>> SpatialReductionAttention(32, reduction=4)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     def __init__(
@@ -54,7 +60,7 @@ class SpatialReductionAttention(nn.Module):
         self.apply(init_truncated)
 
     def _reduced(self, x: Tensor) -> Tensor:
-        """The map (B, H', W', C) that keys and values are made of."""
+        """Return the map (B, H', W', C) for keys and values."""
         if self.reduction == 1:
             return x
         pad = pad_to_multiple if self.whole_map else pad_to_least

@@ -1,7 +1,7 @@
-"""Shifted window attention, the mixer of Swin, with and without its released quirks.
+"""Shifted window attention, the mixer of Swin, with and without the released quirks.
 
-Paper: https://arxiv.org/abs/2103.14030, sections 3.2 and 3.3, as the unified models
-(https://arxiv.org/abs/2211.05781) use it.
+Paper: https://arxiv.org/abs/2103.14030, sections 3.2 and 3.3, as used by the unified models
+(https://arxiv.org/abs/2211.05781).
 """
 
 import torch
@@ -11,20 +11,20 @@ from torch.nn import functional as F
 from mmsmt.errors import ConfigError
 from mmsmt.layers import cached_constant, init_truncated, pad_to_multiple, to_windows
 
-MOST_HEADS = 2**16 - 1  # rows of a CUDA grid, of which PyTorch's kernels give each head one
-APART = -100.0  # the released mask between regions; exp(-100) is nothing beside float32's 1
+MOST_HEADS = 2**16 - 1  # rows of a CUDA grid; PyTorch's kernels use one per head
+APART = -100.0  # the released mask between regions; exp(-100) vanishes next to 1 in float32
 
 
 def relative_index(window: int) -> Tensor:
-    """Rows of a bias table for the pairs of pixels of a window.
+    """Return the bias table rows for all pairs of pixels of a window.
 
     Args:
         window: Side of the window.
 
     Returns:
-        (window, window, window, window), rows and columns of queries, then of keys: offset in
-        rows, then in columns, counted from -(window - 1) on. An inner part of it serves a
-        smaller window, where an offset keeps its row.
+        (window, window, window, window), rows and columns of queries, then of keys: the offset in
+            rows, then in columns, counted from -(window - 1). A smaller window uses an inner part,
+            as an offset keeps its row.
     """
     place = torch.arange(window)
     offset = place[:, None] - place + window - 1
@@ -35,14 +35,14 @@ def relative_index(window: int) -> Tensor:
 def window_regions(
     height: int, width: int, window: int, shift: int, device: torch.device
 ) -> Tensor:
-    """Number the parts of a padded, then rolled map that lay together before.
+    """Number the regions of a padded, then rolled map that were adjacent before.
 
     Args:
         height: Rows of the map before padding.
-        width: Its columns.
+        width: Columns of the map before padding.
         window: Side of a window.
-        shift: By how much the map is rolled up and left.
-        device: Of the result.
+        shift: Rows and columns by which the map is rolled up and left.
+        device: Device of the result.
 
     Returns:
         (windows, window^2) in int8: a number from 0 for each region, -1 - number in the padding.
@@ -57,7 +57,7 @@ def window_regions(
 def _regions_along(
     length: int, window: int, shift: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Along one side: the number of each place's region, and whether it is no padding."""
+    """Return the region of each position along one side, and whether it is not padding."""
     padded = length + -length % window
     place = torch.arange(padded, device=device)
     region = (place >= padded - window).char() + (place >= padded - shift).char()
@@ -65,24 +65,24 @@ def _regions_along(
 
 
 def window_mask(regions: Tensor, mask_padding: bool) -> Tensor:
-    """What is added to the logits of windows.
+    """Return the mask to add to the logits of windows.
 
     Args:
-        regions: Of their pixels (windows, window^2), as `window_regions` numbers them.
-        mask_padding: Whether no pixel sees the padding.
+        regions: Regions of the pixels (windows, window^2), as numbered by `window_regions`.
+        mask_padding: Whether padding is masked.
 
     Returns:
-        (windows, window^2, window^2) in float16, which has its three values: `APART` between
-        pixels that only rolling brought together, -inf where a key is padding, else 0.
+        (windows, window^2, window^2) in float16, which represents its three values exactly: `APART`
+            between pixels that only rolling brought together, -inf where a key is padding, else 0.
     """
     keys, region = regions[:, None], regions.maximum(-1 - regions)
     mask = torch.where(region[:, :, None] != region[:, None], APART, 0.0).half()
-    # Each window holds a pixel of the map, so that no row is -inf throughout.
+    # Every window holds a pixel of the map, so no row is -inf throughout.
     return mask.masked_fill_(keys < 0, -torch.inf) if mask_padding else mask
 
 
 def attend_in_parts(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Fused attention of (B, heads, N, d), with as many heads at once as a CUDA grid has rows."""
+    """Run fused attention on (B, heads, N, d), at most `MOST_HEADS` heads at a time."""
     parts = zip(*(t.split(MOST_HEADS, dim=1) for t in (q, k, v, bias)), strict=True)
     mixed = [F.scaled_dot_product_attention(*part) for part in parts]
     return mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
@@ -90,23 +90,23 @@ def attend_in_parts(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
 
 @torch.fx.wrap
 def fit_window(size: tuple[int, int], window: int, shift: int, small: bool) -> tuple[int, int]:
-    """Window and shift of a map; with `small` no window is larger than the map, nor shifted then.
+    """Return window and shift for a map; with `small` a window never exceeds the map.
 
     Args:
         size: Height and width of the map.
         window: Side of a window.
-        shift: Rows and columns that the map is rolled by.
-        small: The rule of small maps, see `ShiftedWindowAttention`.
+        shift: Rows and columns by which the map is rolled.
+        small: Whether to apply the `small_map_rule` of `ShiftedWindowAttention`.
 
     Returns:
-        Window and shift to be used.
+        The window and shift to use.
     """
     return (min(size), 0) if small and min(size) <= window else (window, shift)
 
 
 @torch.fx.wrap
 def roll_map(x: Tensor, shift: int) -> Tensor:
-    """Roll a map (B, H, W, C) down and to the right; by 0 it stays as it is, without a copy."""
+    """Roll a map (B, H, W, C) down and to the right; a shift of 0 returns it without a copy."""
     return x.roll((shift, shift), (1, 2)) if shift else x
 
 
@@ -114,7 +114,7 @@ def roll_map(x: Tensor, shift: int) -> Tensor:
 def add_mask(
     bias: Tensor, size: tuple[int, int], window: int, shift: int, mask_padding: bool
 ) -> Tensor:
-    """Add masks of windows to a bias (heads, window^2, window^2), where the map needs any.
+    """Add masks of windows to a bias (heads, window^2, window^2), if the map needs any.
 
     Returns:
         (heads, window^2, window^2), or (windows, heads, window^2, window^2).
@@ -127,11 +127,11 @@ def add_mask(
 
 @torch.fx.wrap
 def attend_windows(qkv: Tensor, bias: Tensor, window: int, num_heads: int) -> Tensor:
-    """Attention inside windows.
+    """Attend inside windows.
 
     Args:
-        qkv: Map (B, H, W, 3 C) that windows fill.
-        bias: Of the logits, as `add_mask` returns it.
+        qkv: Map (B, H, W, 3 C) that windows fill exactly.
+        bias: Bias of the logits, as returned by `add_mask`.
         window: Side of a window.
         num_heads: Number of heads.
 
@@ -141,8 +141,8 @@ def attend_windows(qkv: Tensor, bias: Tensor, window: int, num_heads: int) -> Te
     cells = qkv.unflatten(2, (-1, window)).unflatten(1, (-1, window))
     # (3, B, rows, columns, heads, w, w, C / heads)
     qkv = cells.unflatten(-1, (3, num_heads, -1)).permute(5, 0, 1, 3, 6, 2, 4, 7)
-    # One mask serves the whole batch: windows join the heads, which attention broadcasts.
-    # The bias of masked windows thus has as many heads as there are windows and heads.
+    # One mask serves the whole batch: windows are merged with the heads, which attention
+    # broadcasts, so the bias of masked windows has windows * heads heads.
     bias = bias.to(qkv.dtype).flatten(0, -3)[None]
     q, k, v = qkv.reshape(3, -1, bias.shape[1], window**2, qkv.shape[-1])
     mixed = attend_in_parts(q, k, v, bias).reshape(qkv.shape[1:])
@@ -150,26 +150,31 @@ def attend_windows(qkv: Tensor, bias: Tensor, window: int, num_heads: int) -> Te
 
 
 class ShiftedWindowAttention(nn.Module):
-    """Attention inside windows, each second time of a rolled map, with relative positions.
+    """Attention inside windows with relative positions, optionally of a shifted map.
 
-    The map is padded by zeros, at the right and at the bottom, until windows fill it.
+    The map is padded with zeros at the right and at the bottom until windows fill it.
 
     Args:
         dim: Number of channels C.
         num_heads: Number of heads, consecutive slices of the channels.
         window: Side of a window.
-        shift: Rows and columns that the map is rolled by; 0 for no shift.
-        mask_padding: Whether padding is invisible, which makes every size of map sound; False
-            is the released detection code, where padded pixels count with keys and values
-            that are the biases.
-        small_map_rule: Whether a map no larger than a window in one direction is not shifted
-            and its windows are of that size, as in the released classification code. That one
-            builds a table for them; here they use the inner part of the one table. False:
-            windows and shift are always as given, as in the released detection code.
+        shift: Rows and columns by which the map is rolled; 0 for no shift.
+        mask_padding: Whether padding is masked, which is right for every map size. False is the
+            released detection code, where padded pixels count, with the biases as keys and values.
+        small_map_rule: Whether a map no larger than a window in one direction is not shifted and
+            has windows of that size, as in the released classification code (which builds a smaller
+            bias table; here it is the inner part of the only one). False: window and shift are
+            always as given, as in the released detection code.
 
     Raises:
-        ValueError: If `dim` is not a multiple of `num_heads`, `window` below 1, or `shift` not
-            from 0 to `window` - 1.
+        ValueError: If `dim` is not a multiple of `num_heads`, `window` is below 1, or `shift` is
+            not from 0 to `window` - 1.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.mixers import ShiftedWindowAttention
+        >>> ShiftedWindowAttention(32, shift=3)(torch.rand(1, 14, 14, 32)).shape
+        torch.Size([1, 14, 14, 32])
     """
 
     relative_index: Tensor

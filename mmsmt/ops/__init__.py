@@ -1,6 +1,6 @@
 """The operators of `mmcv._ext` as plain functions on torch and torchvision.
 
-Each function has the name, the order of parameters and the meaning of the compiled one: tensors for
-results are arguments, and are filled in place. They run on every device and in float32, float64,
-float16 and bfloat16. The two half types are computed in float32 and rounded once.
+Each function has the name, order of parameters and semantics of the compiled one: result tensors
+are arguments, and are filled in place. They run on every device in float32, float64, float16 and
+bfloat16. The two half types are computed in float32 and rounded once.
 """

@@ -1,4 +1,4 @@
-"""Overlap of boxes with sides parallel to the axes."""
+"""Overlap of axis-aligned boxes."""
 
 import torch
 from torch import Tensor
@@ -7,12 +7,12 @@ from mmsmt.ops.bilinear import full_precision
 
 
 def areas(boxes: Tensor, offset: int = 0) -> Tensor:
-    """Area of every box (..., 4) in (x1, y1, x2, y2); `offset` is added to both sides."""
+    """Return the area of boxes (..., 4) in (x1, y1, x2, y2); `offset` is added to both sides."""
     return (boxes[..., 2] - boxes[..., 0] + offset) * (boxes[..., 3] - boxes[..., 1] + offset)
 
 
 def intersections(first: Tensor, second: Tensor, offset: int = 0) -> Tensor:
-    """Common area of boxes (..., 4) of both tensors, which are broadcast."""
+    """Return the common area of boxes (..., 4) of both tensors, which are broadcast."""
     left = torch.maximum(first[..., 0], second[..., 0])
     width = torch.minimum(first[..., 2], second[..., 2]) - left + offset
     top = torch.maximum(first[..., 1], second[..., 1])
@@ -25,18 +25,18 @@ def bbox_overlaps(
 ) -> None:
     """Fill `ious` with intersection over union, or over the first box's area.
 
-    A pair without any area has the value NaN, as in the compiled operator.
+    A pair without area is NaN, as in the compiled operator.
 
     Args:
         bboxes1: (M, 4) boxes in (x1, y1, x2, y2).
-        bboxes2: (N, 4) boxes, with M = N where `aligned`.
-        ious: The result, (M, N), or (M,) where `aligned`.
-        mode: 0 is over the union, anything else over the area of the first box.
-        aligned: Compare boxes in pairs, not all with all.
-        offset: Added to width and height, 1 where coordinates are of pixels.
+        bboxes2: (N, 4) boxes, with M = N if `aligned`.
+        ious: The result, (M, N), or (M,) if `aligned`.
+        mode: 0 for the union, anything else for the area of the first box.
+        aligned: Compare boxes in pairs instead of all with all.
+        offset: Added to width and height; 1 for integer pixel coordinates.
 
     Raises:
-        RuntimeError: The shape of `ious` does not fit.
+        RuntimeError: If the shape of `ious` does not fit.
     """
     if not bboxes1.numel() or not bboxes2.numel():
         return

@@ -1,7 +1,7 @@
 """Bilinear samples of feature maps at many points, for the RoI operators.
 
 A feature map becomes a table with one row of channels per pixel. A bin of a RoI is a weighted sum
-of its rows, which `embedding_bag` takes without writing the samples to memory.
+of its rows, which `embedding_bag` computes without writing the samples to memory.
 """
 
 import torch
@@ -12,46 +12,46 @@ HALF_TYPES = (torch.float16, torch.bfloat16)
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """`x`, in float32 if it has a half type."""
+    """Return `x`, converted to float32 if it has a half type."""
     return x.float() if x.dtype in HALF_TYPES else x
 
 
 def pixel_table(x: Tensor) -> Tensor:
-    """(N, C, H, W) to (N * H * W, C), one piece of memory."""
+    """Reshape (N, C, H, W) to a contiguous (N * H * W, C)."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).contiguous()
 
 
 def from_table(table: Tensor, shape: torch.Size) -> Tensor:
-    """The inverse of `pixel_table`: a view of `shape` (N, C, H, W)."""
+    """Undo `pixel_table`: return a view of `shape` (N, C, H, W)."""
     count, channels, height, width = shape
     return table.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _axis(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Lower pixel, higher pixel, and the higher one's share, along one axis."""
+    """Return the lower pixel, the higher pixel, and the weight of the higher one, along an axis."""
     position = position.clamp(min=0)
     low = position.detach().long().clamp(max=size - 1)
-    # At and beyond the last pixel both are that one, and their shares do not matter.
+    # At and beyond the last pixel both are that pixel, and their weights do not matter.
     return low, (low + 1).clamp(max=size - 1), position - low
 
 
 def corners(y: Tensor, x: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """The four pixels around each point and their weights.
+    """Return the four pixels around each point and their weights.
 
-    Points up to one pixel outside the map have the value at its border, those further out are 0.
+    Points up to one pixel outside the map have the value at its border; those farther out are 0.
 
     Args:
         y: (S,) vertical positions; pixel i has its centre at i.
         x: (S,) horizontal positions.
-        height: Of the map.
-        width: Of the map.
+        height: Height of the map.
+        width: Width of the map.
 
     Returns:
-        (S, 4) int64 indices of pixels in the map row by row, and (S, 4) weights, differentiable in
-        `y` and `x`.
+        (S, 4) int64 indices of pixels in the map, row by row, and (S, 4) weights, differentiable in
+            `y` and `x`.
     """
     inside = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
-    # A clamp, not a mask: NaN and what does not fit an integer stay away from the indices.
+    # Clamp instead of masking: keeps NaN and values that overflow an integer out of the indices.
     y, x = torch.where(inside, y, 0), torch.where(inside, x, 0)
     top, bottom, below = _axis(y, height)
     left, right, beyond = _axis(x, width)
@@ -64,7 +64,7 @@ def corners(y: Tensor, x: Tensor, height: int, width: int) -> tuple[Tensor, Tens
 
 
 def weighted_rows(table: Tensor, index: Tensor, weight: Tensor, starts: Tensor) -> Tensor:
-    """Weighted sums of a table's rows; differentiable in `table` and `weight`.
+    """Return weighted sums of a table's rows; differentiable in `table` and `weight`.
 
     Args:
         table: (P, C).
@@ -79,17 +79,17 @@ def weighted_rows(table: Tensor, index: Tensor, weight: Tensor, starts: Tensor) 
 
 
 def spread_rows(grad: Tensor, index: Tensor, weight: Tensor, bins: Tensor, rows: int) -> Tensor:
-    """Gradient of `weighted_rows` with respect to its table.
+    """Return the gradient of `weighted_rows` with respect to its table.
 
-    It is a weighted sum again, over the entries of each row: so no entry is written to memory, and
-    the order of the sum is fixed on every device.
+    It is another weighted sum, over the entries of each row, so no entry is written to memory, and
+    the order of summation is fixed on every device.
 
     Args:
         grad: (B, C) gradient of the bins.
         index: (S,) int64 rows.
         weight: (S,).
-        bins: (S,) int64, to which bin each entry belongs.
-        rows: P, of the table.
+        bins: (S,) int64, bin of each entry.
+        rows: P, the number of rows of the table.
 
     Returns:
         (P, C).

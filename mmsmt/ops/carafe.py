@@ -1,8 +1,8 @@
-"""CARAFE upsampling (https://arxiv.org/abs/1905.02188): a kernel of its own for each output pixel.
+"""CARAFE upsampling (https://arxiv.org/abs/1905.02188): a separate kernel per output pixel.
 
 Output pixel (Y, X) is a weighted sum of the kernel_size x kernel_size pixels around
-(Y // scale, X // scale). Work goes tap by tap over images that are split into the scale * scale
-places within an input pixel, so that no copy of an output's neighbourhood is made.
+(Y // scale, X // scale). It is computed tap by tap on images that are split into the scale * scale
+positions within an input pixel, so that no neighbourhood of an output is copied.
 """
 
 import torch
@@ -15,7 +15,7 @@ def _working_type(tensor: Tensor) -> torch.dtype:
 
 
 def _split(image: Tensor, groups: int, scale: int) -> Tensor:
-    """(N, groups * C, H * scale, W * scale) to (N, groups, C, scale, scale, H, W), contiguous."""
+    """Reshape (N, groups * C, H * scale, W * scale) to (N, groups, C, scale, scale, H, W)."""
     n, channels, height, width = image.shape
     shape = (n, groups, channels // groups, height // scale, scale, width // scale, scale)
     image = image.to(_working_type(image)).reshape(shape)
@@ -23,20 +23,20 @@ def _split(image: Tensor, groups: int, scale: int) -> Tensor:
 
 
 def _join(parts: Tensor) -> Tensor:
-    """Back from `_split`."""
+    """Undo `_split`."""
     n, groups, channels, scale, _, height, width = parts.shape
     joined = parts.permute(0, 1, 2, 5, 3, 6, 4)
     return joined.reshape(n, groups * channels, height * scale, width * scale)
 
 
 def _padded(features: Tensor, groups: int, kernel: int) -> Tensor:
-    """(N, C, H, W) to (N, groups, C / groups, H + kernel - 1, W + kernel - 1), zeros around."""
+    """Pad (N, C, H, W) with zeros to (N, groups, C / groups, H + kernel - 1, W + kernel - 1)."""
     features = features.to(_working_type(features))
     return F.pad(features, [kernel // 2] * 4).unflatten(1, (groups, -1))
 
 
 def _window(padded: Tensor, tap: int, kernel: int) -> Tensor:
-    """What tap number `tap` sees: (N, groups, C / groups, H, W), a view."""
+    """Return the view (N, groups, C / groups, H, W) of tap number `tap`."""
     row, column = divmod(tap, kernel)
     height, width = padded.shape[-2] - kernel + 1, padded.shape[-1] - kernel + 1
     return padded[..., row : row + height, column : column + width]
@@ -56,7 +56,7 @@ def _reassemble(features: Tensor, masks: Tensor, kernel: int, groups: int, scale
 def _gradients(
     grad_output: Tensor, features: Tensor, masks: Tensor, kernel: int, groups: int, scale: int
 ) -> tuple[Tensor, Tensor]:
-    """Gradients by features and masks."""
+    """Return the gradients of features and masks."""
     padded = _padded(features, groups, kernel)
     weights = _split(masks, groups, scale)
     grad = _split(grad_output, groups, scale)
@@ -82,14 +82,14 @@ def carafe_naive_forward(
     group_size: int,
     scale_factor: int,
 ) -> None:
-    """Fills `output` (N, C, H * scale, W * scale). Half types are computed in float32.
+    """Fill `output` (N, C, H * scale, W * scale). Half types are computed in float32.
 
     Args:
         features: (N, C, H, W).
         masks: (N, group_size * kernel_size**2, H * scale, W * scale).
         output: Filled in place.
         kernel_size: Odd.
-        group_size: Groups of channels with kernels of their own.
+        group_size: Groups of channels with separate kernels.
         scale_factor: Output pixels per input pixel and side.
     """
     output.copy_(_reassemble(features, masks, kernel_size, group_size, scale_factor))
@@ -106,7 +106,7 @@ def carafe_naive_backward(
     group_size: int,
     scale_factor: int,
 ) -> None:
-    """Adds to `bottom_grad` and `mask_grad`, as the compiled operator does."""
+    """Add to `bottom_grad` and `mask_grad`, as the compiled operator does."""
     grads = _gradients(top_grad, features, masks, kernel_size, group_size, scale_factor)
     bottom_grad += grads[0]
     mask_grad += grads[1]
@@ -124,18 +124,18 @@ def carafe_forward(
     group_size: int,
     scale_factor: int,
 ) -> None:
-    """Fills `output`, and `rfeatures` with what the backward needs.
+    """Fill `output`, and `rfeatures` for the backward pass.
 
     Args:
-        features: See `carafe_naive_forward`, as the others.
-        masks: As there.
-        rfeatures: Becomes the features as (N, H, W, C).
-        routput: A buffer of the compiled operator, stays as it is.
-        rmasks: A buffer of the compiled operator, stays as it is.
+        features: See `carafe_naive_forward`.
+        masks: See `carafe_naive_forward`.
+        rfeatures: Filled with the features as (N, H, W, C).
+        routput: Buffer of the compiled operator, not used.
+        rmasks: Buffer of the compiled operator, not used.
         output: Filled in place.
-        kernel_size: As there.
-        group_size: As there.
-        scale_factor: As there.
+        kernel_size: See `carafe_naive_forward`.
+        group_size: See `carafe_naive_forward`.
+        scale_factor: See `carafe_naive_forward`.
     """
     channels_last = features.permute(0, 2, 3, 1)
     rfeatures.resize_(channels_last.shape).copy_(channels_last)
@@ -157,10 +157,10 @@ def carafe_backward(
     group_size: int,
     scale_factor: int,
 ) -> None:
-    """Fills `bottom_grad` (N, C, H, W) and `mask_grad`.
+    """Fill `bottom_grad` (N, C, H, W) and `mask_grad`.
 
-    `rfeatures` are the forward's; the other arguments that begin with r are buffers of the
-    compiled operator and stay as they are.
+    `rfeatures` are those of the forward pass; the other arguments that begin with r are buffers of
+    the compiled operator, and are not used.
     """
     features = rfeatures.permute(0, 3, 1, 2)
     grads = _gradients(top_grad, features, masks, kernel_size, group_size, scale_factor)

@@ -58,12 +58,12 @@ def deform_conv_forward(
     deformable_group: int,
     im2col_step: int,
 ) -> None:
-    """Fills `output` (N, O, H', W'), `im2col_step` images at a time.
+    """Fill `output` (N, O, H', W'), `im2col_step` images at a time.
 
-    `columns` and `ones` are buffers of the compiled operator and stay as they are.
+    `columns` and `ones` are buffers of the compiled operator, and are not used.
 
     Raises:
-        RuntimeError: Shapes do not fit together.
+        RuntimeError: If shapes do not fit together.
     """
     geometry = Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
     _check_shapes(input, offset, None, weight, (kH, kW), geometry, im2col_step)
@@ -93,10 +93,10 @@ def deform_conv_backward_input(
     deformable_group: int,
     im2col_step: int,
 ) -> None:
-    """Adds to `gradInput` and fills `gradOffset`, as the compiled operator does.
+    """Add to `gradInput` and fill `gradOffset`, as the compiled operator does.
 
     Raises:
-        RuntimeError: Shapes do not fit together.
+        RuntimeError: If shapes do not fit together.
     """
     geometry = Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
     _check_shapes(input, offset, gradOutput, weight, (kH, kW), geometry, im2col_step)
@@ -128,10 +128,10 @@ def deform_conv_backward_parameters(
     scale: float,
     im2col_step: int,
 ) -> None:
-    """Adds `scale` times the gradient to `gradWeight` (O, C / groups, kH, kW).
+    """Add `scale` times the gradient to `gradWeight` (O, C / groups, kH, kW).
 
     Raises:
-        RuntimeError: Shapes do not fit together.
+        RuntimeError: If shapes do not fit together.
     """
     geometry = Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
     _check_shapes(input, offset, gradOutput, gradWeight, (kH, kW), geometry, im2col_step)
@@ -140,6 +140,6 @@ def deform_conv_backward_parameters(
     for image, shift, grad in zip(input, offset, gradOutput):
         seen = seen_by_taps(image[None], shift[None], (kH, kW), geometry)
         grad = grad.to(total.dtype).reshape(group, shape[1], -1)
-        # In place, which autocast leaves in its type.
+        # In place, because autocast keeps the type of in-place operations.
         total.baddbmm_(grad, seen.view(group, shape[2], -1).transpose(1, 2))
     gradWeight += scale * total.view_as(gradWeight)

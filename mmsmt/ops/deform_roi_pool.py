@@ -18,7 +18,7 @@ def _entries(
     rois: Tensor, offset: Tensor, shape: torch.Size, pooled: tuple[int, int],
     scale: float, sampling_ratio: int, gamma: float,
 ) -> Entries:  # fmt: skip
-    """Rows of the pixel table and their weights, differentiable in `offset`, in parts."""
+    """Yield rows of the pixel table and their weights, differentiable in `offset`, in parts."""
     left, top, right, bottom = (rois[:, 1:] * scale - 0.5).unbind(1)
     width, height = right - left, bottom - top
     cells = pooled[0] * pooled[1]
@@ -54,16 +54,16 @@ def deform_roi_pool_forward(
         input: (N, C, H, W) feature maps.
         rois: (R, 5): index of the image, x1, y1, x2, y2 in pixels of the image.
         offset: (R, 2, pooled_height, pooled_width) shifts to the right and down, in units of
-            `gamma` times the RoI's width or height; without elements there are none.
+            `gamma` times the RoI's width or height; empty for none.
         output: The result, (R, C, pooled_height, pooled_width).
-        pooled_height: Bins down.
-        pooled_width: Bins across.
+        pooled_height: Number of bins vertically.
+        pooled_width: Number of bins horizontally.
         spatial_scale: Pixels of the feature map per pixel of the image.
-        sampling_ratio: Samples per bin and axis; 0 is about one per pixel.
+        sampling_ratio: Samples per bin and axis; 0 for about one per pixel.
         gamma: Scale of the shifts.
 
     Raises:
-        RuntimeError: Types or shapes do not fit.
+        RuntimeError: If types or shapes do not fit.
     """
     _check(input, rois, offset, output)
     if not output.numel():
@@ -89,23 +89,23 @@ def deform_roi_pool_backward(
     sampling_ratio: int,
     gamma: float,
 ) -> None:
-    """Add the gradients to `grad_input` and `grad_offset`; arguments as in the forward.
+    """Add the gradients to `grad_input` and `grad_offset`.
 
     Args:
         grad_output: (R, C, pooled_height, pooled_width).
-        input: As in the forward, and so all others.
-        rois: See there.
-        offset: See there.
-        grad_input: (N, C, H, W), zeros to start with.
-        grad_offset: Of the shape of `offset`, zeros to start with.
-        pooled_height: See there.
-        pooled_width: See there.
-        spatial_scale: See there.
-        sampling_ratio: See there.
-        gamma: See there.
+        input: See `deform_roi_pool_forward`.
+        rois: See `deform_roi_pool_forward`.
+        offset: See `deform_roi_pool_forward`.
+        grad_input: (N, C, H, W), initially zeros.
+        grad_offset: Same shape as `offset`, initially zeros.
+        pooled_height: See `deform_roi_pool_forward`.
+        pooled_width: See `deform_roi_pool_forward`.
+        spatial_scale: See `deform_roi_pool_forward`.
+        sampling_ratio: See `deform_roi_pool_forward`.
+        gamma: See `deform_roi_pool_forward`.
 
     Raises:
-        RuntimeError: Types or shapes do not fit.
+        RuntimeError: If types or shapes do not fit.
     """
     _check(input, rois, offset, grad_output)
     if not grad_output.numel():

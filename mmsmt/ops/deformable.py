@@ -1,6 +1,6 @@
 """Deformable convolution and its gradients on torchvision's operators, for both versions of mmcv.
 
-`offset` holds, for each group of input channels, a (y, x) shift in pixels for every tap.
+`offset` has, for each group of input channels, a shift (y, x) in pixels for every tap.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from torchvision.ops import deform_conv2d
 
 
 class Geometry(NamedTuple):
-    """Where the taps are; in the order that torchvision's operator takes them."""
+    """Positions of the taps, in the order of torchvision's arguments."""
 
     stride_h: int
     stride_w: int
@@ -23,7 +23,7 @@ class Geometry(NamedTuple):
     offset_groups: int
 
     def output_size(self, height: int, width: int, kernel: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the output."""
+        """Return height and width of the output."""
         reach_h = self.dilation_h * (kernel[0] - 1) + 1
         reach_w = self.dilation_w * (kernel[1] - 1) + 1
         return (
@@ -33,17 +33,17 @@ class Geometry(NamedTuple):
 
 
 def check(condition: bool, message: str) -> None:
-    """Raises what the compiled operators raise.
+    """Raise the compiled operators' error unless a condition holds.
 
     Raises:
-        RuntimeError: The condition does not hold.
+        RuntimeError: If the condition does not hold.
     """
     if not condition:
         raise RuntimeError(message)
 
 
 def working_type(tensor: Tensor) -> torch.dtype:
-    """Type to compute in. torchvision has float16 on GPUs; on CPUs float32 is faster and exact."""
+    """Return the type to compute in: float16 only on GPUs; on CPUs float32 is faster and exact."""
     if tensor.dtype == torch.float64 or (tensor.dtype == torch.float16 and tensor.is_cuda):
         return tensor.dtype
     return torch.float32
@@ -57,7 +57,7 @@ def convolve(
     bias: Tensor | None,
     geometry: Geometry,
 ) -> Tensor:
-    """Deformable convolution of (N, C, H, W), in the type that `working_type` says.
+    """Compute a deformable convolution of (N, C, H, W) in the type of `working_type`.
 
     Args:
         input: (N, C, H, W).
@@ -91,15 +91,15 @@ def gradients(
     mask: Tensor | None,
     geometry: Geometry,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of `convolve` by input, weight, offset, mask and bias.
+    """Return the gradients of `convolve` by input, weight, offset, mask and bias.
 
     Args:
         grad_output: (N, O, H', W').
-        input: See `convolve`, as the others.
-        weight: As there.
-        offset: As there.
-        mask: As there.
-        geometry: As there.
+        input: See `convolve`.
+        weight: See `convolve`.
+        offset: See `convolve`.
+        mask: See `convolve`.
+        geometry: See `convolve`.
     """
     kind = working_type(input)
     offset = offset.to(kind)
@@ -121,10 +121,10 @@ def gradients(
 def _outside(
     offset: Tensor, shape: torch.Size, kernel: tuple[int, int], geometry: Geometry
 ) -> Tensor:
-    """Which offsets lead a pixel or more out of the image; of the shape of `offset`.
+    """Return which offsets lead a pixel or more out of the image, with the shape of `offset`.
 
-    At exactly one pixel, where all taps in the padding are before training, torchvision takes the
-    slope towards the image. mmcv has no slope there.
+    At exactly one pixel, where all taps in the padding are before training, torchvision uses the
+    slope towards the image, and mmcv none.
     """
     pixel = torch.arange(max(offset.shape[2:]), device=offset.device)
     tap = torch.arange(kernel[0] * kernel[1], device=offset.device)[:, None, None]
@@ -141,9 +141,9 @@ def _outside(
 def seen_by_taps(
     input: Tensor, offset: Tensor, kernel: tuple[int, int], geometry: Geometry
 ) -> Tensor:
-    """What the taps see: (N, C * kH * kW, H', W'). torchvision gives no access to its own.
+    """Return the values at the taps, (N, C * kH * kW, H', W'), which torchvision does not expose.
 
-    A depthwise convolution whose weights are one at one tap copies that tap out.
+    A depthwise convolution whose weights are one at a single tap copies that tap.
     """
     channels, taps = input.shape[1], kernel[0] * kernel[1]
     one_tap = torch.eye(taps, dtype=input.dtype, device=input.device)

@@ -1,4 +1,4 @@
-"""The module that stands for `mmcv._ext` where mmcv has no compiled one (see `mmsmt_ops`)."""
+"""Module that replaces `mmcv._ext` if mmcv has no compiled one (see `mmsmt_ops`)."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -76,26 +76,26 @@ __all__ = [
 
 
 def get_compiler_version() -> str:
-    """What mmengine's report of an environment calls the compiler of mmcv."""
+    """Return the compiler of mmcv for mmengine's report of the environment."""
     return f'none, operators of mmsmt.ops on torchvision {torchvision.__version__}'
 
 
 def get_compiling_cuda_version() -> str:
-    """What that report calls the CUDA version of mmcv: that of PyTorch, which runs them."""
+    """Return the CUDA version of mmcv for the same report: that of PyTorch."""
     return str(torch.version.cuda or 'not available')
 
 
 def __getattr__(name: str) -> Callable[..., NoReturn]:
-    """Give every other operator a function that says what is missing, when it is called.
+    """Return a function for every other operator that raises when it is called.
 
-    mmcv asks for the names of all its operators when it is imported.
+    mmcv looks up the names of all its operators when it is imported.
     """
     if name.startswith('__'):
         raise AttributeError(name)
 
     def missing(*args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(
-            f'{name} is not among the operators of mmsmt.ops; install mmcv with compiled operators '
+            f'{name} is not available in mmsmt.ops; install mmcv with compiled operators '
             'for it: https://mmcv.readthedocs.io/en/2.x/get_started/installation.html'
         )
 

@@ -1,4 +1,4 @@
-"""Focal losses (https://arxiv.org/abs/1708.02002): of independent classes, and of a softmax."""
+"""Focal losses (https://arxiv.org/abs/1708.02002) with sigmoid and with softmax."""
 
 import math
 
@@ -6,16 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Logarithms stop at that of the smallest normal float32, as in the compiled operators.
+# Logarithms are clamped at that of the smallest normal float32, as in the compiled operators.
 _SMALLEST = 2.0**-126
 _LEAST_LOG = math.log(_SMALLEST)
 
 
 def _check_target(target: Tensor, most: int) -> None:
-    """Checks the labels; fails for no labels at all, as the compiled operators do.
+    """Check the labels; fail if there are none, as the compiled operators do.
 
     Raises:
-        RuntimeError: A label is larger than `most`, or there is no label.
+        RuntimeError: If a label is larger than `most`, or there is no label.
     """
     if target.numel() == 0:
         raise RuntimeError('focal loss of no samples: there is no largest label')
@@ -28,19 +28,19 @@ def _working_type(tensor: Tensor) -> torch.dtype:
 
 
 def _power(logits: Tensor, gamma: float) -> Tensor:
-    """sigmoid(logits)**gamma; 1 for a gamma of 0, also at minus infinity."""
+    """Return sigmoid(logits)**gamma; 1 for a gamma of 0, also at minus infinity."""
     return F.logsigmoid(logits).clamp_(min=-1e30).mul_(gamma).exp_()
 
 
 def _class_weights(weight: Tensor, target: Tensor, classes: int, kind: torch.dtype) -> Tensor:
-    """Weight of each sample (N, 1); 1 for labels that are no class."""
+    """Return the weight of each sample (N, 1); 1 for labels that are not classes."""
     known = (target >= 0) & (target < classes)
     chosen = weight.to(kind)[target.clamp(0, classes - 1)]
     return torch.where(known, chosen, torch.ones_like(chosen))[:, None]
 
 
 def _scatter_positive(result: Tensor, positive: Tensor, target: Tensor) -> Tensor:
-    """Puts `positive` (N, 1) at the label's column of `result` (N, C), where there is one."""
+    """Write `positive` (N, 1) to the label's column of `result` (N, C), if there is one."""
     classes = result.shape[1]
     known = ((target >= 0) & (target < classes))[:, None]
     column = target.clamp(0, classes - 1)[:, None]
@@ -51,21 +51,21 @@ def _scatter_positive(result: Tensor, positive: Tensor, target: Tensor) -> Tenso
 def sigmoid_focal_loss_forward(
     input: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Fills `output` (N, C) with the loss of each sample and class.
+    """Fill `output` (N, C) with the loss of each sample and class.
 
-    The logarithm of 1 - p is exact for large logits, where the compiled operator loses it.
+    The logarithm of 1 - p is accurate for large logits, unlike in the compiled operator.
 
     Args:
         input: Logits (N, C).
-        target: Labels (N,), int64; C or below 0: no class.
-        weight: Of the label's class (C,), or empty for ones. Samples of no class weigh 1, where
-            the compiled operator reads past the end.
+        target: Labels (N,), int64; C or negative for no class.
+        weight: Weights of the classes (C,), or empty for ones. Samples without a class have weight
+            1, where the compiled operator reads out of bounds.
         output: Filled in place.
         gamma: Exponent.
-        alpha: Factor of the label's class; 1 - alpha of the others.
+        alpha: Factor of the label's class; the other classes have 1 - alpha.
 
     Raises:
-        RuntimeError: A label is larger than C, or there are no samples.
+        RuntimeError: If a label is larger than C, or there are no samples.
     """
     classes = input.shape[1]
     _check_target(target, classes)
@@ -86,9 +86,9 @@ def sigmoid_focal_loss_forward(
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Fills `grad_input` (N, C) with the derivative of each loss by its logit.
+    """Fill `grad_input` (N, C) with the derivative of each loss by its logit.
 
-    Arguments are those of the forward.
+    See `sigmoid_focal_loss_forward` for the arguments.
     """
     classes = input.shape[1]
     if target.numel() == 0:
@@ -111,7 +111,7 @@ def sigmoid_focal_loss_backward(
 
 
 def _own_chance(input: Tensor, target: Tensor) -> Tensor:
-    """Probability of each sample's label (N,); of class 0 for labels below 0."""
+    """Return the probability of each sample's label (N,), or of class 0 for negative labels."""
     chances = input.gather(1, target.clamp(min=0)[:, None])[:, 0]
     return chances.to(_working_type(input))
 
@@ -120,18 +120,18 @@ def _own_chance(input: Tensor, target: Tensor) -> Tensor:
 def softmax_focal_loss_forward(
     input: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Fills `output` (N,) with the loss of each sample.
+    """Fill `output` (N,) with the loss of each sample.
 
     Args:
         input: Probabilities (N, C), the softmax of the logits.
-        target: Labels (N,), int64; below 0: ignored, loss 0.
-        weight: Of the label's class (C,), or empty for ones.
+        target: Labels (N,), int64; negative ones are ignored, with loss 0.
+        weight: Weights of the classes (C,), or empty for ones.
         output: Filled in place.
         gamma: Exponent.
         alpha: Factor.
 
     Raises:
-        RuntimeError: A label is C or larger (for C, the compiled operator reads another sample's
+        RuntimeError: If a label is C or larger (for C, the compiled operator reads another sample's
             probability), or there are no samples.
     """
     _check_target(target, input.shape[1] - 1)
@@ -152,16 +152,16 @@ def softmax_focal_loss_backward(
     gamma: float,
     alpha: float,
 ) -> None:
-    """Fills `grad_input` (N, C) with the derivative of each loss by the logits.
+    """Fill `grad_input` (N, C) with the derivative of each loss by the logits.
 
     Args:
-        input: Probabilities (N, C), as the other arguments those of the forward.
-        target: As there.
-        weight: As there.
+        input: Probabilities (N, C), see `softmax_focal_loss_forward`.
+        target: See `softmax_focal_loss_forward`.
+        weight: See `softmax_focal_loss_forward`.
         buff: Filled with the common factor of each sample (N,).
         grad_input: Filled in place.
-        gamma: As there.
-        alpha: As there.
+        gamma: See `softmax_focal_loss_forward`.
+        alpha: See `softmax_focal_loss_forward`.
     """
     chance = _own_chance(input, target)
     rest = 1 - chance

@@ -1,4 +1,4 @@
-"""Parts of a convolution that is computed at chosen pixels only."""
+"""Parts of a convolution that is computed only at selected pixels."""
 
 import torch
 from torch import Tensor
@@ -15,17 +15,17 @@ def masked_im2col_forward(
     pad_h: int,
     pad_w: int,
 ) -> None:
-    """Fills `col` with the neighbourhoods of the chosen pixels; zeros outside the image.
+    """Fill `col` with the neighbourhoods of the selected pixels; zeros outside the image.
 
     Args:
         im: (1, C, H, W).
-        mask_h_idx: Rows of the chosen output pixels (K,), int64.
+        mask_h_idx: Rows of the selected output pixels (K,), int64.
         mask_w_idx: Columns (K,), int64.
         col: (C * kernel_h * kernel_w, K), filled in place.
-        kernel_h: Pixels, as all that follow.
-        kernel_w: As there.
-        pad_h: As there.
-        pad_w: As there.
+        kernel_h: Height of the kernel in pixels.
+        kernel_w: Width of the kernel.
+        pad_h: Padding of the height.
+        pad_w: Padding of the width.
     """
     _, channels, height, width = im.shape
     taps_h = torch.arange(kernel_h, device=im.device)[:, None, None]
@@ -46,19 +46,19 @@ def masked_col2im_forward(
     width: int,
     channels: int,
 ) -> None:
-    """Writes results to the chosen pixels of `im`; the others stay as they are.
+    """Write results to the selected pixels of `im`; the others are unchanged.
 
     Args:
         col: (channels, K).
         mask_h_idx: Rows (K,), int64.
         mask_w_idx: Columns (K,), int64.
-        im: (1, channels, height, width), changed in place.
-        height: Of `im`.
-        width: Of `im`.
-        channels: Of `im`.
+        im: (1, channels, height, width), modified in place.
+        height: Height of `im`.
+        width: Width of `im`.
+        channels: Channels of `im`.
 
     Raises:
-        RuntimeError: A pixel is past the end of the image (on a CPU; a GPU reports it later).
+        RuntimeError: If a pixel is past the end of the image (on a CPU; a GPU reports it later).
     """
     place = (mask_h_idx * width + mask_w_idx).expand(channels, -1)
     im.view(channels, height * width).scatter_(1, place, col)

@@ -1,6 +1,6 @@
 """Deformable convolution, version 2 (https://arxiv.org/abs/1811.11168).
 
-Each tap has a factor of its own, `mask`, and the result may get a bias.
+Each tap has its own factor, `mask`, and the result may have a bias.
 """
 
 import torch
@@ -16,10 +16,11 @@ def _check_shapes(input: Tensor, weight: Tensor, kernel: tuple[int, int], group:
 
 
 def _fitted(maps: Tensor, size: torch.Size) -> Tensor:
-    """Offsets or masks (N, C, H, W) of the size (H', W') of the output.
+    """Fit offsets or masks (N, C, H, W) to the size (H', W') of the output.
 
-    Of larger maps the compiled operator reads each image's first C * H' * W' values, whatever their
-    places. DyHead of mmdet relies on it, for a level and the next smaller one share offsets.
+    From larger maps the compiled operator reads the first C * H' * W' values of each image,
+    regardless of their positions. DyHead of mmdet relies on this, because two levels of different
+    sizes share offsets.
     """
     if maps.shape[2:] == size:
         return maps
@@ -30,7 +31,7 @@ def _fitted(maps: Tensor, size: torch.Size) -> Tensor:
 
 
 def _fill(grad: Tensor, values: Tensor) -> None:
-    """Undo `_fitted` on gradients; values that were not read get none."""
+    """Undo `_fitted` for gradients; values that were not read get none."""
     flat = grad.new_zeros(grad.numel())
     flat[: values.numel()] = values.flatten()
     grad.copy_(flat.view(grad.shape))
@@ -58,32 +59,32 @@ def modulated_deform_conv_forward(
     deformable_group: int,
     with_bias: bool,
 ) -> None:
-    """Fills `output` (N, O, H', W'), one image at a time as the compiled operator, for memory.
+    """Fill `output` (N, O, H', W') one image at a time, as the compiled operator, to save memory.
 
     Args:
         input: (N, C, H, W).
         weight: (O, C / group, kernel_h, kernel_w).
-        bias: (O,); anything without `with_bias`.
-        ones: A buffer of the compiled operator, stays as it is.
-        offset: (N, deformable_group * kernel_h * kernel_w * 2, H', W'), (y, x) in pixels; for maps
-            larger than the output see `_fitted`.
-        mask: (N, deformable_group * kernel_h * kernel_w, H', W'), as there.
+        bias: (O,); ignored without `with_bias`.
+        ones: Buffer of the compiled operator, not used.
+        offset: (N, deformable_group * kernel_h * kernel_w * 2, H', W'), (y, x) in pixels; for
+            larger maps see `_fitted`.
+        mask: (N, deformable_group * kernel_h * kernel_w, H', W'), or larger like `offset`.
         output: Filled in place.
-        columns: A buffer of the compiled operator, stays as it is.
-        kernel_h: Of `weight`, as kernel_w.
-        kernel_w: As there.
-        stride_h: Pixels, as all that follow up to the dilations.
-        stride_w: As there.
-        pad_h: As there.
-        pad_w: As there.
-        dilation_h: As there.
-        dilation_w: As there.
+        columns: Buffer of the compiled operator, not used.
+        kernel_h: Height of `weight`.
+        kernel_w: Width of `weight`.
+        stride_h: Vertical stride in pixels.
+        stride_w: Horizontal stride.
+        pad_h: Vertical padding.
+        pad_w: Horizontal padding.
+        dilation_h: Vertical dilation.
+        dilation_w: Horizontal dilation.
         group: Groups of `weight`.
-        deformable_group: Groups of input channels with offsets of their own.
-        with_bias: Whether `bias` counts.
+        deformable_group: Groups of input channels with separate offsets.
+        with_bias: Whether to add `bias`.
 
     Raises:
-        RuntimeError: Shapes do not fit together.
+        RuntimeError: If shapes do not fit together.
     """
     _check_shapes(input, weight, (kernel_h, kernel_w), group)
     geometry = Geometry(
@@ -124,12 +125,12 @@ def modulated_deform_conv_backward(
     deformable_group: int,
     with_bias: bool,
 ) -> None:
-    """Adds to the gradients of input, weight and bias; fills those of offset and mask.
+    """Add to the gradients of input, weight and bias; fill those of offset and mask.
 
-    The compiled operator does so too. Arguments are those of the forward.
+    As in the compiled operator. See `modulated_deform_conv_forward` for the arguments.
 
     Raises:
-        RuntimeError: Shapes do not fit together.
+        RuntimeError: If shapes do not fit together.
     """
     _check_shapes(input, weight, (kernel_h, kernel_w), group)
     geometry = Geometry(
@@ -138,7 +139,7 @@ def modulated_deform_conv_backward(
     offset, mask = (_fitted(maps, grad_output.shape[2:]) for maps in (offset, mask))
     weights = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
     biases = weights.new_zeros(len(weight))
-    for i in range(len(input)):  # sums in half precision would round at each image
+    for i in range(len(input)):  # half precision would round the sum at each image
         part = slice(i, i + 1)
         args = (grad_output[part], input[part], weight, offset[part], mask[part], geometry)
         by_input, by_weight, by_offset, by_mask, by_bias = gradients(*args)

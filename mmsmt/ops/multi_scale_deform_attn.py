@@ -1,8 +1,8 @@
-"""Attention to a few sampled points of several feature maps (https://arxiv.org/abs/2010.04159).
+"""Multi-scale deformable attention (https://arxiv.org/abs/2010.04159).
 
 A sampled value is a weighted sum of four rows of `value`, so an output is a weighted sum of
-4 * levels * points rows: that is what `embedding_bag` computes, without a copy of the rows. It is
-called once for each of the four corners, which keeps the tables of rows and weights small.
+4 * levels * points rows, which `embedding_bag` computes without copying rows. It is called once for
+each of the four corners, to keep the tables of rows and weights small.
 """
 
 from collections.abc import Iterator
@@ -12,25 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Of the lower and the higher pixel of one axis.
+# For the lower and the higher pixel along an axis.
 _Pair = tuple[Tensor, Tensor]
 
 
 class _Samples(NamedTuple):
-    """Where samples are; (M, K) for M = N * queries * heads and K = levels * points."""
+    """Positions of samples, (M, K) for M = N * queries * heads and K = levels * points."""
 
-    rows: Tensor  # upper left corner: its row in `value` seen as (N * keys * heads, dims)
-    row_step: Tensor  # (K,): rows from a pixel to the one below
-    column_step: int  # rows from a pixel to the next one
+    rows: Tensor  # row of the upper left corner in `value` as (N * keys * heads, dims)
+    row_step: Tensor  # (K,): (K,): distance in rows to the pixel below
+    column_step: int  # distance in rows to the next pixel
     y: _Pair  # weights of the pixels, 0 outside the map
     x: _Pair
-    y_slope: _Pair  # their derivatives by the location, whose unit is the map
+    y_slope: _Pair  # their derivatives by the location, in units of the map
     x_slope: _Pair
 
     def corners(self, count: int) -> Iterator[tuple[Tensor, int, int]]:
-        """Rows of each corner, and which of `y` and `x` it has.
+        """Yield the rows of each corner, and its index into `y` and `x`.
 
-        A corner outside its map, whose weight is 0, has any of the `count` rows.
+        Corners outside their map, with weight 0, have any of the `count` rows.
         """
         for i in range(2):
             for j in range(2):
@@ -39,8 +39,8 @@ class _Samples(NamedTuple):
 
 
 def _axis(position: Tensor, size: Tensor) -> tuple[Tensor, _Pair, _Pair]:
-    """Lower pixel, weights and slopes for positions (M, K) on axes of (K,) pixels."""
-    # A pixel or more outside, or not a number: no slope either.
+    """Return lower pixel, weights and slopes of positions (M, K) on axes of (K,) pixels."""
+    # No slope for positions that are a pixel or more outside, or NaN.
     position = torch.where(position > -1, position, -2.0)
     position = torch.minimum(position, size.to(position.dtype))
     low = position.floor()
@@ -51,7 +51,7 @@ def _axis(position: Tensor, size: Tensor) -> tuple[Tensor, _Pair, _Pair]:
 
 
 def _samples(value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor) -> _Samples:
-    """Finds the corners of `locations` (N, queries, heads, levels, points, 2)."""
+    """Find the corners of `locations` (N, queries, heads, levels, points, 2)."""
     batch, keys, heads, _ = value.shape
     queries, points = locations.shape[1], locations.shape[4]
     height, width, start = (
@@ -60,7 +60,7 @@ def _samples(value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor) -
     places = locations.flatten(3, 4).flatten(0, 2)
     y, y_weights, y_slopes = _axis(places[..., 1] * height - 0.5, height)
     x, x_weights, x_slopes = _axis(places[..., 0] * width - 0.5, width)
-    kind = torch.int32 if batch * keys * heads < 2**31 else torch.int64  # half is fast to sort
+    kind = torch.int32 if batch * keys * heads < 2**31 else torch.int64  # sorts in half the time
     image = torch.arange(batch, device=value.device, dtype=kind)[:, None, None]
     head = torch.arange(heads, device=value.device, dtype=kind)
     first = (image * keys * heads + head).expand(batch, queries, heads).reshape(-1, 1)
@@ -74,10 +74,10 @@ def _bag(rows: Tensor, table: Tensor, weights: Tensor) -> Tensor:
 
 
 def _steps(value: Tensor, im2col_step: int) -> list[slice]:
-    """Which images go together.
+    """Return which images are computed together.
 
     Raises:
-        RuntimeError: The batch is no multiple of the step.
+        RuntimeError: If the batch is not a multiple of the step.
     """
     batch = len(value)
     step = min(batch, im2col_step)
@@ -99,21 +99,21 @@ def ms_deform_attn_forward(
     attention_weights: Tensor,
     im2col_step: int,
 ) -> Tensor:
-    """Weighted sum of bilinear samples. Half types are computed in float32.
+    """Return weighted sums of bilinear samples. Half types are computed in float32.
 
     Args:
-        value: (N, keys, heads, dims), keys being the pixels of all levels.
+        value: (N, keys, heads, dims), with the pixels of all levels as keys.
         value_spatial_shapes: (levels, 2): height and width.
         value_level_start_index: (levels,): first key of each level.
         sampling_locations: (N, queries, heads, levels, points, 2): (x, y), 0 to 1 over a map.
         attention_weights: (N, queries, heads, levels, points).
-        im2col_step: Images at a time; bounds the memory.
+        im2col_step: Images per step; limits the memory.
 
     Returns:
         (N, queries, heads * dims).
 
     Raises:
-        RuntimeError: The batch is no multiple of `im2col_step`.
+        RuntimeError: If the batch is not a multiple of `im2col_step`.
     """
     _, _, heads, dims = value.shape
     output = value.new_zeros(len(value), sampling_locations.shape[1], heads * dims)
@@ -131,7 +131,7 @@ def ms_deform_attn_forward(
 
 
 def _by_table(rows: Tensor, weights: Tensor, grad: Tensor, count: int) -> Tensor:
-    """Gradient of a bag by its table (count, dims): bags again, of what uses each row."""
+    """Return a bag's gradient by its table (count, dims), as bags over the uses of each row."""
     ordered, order = rows.flatten().sort()
     starts = torch.searchsorted(ordered, torch.arange(count, device=rows.device, dtype=rows.dtype))
     bags = order // rows.shape[1]
@@ -153,12 +153,12 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Adds to `grad_value`; fills `grad_sampling_loc` and `grad_attn_weight`.
+    """Add to `grad_value`; fill `grad_sampling_loc` and `grad_attn_weight`.
 
-    The compiled operator does so too. Arguments are those of the forward.
+    As in the compiled operator. See `ms_deform_attn_forward` for the arguments.
 
     Raises:
-        RuntimeError: The batch is no multiple of `im2col_step`.
+        RuntimeError: If the batch is not a multiple of `im2col_step`.
     """
     dims = value.shape[3]
     kind = _working_type(value)

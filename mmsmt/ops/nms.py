@@ -1,4 +1,4 @@
-"""Suppression of boxes that overlap a better one: hard, soft, and with the groups it forms."""
+"""Non-maximum suppression: hard, soft, and with groups of matched boxes."""
 
 from collections.abc import Callable
 from math import isnan
@@ -11,24 +11,24 @@ from mmsmt.ops.bbox import areas, intersections
 from mmsmt.ops.bilinear import full_precision
 
 NAIVE, LINEAR, GAUSSIAN = 0, 1, 2
-BLOCK = 256  # boxes that are compared with all others at a time
+BLOCK = 256  # boxes compared with all others at a time
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Indices of the boxes that no better kept box overlaps by more than the threshold.
+    """Return the indices of boxes that remain after non-maximum suppression.
 
     Args:
         boxes: (N, 4) in (x1, y1, x2, y2); further columns are ignored.
         scores: (N,).
-        iou_threshold: A pair of exactly this overlap keeps both boxes.
-        offset: Added to width and height, 1 where coordinates are of pixels.
+        iou_threshold: Boxes that overlap a better one by more than this are removed.
+        offset: Added to width and height; 1 for integer pixel coordinates.
 
     Returns:
-        (K,) int64 indices, best score first. Boxes of one score come as `Tensor.sort` orders them,
-        as in the compiled operator, whose sort is not stable either.
+        (K,) int64 indices, best score first. Boxes with equal scores are in the order of
+            `Tensor.sort`, which is not stable, as in the compiled operator.
 
     Raises:
-        RuntimeError: Shapes do not fit.
+        RuntimeError: If shapes do not fit.
     """
     if not boxes.numel():
         return boxes.new_empty(0, dtype=torch.long)
@@ -40,20 +40,20 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         ordered = ordered.double()
     if offset:
         ordered = torch.cat((ordered[:, :2], ordered[:, 2:] + offset), 1)
-    # torchvision sorts too: ranks keep the order found above, where scores are equal.
+    # torchvision sorts too: ranks keep the order above for equal scores.
     ranks = torch.arange(len(order), 0, -1, dtype=ordered.dtype, device=ordered.device)
     return order[torchvision_nms(ordered, ranks, float(iou_threshold))]
 
 
 def _fill_gaps(kept: Tensor, first: int) -> Tensor:
-    """Order of entries `first`... after one by one each dropped entry was replaced by the last.
+    """Return the order of entries from `first` on, after each removed one is replaced by the last.
 
     Args:
-        kept: (n,) bool, which entries stay.
+        kept: (n,) bool, which entries remain.
         first: Added to every index.
 
     Returns:
-        (k,) indices of those that stay.
+        (k,) indices of the remaining entries.
     """
     places = kept.nonzero().squeeze(1)
     order = torch.arange(len(places), device=kept.device)
@@ -63,7 +63,7 @@ def _fill_gaps(kept: Tensor, first: int) -> Tensor:
 
 
 def _first_best(scores: Tensor) -> int:
-    """Where the first highest score is; NaN is never higher, and nothing is higher than it."""
+    """Return the index of the first highest score, where comparisons with NaN are false."""
     value, best = scores.max(0)
     if not isnan(value):
         return int(best)
@@ -80,32 +80,32 @@ def softnms(
     method: int,
     offset: int,
 ) -> Tensor:
-    """Lower the scores of boxes that overlap better ones; drop those that fall below a limit.
+    """Lower the scores of boxes that overlap better ones; remove those that fall below a limit.
 
-    One box depends on all before it, so a loop runs over the boxes that stay.
+    Each box depends on all before it, so this is a loop over the remaining boxes.
 
     Args:
         boxes: (N, 4) in (x1, y1, x2, y2).
         scores: (N,).
-        dets: The result, (N, 5): box and new score of box i that stays in row i; the rest is left.
-        iou_threshold: From this overlap on, methods 0 and 1 act.
+        dets: The result, (N, 5): box and new score of the i-th remaining box in row i.
+        iou_threshold: Minimum overlap for methods 0 and 1.
         sigma: Width of the Gaussian of method 2.
-        min_score: A score that is lowered below this drops the box.
+        min_score: A box whose score is lowered below this is removed.
         method: 0 sets the score to 0, 1 scales it by 1 - IoU, 2 by exp(-IoU^2 / sigma).
-        offset: Added to width and height, 1 where coordinates are of pixels.
+        offset: Added to width and height; 1 for integer pixel coordinates.
 
     Returns:
-        (K,) int64 indices of the boxes that stay, best new score first.
+        (K,) int64 indices of the remaining boxes, best new score first.
 
     Raises:
-        RuntimeError: Shapes do not fit.
+        RuntimeError: If shapes do not fit.
     """
     if not boxes.numel():
         return boxes.new_empty(0, dtype=torch.long)
     if boxes.dim() != 2 or scores.shape != boxes.shape[:1] or len(dets) < len(boxes):
         raise RuntimeError(f'boxes {tuple(boxes.shape)}, scores {tuple(scores.shape)} of softnms')
     corners = full_precision(boxes[:, :4])
-    # One row per quantity, so that each is one piece of memory: x1, y1, x2, y2, area, score, index.
+    # One contiguous row per quantity: x1, y1, x2, y2, area, score, index.
     index = torch.arange(len(boxes), device=boxes.device)
     rows = (corners.T, areas(corners, offset)[None], full_precision(scores)[None], index[None])
     table = torch.cat([row.to(torch.promote_types(corners.dtype, torch.float32)) for row in rows])
@@ -133,7 +133,7 @@ def softnms(
             score.mul_(iou.square_().div_(-sigma).exp_())
         i += 1
         if score.numel() and not float(score.min()) >= min_score:
-            # A score is NaN where a pair has no area, and stays.
+            # A score is NaN if a pair has no area, and is kept.
             order = _fill_gaps(~(score < min_score), i)
             table = torch.cat((table[:, :i], table[:, order]), 1)
     count = table.shape[1]
@@ -145,18 +145,18 @@ def softnms(
 def suppressors(
     count: int, overlap: Callable[[Tensor, Tensor], Tensor], device: torch.device
 ) -> Tensor:
-    """For each of `count` boxes in order of score, the first kept box that suppresses it.
+    """Return, for each of `count` boxes in order of score, the first kept box that suppresses it.
 
-    Blocks of boxes are settled in turn. Inside a block, 'kept are those that no kept one
-    suppresses' is applied until it changes nothing; the first i are settled after i rounds.
+    Blocks of boxes are processed in turn. Within a block, 'keep boxes that no kept one suppresses'
+    is repeated until nothing changes; the first i are final after i rounds.
 
     Args:
         count: Number of boxes.
-        overlap: Given indices (A,) and (B,), the (A, B) truth of 'a suppresses b if a is kept'.
-        device: Where the boxes are.
+        overlap: From indices (A,) and (B,) to an (A, B) mask of 'a suppresses b if a is kept'.
+        device: Device of the boxes.
 
     Returns:
-        (count,) int64; a kept box has its own index.
+        (count,) int64; kept boxes have their own index.
     """
     owner = torch.arange(count, device=device)
     waiting = owner.clone()
@@ -181,17 +181,17 @@ def suppressors(
 
 
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
-    """Groups of boxes: each kept box followed by those that it suppresses.
+    """Return groups of boxes: each kept box followed by those that it suppresses.
 
     Args:
         dets: (N, 5) in (x1, y1, x2, y2, score).
-        iou_threshold: From this overlap on, a box is suppressed.
+        iou_threshold: Boxes that overlap by at least this are suppressed.
 
     Returns:
         Indices, groups and members in order of score.
 
     Raises:
-        RuntimeError: `dets` has another shape.
+        RuntimeError: If `dets` has another shape.
     """
     if not dets.numel():
         return []

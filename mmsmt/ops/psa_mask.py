@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def _pairs(full: Tensor, psa_type: int, n: int, height: int, width: int) -> Tensor:
-    """`full` (N, H * W, H, W) as (N, other row, other column, row, column), a view."""
+    """Return `full` (N, H * W, H, W) as a view (N, other row, other column, row, column)."""
     pairs = full.view(n, height, width, height, width)
     return pairs if psa_type == 0 else pairs.permute(0, 3, 4, 1, 2)
 
@@ -27,24 +27,24 @@ def psamask_forward(
     half_h_mask: int,
     half_w_mask: int,
 ) -> None:
-    """Writes the windows to `output`; what is outside all windows stays as it is.
+    """Write the windows to `output`; values outside all windows are unchanged.
 
     Args:
         input: (N, h_mask * w_mask, H, W).
-        output: (N, H * W, H, W), changed in place.
-        psa_type: 0 to collect, otherwise distribute.
+        output: (N, H * W, H, W), modified in place.
+        psa_type: 0 to collect, anything else to distribute.
         num_: N.
         h_feature: H.
         w_feature: W.
         h_mask: Height of the window.
         w_mask: Width of the window.
-        half_h_mask: Row of its centre.
-        half_w_mask: Column of its centre.
+        half_h_mask: Row of the window's centre.
+        half_w_mask: Column of the window's centre.
     """
     pairs = _pairs(output, psa_type, num_, h_feature, w_feature)
     rows = torch.arange(h_feature, device=input.device)
     columns = torch.arange(w_feature, device=input.device)
-    i = rows[:, None] - rows + half_h_mask  # (other row, row): which channel
+    i = rows[:, None] - rows + half_h_mask  # (other row, row): channel
     j = columns[:, None] - columns + half_w_mask
     inside = ((i >= 0) & (i < h_mask))[:, None, :, None] & ((j >= 0) & (j < w_mask))[:, None]
     i, j = i.clamp(0, h_mask - 1)[:, None, :, None], j.clamp(0, w_mask - 1)[:, None]
@@ -65,9 +65,9 @@ def psamask_backward(
     half_h_mask: int,
     half_w_mask: int,
 ) -> None:
-    """Writes the gradient to `grad_input` (N, h_mask * w_mask, H, W).
+    """Write the gradient to `grad_input` (N, h_mask * w_mask, H, W).
 
-    Channels that belong to no pixel stay as they are. Other arguments are those of the forward.
+    Channels without a pixel are unchanged. See `psamask_forward` for the other arguments.
     """
     grad = _pairs(grad_output, psa_type, num_, h_feature, w_feature)
     rows = torch.arange(h_feature, device=grad.device)

@@ -17,11 +17,11 @@ from mmsmt.ops.roi_bins import (
     spread_bins,
 )
 
-MAX = 0  # pool_mode; anything else is the average
+MAX = 0  # pool_mode; anything else is average pooling
 
 
 def _boxes(rois: Tensor, scale: float, aligned: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Left, top, width and height of RoIs in pixels of the feature map."""
+    """Return left, top, width and height of RoIs in pixels of the feature map."""
     shift = 0.5 if aligned else 0.0
     left, top, right, bottom = (rois[:, 1:] * scale - shift).unbind(1)
     width, height = right - left, bottom - top
@@ -33,7 +33,7 @@ def _boxes(rois: Tensor, scale: float, aligned: bool) -> tuple[Tensor, Tensor, T
 def _sample_points(
     rois: Tensor, pooled: tuple[int, int], scale: float, sampling_ratio: int, aligned: bool
 ) -> Iterator[Samples]:
-    """Points of the RoIs in parts."""
+    """Yield the points of the RoIs in parts."""
     left, top, width, height = _boxes(rois, scale, aligned)
     return sample_rois(top, left, height, width, pooled, sampling_ratio)
 
@@ -42,18 +42,18 @@ def _entries(
     rois: Tensor, shape: torch.Size, pooled: tuple[int, int],
     scale: float, sampling_ratio: int, aligned: bool,
 ) -> Entries:  # fmt: skip
-    """Rows of the pixel table and their weights in each bin's average, in parts."""
+    """Yield rows of the pixel table and their weights in each bin's average, in parts."""
     for points in _sample_points(rois, pooled, scale, sampling_ratio, aligned):
         yield average_entries(points, points.y, points.x, rois, shape)
 
 
 def _by_rows(x: Tensor) -> bool:
-    """Whether sums of rows are faster than torchvision: on a CPU by a factor of 3 to 7."""
+    """Return whether sums of rows are faster than torchvision: on a CPU, by a factor of 3 to 7."""
     return x.device.type == 'cpu' and x.dtype == torch.float32
 
 
 def _lowest(device: torch.device) -> float:
-    """Maximum of a bin without a point: the compiled operators differ between CPU and CUDA."""
+    """Return the maximum of a bin without points, which differs between CPU and CUDA in mmcv."""
     return -10000.0 if device.type == 'cpu' else torch.finfo(torch.float32).min
 
 
@@ -61,9 +61,9 @@ def _max_forward(
     x: Tensor, rois: Tensor, output: Tensor, argmax_y: Tensor, argmax_x: Tensor,
     scale: float, sampling_ratio: int, aligned: bool,
 ) -> None:  # fmt: skip
-    """Keep the highest sample of each bin, and per channel where it was.
+    """Keep the highest sample of each bin, and its position per channel.
 
-    The k-th samples of all bins are compared with the best so far, k by k.
+    The k-th samples of all bins are compared with the best so far, for each k.
     """
     _, channels, height, width = x.shape
     table = pixel_table(x)
@@ -108,19 +108,19 @@ def roi_align_forward(
         input: (N, C, H, W) feature maps.
         rois: (R, 5): index of the image, x1, y1, x2, y2 in pixels of the image.
         output: The result, (R, C, aligned_height, aligned_width).
-        argmax_y: With maximum pooling filled with the positions of the maxima, in pixels of the
-            feature map, same shape; -1 where a bin has no sample above the lowest value.
-        argmax_x: The columns of the same maxima.
-        aligned_height: Bins down.
-        aligned_width: Bins across.
+        argmax_y: With maximum pooling, filled with the rows of the maxima, in pixels of the feature
+            map, same shape; -1 if a bin has no sample above the lowest value.
+        argmax_x: Columns of the same maxima.
+        aligned_height: Number of bins vertically.
+        aligned_width: Number of bins horizontally.
         spatial_scale: Pixels of the feature map per pixel of the image.
-        sampling_ratio: Samples per bin and axis; 0 is about one per pixel.
-        pool_mode: 0 is the maximum, 1 the average of the samples.
-        aligned: Count pixels from their centres; else as in the first version, with RoIs of at
-            least one pixel.
+        sampling_ratio: Samples per bin and axis; 0 for about one per pixel.
+        pool_mode: 0 for the maximum, 1 for the average of the samples.
+        aligned: Whether coordinates refer to pixel centres; otherwise as in the first version, with
+            RoIs of at least one pixel.
 
     Raises:
-        RuntimeError: Types or shapes do not fit; on a CPU also an `aligned` RoI that ends before
+        RuntimeError: If types or shapes do not fit; on a CPU also an `aligned` RoI that ends before
             it starts.
     """
     check_rois(input, rois, 5, output)
@@ -153,23 +153,23 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Add the gradient of the feature maps to `grad_input`; arguments as in the forward.
+    """Add the gradient of the feature maps to `grad_input`.
 
     Args:
         grad_output: (R, C, aligned_height, aligned_width).
-        rois: As in the forward, and so all others.
+        rois: See `roi_align_forward`.
         argmax_y: From the forward.
         argmax_x: From the forward.
-        grad_input: (N, C, H, W), zeros to start with.
-        aligned_height: See there.
-        aligned_width: See there.
-        spatial_scale: See there.
-        sampling_ratio: See there.
-        pool_mode: See there.
-        aligned: See there.
+        grad_input: (N, C, H, W), initially zeros.
+        aligned_height: See `roi_align_forward`.
+        aligned_width: See `roi_align_forward`.
+        spatial_scale: See `roi_align_forward`.
+        sampling_ratio: See `roi_align_forward`.
+        pool_mode: See `roi_align_forward`.
+        aligned: See `roi_align_forward`.
 
     Raises:
-        RuntimeError: Types or shapes do not fit.
+        RuntimeError: If types or shapes do not fit.
     """
     check_rois(grad_input, rois, 5, grad_output)
     if not grad_output.numel():
@@ -188,7 +188,7 @@ def roi_align_backward(
         ).to(grad_input.dtype)
         return
     pixel, weight = corners(full_precision(argmax_y), full_precision(argmax_x), height, width)
-    grad = grad * (argmax_y != -1)  # bins without a maximum
+    grad = grad * (argmax_y != -1)  # skip bins without a maximum
     plane = exact[:, 0].long()[:, None] * channels + torch.arange(channels, device=rois.device)
     pixel += (plane * (height * width))[:, :, None, None, None]
     total = grad.new_zeros(grad_input.numel())

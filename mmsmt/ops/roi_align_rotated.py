@@ -19,7 +19,7 @@ def _entries(
     rois: Tensor, shape: torch.Size, pooled: tuple[int, int],
     scale: float, sampling_ratio: int, aligned: bool, clockwise: bool,
 ) -> Entries:  # fmt: skip
-    """Rows of the pixel table and their weights in each bin's average, in parts."""
+    """Yield rows of the pixel table and their weights in each bin's average, in parts."""
     shift = 0.5 if aligned else 0.0
     centre_x, centre_y = rois[:, 1] * scale - shift, rois[:, 2] * scale - shift
     width, height = rois[:, 3] * scale, rois[:, 4] * scale
@@ -52,15 +52,15 @@ def roi_align_rotated_forward(
         rois: (R, 6): index of the image, centre x and y, width, height in pixels of the image,
             angle in radians.
         output: The result, (R, C, pooled_height, pooled_width).
-        pooled_height: Bins down.
-        pooled_width: Bins across.
+        pooled_height: Number of bins vertically.
+        pooled_width: Number of bins horizontally.
         spatial_scale: Pixels of the feature map per pixel of the image.
-        sampling_ratio: Samples per bin and axis; 0 is about one per pixel.
-        aligned: Count pixels from their centres; else RoIs have at least one pixel.
-        clockwise: Positive angles turn clockwise in the image.
+        sampling_ratio: Samples per bin and axis; 0 for about one per pixel.
+        aligned: Whether coordinates refer to pixel centres; otherwise RoIs have at least one pixel.
+        clockwise: Whether positive angles are clockwise in the image.
 
     Raises:
-        RuntimeError: Types or shapes do not fit; on a CPU also negative sizes where `aligned`.
+        RuntimeError: If types or shapes do not fit; on a CPU also for negative sizes if `aligned`.
     """
     check_rois(input, rois, 6, output)
     if not output.numel():
@@ -86,23 +86,23 @@ def roi_align_rotated_backward(
     aligned: bool,
     clockwise: bool,
 ) -> None:
-    """Add the gradient of the feature maps to `grad_input`; arguments as in the forward.
+    """Add the gradient of the feature maps to `grad_input`.
 
-    The compiled module names the first three parameters in another order than it takes them.
+    The names of the first three parameters in the compiled module do not match their order.
 
     Args:
         grad_output: (R, C, pooled_height, pooled_width).
-        rois: As in the forward, and so all others.
-        grad_input: (N, C, H, W), zeros to start with.
-        pooled_height: See there.
-        pooled_width: See there.
-        spatial_scale: See there.
-        sampling_ratio: See there.
-        aligned: See there.
-        clockwise: See there.
+        rois: See `roi_align_rotated_forward`.
+        grad_input: (N, C, H, W), initially zeros.
+        pooled_height: See `roi_align_rotated_forward`.
+        pooled_width: See `roi_align_rotated_forward`.
+        spatial_scale: See `roi_align_rotated_forward`.
+        sampling_ratio: See `roi_align_rotated_forward`.
+        aligned: See `roi_align_rotated_forward`.
+        clockwise: See `roi_align_rotated_forward`.
 
     Raises:
-        RuntimeError: Types or shapes do not fit.
+        RuntimeError: If types or shapes do not fit.
     """
     check_rois(grad_input, rois, 6, grad_output)
     if not grad_output.numel():

@@ -1,4 +1,4 @@
-"""Points at which the bins of RoIs are sampled, and the average of each bin."""
+"""Sampling points of the bins of RoIs, and the average of each bin."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from mmsmt.ops.bilinear import (
     weighted_rows,
 )
 
-SAMPLES = 1 << 19  # points looked at together; each has four corners of 12 bytes
+SAMPLES = 1 << 19  # points processed together; each has four corners of 12 bytes
 
 
 def check_rois(x: Tensor, rois: Tensor, columns: int, output: Tensor) -> None:
-    """Refuse what would be read or written out of bounds.
+    """Raise on input that would be read or written out of bounds.
 
     Args:
         x: Feature maps or their gradient, (N, C, H, W).
-        rois: (R, columns), first the index of the image.
-        columns: Of a RoI.
+        rois: (R, columns), with the index of the image first.
+        columns: Number of values of a RoI.
         output: Pooled features or their gradient, (R, C, h, w).
 
     Raises:
-        RuntimeError: Types or shapes do not fit. On a CPU, where it costs no synchronisation, also
-            when a RoI is of an image that is not there.
+        RuntimeError: If types or shapes do not fit. On a CPU, where it needs no synchronisation,
+            also if a RoI refers to an image that does not exist.
     """
     if x.dtype != rois.dtype or x.dtype != output.dtype:
         raise RuntimeError(f'expected RoIs and features of {x.dtype} but found {rois.dtype}')
@@ -45,10 +45,10 @@ def check_rois(x: Tensor, rois: Tensor, columns: int, output: Tensor) -> None:
 
 
 def check_sizes(width: Tensor, height: Tensor) -> None:
-    """Refuse RoIs that end before they start, on a CPU as the compiled operators do.
+    """Raise for RoIs that end before they start, on a CPU like the compiled operators.
 
     Raises:
-        RuntimeError: A width or a height is negative, or NaN.
+        RuntimeError: If a width or height is negative or NaN.
     """
     if width.device.type == 'cpu' and not bool(((width >= 0) & (height >= 0)).all()):
         raise RuntimeError('roi_width >= 0 && roi_height >= 0: RoIs do not have non-negative size')
@@ -56,20 +56,20 @@ def check_sizes(width: Tensor, height: Tensor) -> None:
 
 @dataclass
 class Samples:
-    """Points at which some RoIs' bins are sampled, bin by bin; `grid` of each RoI by grid."""
+    """Sampling points of some RoIs' bins, bin by bin; each RoI has a `grid` by `grid` of them."""
 
-    first: int  # these RoIs
+    first: int  # index of the first of these RoIs
     last: int
     roi: Tensor  # (S,) int64
-    bin: Tensor  # (S,) int64, counted from the first of these RoIs
-    starts: Tensor  # (B,) int64, each bin's first point
-    counts: Tensor  # (B,) int64, each bin's number of points
-    y: Tensor  # (S,) positions, from where each RoI starts
+    bin: Tensor  # (S,) int64, counted from the first RoI here
+    starts: Tensor  # (B,) int64, first point of each bin
+    counts: Tensor  # (B,) int64, number of points of each bin
+    y: Tensor  # (S,) positions relative to the start of each RoI
     x: Tensor
 
 
 def grid_size(extent: Tensor, bins: int, sampling_ratio: int) -> Tensor:
-    """(R,) int64 points along a bin: the sampling ratio, or about one per pixel where that is 0."""
+    """Return (R,) int64 points along a bin: the sampling ratio; if it is 0, about one per pixel."""
     if sampling_ratio > 0:
         return torch.full_like(extent, sampling_ratio, dtype=torch.long)
     return (extent / bins).ceil().long().clamp(min=0)
@@ -83,17 +83,17 @@ def sample_rois(
     pooled: tuple[int, int],
     sampling_ratio: int,
 ) -> Iterator[Samples]:
-    """Points of all RoIs, in parts of about `SAMPLES` points and whole RoIs.
+    """Yield the points of all RoIs, in parts of about `SAMPLES` points and whole RoIs.
 
-    Positions are summed in the order of the compiled operators, and are rounded alike.
+    Positions are summed in the order of the compiled operators, and so rounded in the same way.
 
     Args:
         top: (R,) first row of each RoI, in pixels.
-        left: (R,) its first column, in pixels.
-        height: (R,) of each RoI, in pixels.
-        width: (R,) of each RoI, in pixels.
-        pooled: Bins down and across.
-        sampling_ratio: Points per bin and axis; 0 chooses it by the RoI's size.
+        left: (R,) first column of each RoI, in pixels.
+        height: (R,) height of each RoI, in pixels.
+        width: (R,) width of each RoI, in pixels.
+        pooled: Number of bins vertically and horizontally.
+        sampling_ratio: Points per bin and axis; 0 chooses it from the RoI's size.
 
     Yields:
         The points of consecutive RoIs.
@@ -135,14 +135,14 @@ Entries = Iterator[tuple[Samples, Tensor, Tensor]]
 def average_entries(
     points: Samples, y: Tensor, x: Tensor, rois: Tensor, shape: torch.Size
 ) -> tuple[Samples, Tensor, Tensor]:
-    """What each point adds to the average of its bin.
+    """Return what each point adds to the average of its bin.
 
     Args:
         points: S points of some RoIs.
         y: (S,) rows in the feature map.
         x: (S,) columns in the feature map.
-        rois: (R, 5 or 6) of all RoIs, first the index of the image.
-        shape: (N, C, H, W) of the feature maps.
+        rois: (R, 5 or 6), all RoIs, with the index of the image first.
+        shape: (N, C, H, W), shape of the feature maps.
 
     Returns:
         `points`, (4 S,) rows of the pixel table, and their (4 S,) weights.

@@ -1,6 +1,6 @@
-"""RoIPool: the highest pixel of each bin of a RoI, forward and backward.
+"""RoIPool: the maximum of each bin of a RoI, forward and backward.
 
-torchvision's operator of this name rounds RoIs to whole pixels, and this one does not.
+torchvision's operator of this name rounds RoIs to integer pixels; this one does not.
 """
 
 import torch
@@ -11,7 +11,7 @@ from mmsmt.ops.roi_bins import check_rois
 
 
 def _edges(start: Tensor, size: Tensor, bins: int, limit: int) -> tuple[Tensor, Tensor]:
-    """First pixel and the one after the last of each RoI's bins along an axis, (R, bins)."""
+    """Return the first pixel and the one after the last of bins along an axis, (R, bins)."""
     step = torch.arange(bins + 1, device=start.device)
     borders = step * (size / bins)[:, None] + start[:, None]
     first, last = borders[:, :-1].floor(), borders[:, 1:].ceil()
@@ -29,21 +29,21 @@ def roi_pool_forward(
 ) -> None:
     """Fill `output` with the maxima of each RoI's bins, and `argmax` with their pixels.
 
-    A bin outside the map is 0, and so are those of a RoI that ends before it starts. The compiled
-    operator for CUDA does not set the pixels of such a RoI: their gradient goes to pixel 0 there.
+    Bins outside the map are 0, and so are those of a RoI that ends before it starts. The compiled
+    CUDA operator does not set the pixels of such a RoI: their gradient goes to pixel 0.
 
     Args:
         input: (N, C, H, W) feature maps.
-        rois: (R, 5): index of the image, x1, y1, x2, y2 in pixels, of which both last ones belong
-            to the RoI.
+        rois: (R, 5): index of the image, x1, y1, x2, y2 in pixels, where the last pixel belongs to
+            the RoI.
         output: The result, (R, C, pooled_height, pooled_width).
-        argmax: int32 of the same shape: row * W + column, or -1 where there is no maximum.
-        pooled_height: Bins down.
-        pooled_width: Bins across.
+        argmax: int32 of the same shape: row * W + column, or -1 if there is no maximum.
+        pooled_height: Number of bins vertically.
+        pooled_width: Number of bins horizontally.
         spatial_scale: Pixels of the feature map per pixel of the image.
 
     Raises:
-        RuntimeError: Types or shapes do not fit.
+        RuntimeError: If types or shapes do not fit.
     """
     check_rois(input, rois, 5, output)
     if not output.numel():
@@ -95,15 +95,15 @@ def roi_pool_backward(
 
     Args:
         grad_output: (R, C, pooled_height, pooled_width).
-        rois: As in the forward.
-        argmax: From the forward.
-        grad_input: (N, C, H, W), zeros to start with.
-        pooled_height: Not used, the shape says it.
+        rois: See `roi_pool_forward`.
+        argmax: Result of the forward pass.
+        grad_input: (N, C, H, W), initially zeros.
+        pooled_height: Not used.
         pooled_width: Not used.
         spatial_scale: Not used.
 
     Raises:
-        RuntimeError: Types or shapes do not fit.
+        RuntimeError: If types or shapes do not fit.
     """
     check_rois(grad_input, rois, 5, grad_output)
     if not grad_output.numel():

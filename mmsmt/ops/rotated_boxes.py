@@ -9,21 +9,21 @@ from torch import Tensor
 from mmsmt.ops.bilinear import full_precision
 from mmsmt.ops.nms import suppressors
 
-PAIRS = 1 << 20  # pairs of boxes looked at together
-SMALLEST_AREA = 1e-14  # of a box that can overlap, as in the compiled operator
+PAIRS = 1 << 20  # pairs of boxes processed together
+SMALLEST_AREA = 1e-14  # minimum area of boxes that can overlap, as in the compiled operator
 
 
 def _under_edge(
     start: tuple[Tensor, Tensor], end: tuple[Tensor, Tensor], half_w: Tensor, half_h: Tensor
 ) -> Tensor:
-    """Integral over x of an edge's y, with x and y held inside a box about the origin.
+    """Integrate an edge's y over x, with x and y clamped to a box around the origin.
 
-    The edge is linear, so the held y is linear on three parts: below, inside and above the box.
+    The edge is linear, so the clamped y is linear in three parts: below, inside and above the box.
     """
     (x0, y0), (x1, y1) = start, end
     left, right = x0.clamp(-half_w, half_w), x1.clamp(-half_w, half_w)
     dx, dy = x1 - x0, y1 - y0
-    dx = torch.where(dx == 0, 1, dx)  # such an edge has no width to integrate over
+    dx = torch.where(dx == 0, 1, dx)  # the integral of such an edge is 0
     y_left = y0 + ((left - x0) / dx).clamp(0, 1) * dy
     y_right = y0 + ((right - x0) / dx).clamp(0, 1) * dy
     rise = y_right - y_left
@@ -38,11 +38,11 @@ def _under_edge(
 
 
 def intersections(first: Tensor, second: Tensor) -> Tensor:
-    """Common area of rotated boxes in pairs.
+    """Return the common area of rotated boxes in pairs.
 
-    In the frame of the second box, Green's theorem gives the area of the first box's part inside
-    as a sum over its edges. It needs no order of corners, and is continuous in the boxes: equal
-    boxes and common edges are no special cases.
+    In the frame of the second box, Green's theorem gives the area of the first box's part inside as
+    a sum over its edges. It needs no order of corners and is continuous in the boxes, so equal
+    boxes and common edges need no special cases.
 
     Args:
         first: (K, 5).
@@ -71,7 +71,7 @@ def intersections(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _ious(first: Tensor, second: Tensor, over_union: bool) -> Tensor:
-    """Overlap of rotated boxes (K, 5) in pairs, (K,)."""
+    """Return the overlap (K,) of rotated boxes (K, 5) in pairs."""
     area1, area2 = first[:, 2] * first[:, 3], second[:, 2] * second[:, 3]
     common = intersections(first, second)
     iou = common / (area1 + area2 - common if over_union else area1)
@@ -79,7 +79,7 @@ def _ious(first: Tensor, second: Tensor, over_union: bool) -> Tensor:
 
 
 def _all_ious(first: Tensor, second: Tensor, over_union: bool) -> Tensor:
-    """Overlap of all with all, (M, 5) and (N, 5) to (M, N); only near pairs are computed."""
+    """Return the overlap (M, N) of (M, 5) with (N, 5); only nearby pairs are computed."""
     ious = first.new_zeros((len(first), len(second)))
     radius1, radius2 = first[:, 2:4].norm(dim=1) / 2, second[:, 2:4].norm(dim=1) / 2
     step = max(1, PAIRS // max(1, len(second)))
@@ -99,13 +99,13 @@ def box_iou_rotated(
 
     Args:
         boxes1: (M, 5) boxes.
-        boxes2: (N, 5) boxes, with M <= N where `aligned`.
-        ious: The result, M * N numbers, or M where `aligned`.
-        mode_flag: 0 is over the union, 1 over the area of the first box.
-        aligned: Compare boxes in pairs, not all with all.
+        boxes2: (N, 5) boxes, with M <= N if `aligned`.
+        ious: The result, M * N numbers, or M if `aligned`.
+        mode_flag: 0 for the union, 1 for the area of the first box.
+        aligned: Compare boxes in pairs instead of all with all.
 
     Raises:
-        RuntimeError: Types or shapes do not fit.
+        RuntimeError: If types or shapes do not fit.
     """
     if not boxes1.numel() or not boxes2.numel():
         return
@@ -131,25 +131,26 @@ def nms_rotated(
     iou_threshold: float,
     multi_label: int,
 ) -> Tensor:
-    """Indices of the rotated boxes that no better kept box of their label overlaps too much.
+    """Return the indices of rotated boxes that remain after suppression within each label.
 
-    A pair of exactly the threshold's overlap keeps both boxes, but not on a CPU: so the compiled
-    operators. The compiled one for CPUs ignores labels, against its documentation; this does not.
+    As in the compiled operators, a pair whose overlap equals the threshold keeps both boxes, except
+    on a CPU. The compiled operator for CPUs ignores labels, contrary to its documentation; this one
+    does not.
 
     Args:
         dets: (N, 5) boxes, or (N, 6) with the label last; not used.
         scores: (N,); not used.
-        order: (N,) int64, indices of boxes by falling score.
+        order: (N,) int64, indices of boxes by decreasing score.
         dets_sorted: `dets` in that order.
         labels: Not used; labels are in `dets_sorted`.
-        iou_threshold: Overlap, see above.
+        iou_threshold: Maximum overlap, see above.
         multi_label: Whether there is a sixth column.
 
     Returns:
         (K,) int64 indices, best score first.
 
     Raises:
-        RuntimeError: Shapes do not fit.
+        RuntimeError: If shapes do not fit.
     """
     if not dets_sorted.numel():
         return order.new_empty(0)

@@ -1,4 +1,4 @@
-"""A project from a folder of data: its format, a method, and the config that joins them."""
+"""Projects from a data folder: detection of the format, methods, and the config to write."""
 
 from mmsmt.projects.new import new_project
 

@@ -1,4 +1,4 @@
-"""The text of a config: base, variables, data, model and schedule."""
+"""Text of a new config: base, variables, data, model and schedule."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,21 +11,21 @@ from mmsmt.projects.source import Code, Known, changes, layout, render
 from mmsmt.projects.tasks import TASKS, Task
 from mmsmt.text import count
 
-# They exchange a pipeline that the config written here does not have.
+# Hooks that switch a pipeline which the new config does not have.
 SWITCHES = ('PipelineSwitchHook', 'YOLOXModeSwitchHook')
 
 
 class Plan(NamedTuple):
-    """What a config is written from.
+    """Everything that a config is written from.
 
     Args:
-        task: 'cls', 'det' or 'seg'.
-        root: Folder of the data, as the user gave it.
-        found: What is in it.
-        method: The base.
-        backbone: Its backbone.
-        model: The base with this backbone and these classes.
-        weights: File from which the backbone starts, '' for the published ones, if any.
+        task: `cls`, `det` or `seg`.
+        root: Data folder, as given by the user.
+        found: Content of the folder.
+        method: The base config.
+        backbone: The backbone.
+        model: The base's model with this backbone and these classes.
+        weights: File of initial weights for the backbone, empty for the published ones, if any.
     """
 
     task: str
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
 
 def compose(plan: Plan) -> str:
-    """The config's text, which a person can edit."""
+    """Return the text of the config, formatted for editing."""
     task, base, found = TASKS[plan.task], plan.method.config, plan.found
     bases = [plan.backbone.base, f'mmsmt::_base_/own_data/{plan.task}.py', plan.method.base]
     if not base.get('custom_hooks'):
@@ -46,7 +46,7 @@ def compose(plan: Plan) -> str:
     title = f'{plan.method.name.rpartition("::")[2]} with {plan.backbone.name}'
     parts = [
         f'# {title} on {plan.root.name}: {found.format}, images: {_numbers(found)}.',
-        f'_base_ = [{", ".join(map(repr, bases))},]',  # the comma: a line for each
+        f'_base_ = [{", ".join(map(repr, bases))},]',  # the comma puts each on its own line
         *_variables(plan, task),
         *task.data(found, _deleting(base)),
         f'model = {render(_model(plan, task))}',
@@ -72,7 +72,7 @@ def _variables(plan: Plan, task: Task) -> list[str]:
 
 
 def _deleting(base: Config) -> Any:
-    """Writes a dict of the top level, which replaces the one that the base may have."""
+    """Return a writer of top-level dicts, which replace those that the base may have."""
 
     def write(name: str, **fields: Any) -> str:
         first = {'_delete_': True} if name in base else {}
@@ -82,7 +82,7 @@ def _deleting(base: Config) -> Any:
 
 
 def _model(plan: Plan, task: Task) -> dict[str, Any]:
-    """What the model changes of its base."""
+    """Return the differences of the model from its base."""
     base, new = plan.method.config.model.to_dict(), plan.model.model.to_dict()
     new_backbone = new.pop('backbone')
     base.pop('backbone')
@@ -102,7 +102,7 @@ def _model(plan: Plan, task: Task) -> dict[str, Any]:
 
 
 def _top_level(plan: Plan, task: Task) -> list[str]:
-    """The preprocessor and the hooks of the base, where they have to change."""
+    """Return the preprocessor and hooks of the base, if they must change."""
     lines = []
     before = plan.method.config.get('data_preprocessor') or {}
     after = plan.model.get('data_preprocessor') or {}
@@ -121,7 +121,7 @@ def _top_level(plan: Plan, task: Task) -> list[str]:
 
 
 def _schedule(plan: Plan, task: Task) -> list[str]:
-    """Optimizer, schedule and length; `epochs` stands once."""
+    """Return optimizer, schedule and length; only `epochs` sets the length."""
     write, base = _deleting(plan.method.config), plan.method.config
     optimizer = (base.get('optim_wrapper') or {}).get('optimizer') or {}
     if optimizer.get('type') == 'AdamW' and plan.method.base.startswith(HOSTS[plan.task]):
@@ -152,12 +152,12 @@ def _schedule(plan: Plan, task: Task) -> list[str]:
 
 
 def describe(root: Path, found: Found) -> str:
-    """What was found, in a line."""
+    """Describe the data in one line."""
     classes = f'{count(len(found.classes), "class")} ({", ".join(found.classes[:8])}'
     classes += ', ...)' if len(found.classes) > 8 else ')'
     return f'{root}: {found.format}, {classes}, images: {_numbers(found)}'
 
 
 def _numbers(found: Found) -> str:
-    """Images of each split."""
+    """Return the number of images of each split."""
     return ', '.join(f'{split} {part.number}' for split, part in found.splits.items())

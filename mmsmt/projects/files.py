@@ -1,4 +1,4 @@
-"""Several files written together: all of them, or none."""
+"""Writing of several files: all or none."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from mmsmt.checkpoints import write_atomically
 
 @contextmanager
 def written(files: Mapping[Path, bytes]) -> Iterator[None]:
-    """Write files; if that or the block fails, put back what stood there.
+    """Write files; if that or the block fails, restore the previous state.
 
     Args:
-        files: Contents by path. Folders above them are made, and removed again if need be.
+        files: Contents by path. Missing parent folders are created, and removed again on failure.
 
     Raises:
         CheckpointError: If one cannot be written.
@@ -25,11 +25,11 @@ def written(files: Mapping[Path, bytes]) -> Iterator[None]:
                 write_atomically(path, content)
         yield
     except BaseException:
-        for path, former in before.items():
-            if former is None:
+        for path, previous in before.items():
+            if previous is None:
                 path.unlink(missing_ok=True)
             else:
-                write_atomically(path, former)
+                write_atomically(path, previous)
         for folder in sorted(made, key=lambda f: len(f.parts), reverse=True):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

@@ -1,4 +1,4 @@
-"""Methods and backbones by the names of `mmsmt new`."""
+"""Methods and backbones by the names that `mmsmt new` accepts."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from mmsmt.paths import carried
 from mmsmt.text import nearest
 
 HOSTS = {'cls': 'mmpretrain', 'det': 'mmdet', 'seg': 'mmseg'}
-# Bases of our own methods; their backbone is another one, which is replaced.
+# Base configs of our own methods; their backbone is replaced.
 METHODS = {
     'cls': {'classifier': 'mmsmt::_base_/own_data/classifier.py'},
     'det': {
@@ -43,7 +43,7 @@ class Method(NamedTuple):
     """A method as a base of a config.
 
     Args:
-        name: As the user gave it.
+        name: Name given by the user.
         base: Entry of `_base_`.
         config: Its content.
     """
@@ -57,10 +57,10 @@ class Backbone(NamedTuple):
     """A backbone as a base of a config.
 
     Args:
-        name: Of its file, such as `smt_t`.
+        name: Name of its file, such as `smt_t`.
         base: Entry of `_base_`.
-        config: Its entry in a config.
-        channels: Of its four outputs.
+        config: Its config.
+        channels: Channels of its four outputs.
         pretrained: Whether the file names published weights.
     """
 
@@ -75,11 +75,11 @@ def find_method(task: str, name: str) -> Method:
     """Read the config of a method.
 
     Args:
-        task: 'cls', 'det' or 'seg'.
-        name: Of our methods, of a model of ours, or `host::path` of a config of the host.
+        task: `cls`, `det` or `seg`.
+        name: A method or a model of this package, or `host::path` of a host's config.
 
     Raises:
-        UsageError: If there is none, or it is of another task.
+        UsageError: If there is none, or it is for another task.
     """
     known, host = METHODS[task], HOSTS[task]
     base = name
@@ -96,13 +96,13 @@ def find_method(task: str, name: str) -> Method:
     config = read_config(base)
     scope = config.get('default_scope')
     if scope != host:
-        raise UsageError(f'{name}: is of {scope}; `mmsmt new {task}` takes configs of {host}')
+        raise UsageError(f'{name}: is a config of {scope}; `mmsmt new {task}` needs one of {host}')
     return Method(name, base, config)
 
 
 def _method_of(name: str, task: str) -> str:
-    """The method of a model of the index, such as `retinanet` of `retinanet_smt_s_3x`."""
-    if name not in read_index() or 'panoptic' in name:  # whose data are in another format
+    """Return the method of a model in the index, such as `retinanet` of `retinanet_smt_s_3x`."""
+    if name not in read_index() or 'panoptic' in name:  # needs data in another format
         return ''
     fitting = [method for method in METHODS[task] if name.startswith(f'{method}_')]
     classifier = task == 'cls' and name.endswith('_in1k')
@@ -110,17 +110,17 @@ def _method_of(name: str, task: str) -> str:
 
 
 def find_backbone(name: str) -> Backbone:
-    """Read the config of a backbone of ours.
+    """Read the config of a backbone of this package.
 
     Raises:
-        UsageError: If there is none of this name.
+        UsageError: If there is none with this name.
     """
     folder = carried('configs') / BACKBONES
     known = sorted(path.stem for path in folder.glob('*.py'))
     if name not in known:
         meant = nearest(name, known)
         hint = f'did you mean {meant}? ' if meant else ''
-        raise UsageError(f'unknown backbone {name!r}; {hint}there are {", ".join(known)}')
+        raise UsageError(f'unknown backbone {name!r}; {hint}known: {", ".join(known)}')
     content = read_config_file(Path(folder, f'{name}.py'))
     return Backbone(
         name,

@@ -1,4 +1,4 @@
-"""From a folder of data to a checked config."""
+"""Creation of a checked config from a data folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from mmsmt.projects.compose import Plan, compose, describe
 from mmsmt.projects.files import written
 from mmsmt.projects.methods import METHODS, OF_MASKS, Method, find_backbone, find_method
 
-DIVISOR = 32  # to which images of a batch are padded: the stride of the last stage
+DIVISOR = 32  # images of a batch are padded to it: the stride of the last stage
 
 
 def new_project(
@@ -32,33 +32,33 @@ def new_project(
     unlabelled: int | None = None,
     overwrite: bool = False,
 ) -> list[str]:
-    """Write a config for a folder of data, and what the hosts need to read it.
+    """Write a config for a data folder, and the files that the hosts need to read it.
 
-    Nothing is left if the data or the config turn out to be wrong.
+    Nothing is left behind if the data or the config are wrong.
 
     Args:
-        task: 'cls', 'det' or 'seg'.
-        data: Folder of the data.
-        method: Name of a method of ours, or `host::path` of a config of the host.
-        backbone: Name of a backbone of ours, such as `smt_t`.
+        task: `cls`, `det` or `seg`.
+        data: The data folder.
+        method: Name of a method of this package, or `host::path` of a host's config.
+        backbone: Name of a backbone of this package, such as `smt_t`.
         out: The config to write.
-        weights: File from which the backbone starts. Default: the published weights, if any.
-        seed: Of the choice of validation images, where the data have none.
-        unlabelled: Value of label images that is of no class, where the data do not say so.
+        weights: File of initial weights for the backbone; the published weights by default, if any.
+        seed: Seed for choosing validation images, if the data have none.
+        unlabelled: Value of unlabelled pixels in label images, if the data do not define it.
         overwrite: Whether `out` may be replaced.
 
     Returns:
-        Lines about what was found and written.
+        Lines that describe what was found and written.
 
     Raises:
-        UsageError: If the data cannot be read, the method cannot be built with the backbone, or
-            a check finds an error.
-        TargetError: If `out` is there already.
+        UsageError: If the data cannot be read, the method does not support the backbone, or a check
+            finds an error.
+        TargetError: If `out` already exists.
     """
     if out.suffix != '.py':
-        raise UsageError(f'--out {out}: the name of a config ends in .py')
+        raise UsageError(f'--out {out}: the name must end in .py')
     if out.exists() and not overwrite:
-        raise TargetError(f'{out} exists; choose another --out, or give --overwrite')
+        raise TargetError(f'{out} already exists; choose another --out, or add --overwrite')
     if weights and '://' not in weights and not Path(weights).is_file():
         raise UsageError(f'--weights {weights}: no such file')
     base, network = find_method(task, method), find_backbone(backbone)
@@ -67,7 +67,7 @@ def new_project(
     try:
         model = graft(base.config, network.config)
     except UsageError as error:
-        raise UsageError(f'{method} cannot take {backbone}: {error}') from error
+        raise UsageError(f'{method} does not support {backbone}: {error}') from error
     remarks = [
         f'note: {said}' for said in (*found.remarks, *set_classes(model, len(found.classes)))
     ]
@@ -86,26 +86,26 @@ def new_project(
 
 
 def _adapt(found: Found, method: Method) -> Found:
-    """Leave masks out that a method does not learn.
+    """Leave out masks that a method does not learn.
 
     Raises:
-        UsageError: If it learns what the data do not have.
+        UsageError: If it needs labels that the data do not have.
     """
     steps = list(_steps(method.config.get('train_dataloader') or {}))
     if any(step.get('with_seg') or 'Panoptic' in str(step.get('type')) for step in steps):
-        raise UsageError(f'{method.name} learns from label images of stuff next to the boxes')
+        raise UsageError(f'{method.name} needs label images of stuff in addition to boxes')
     masks = any(step.get('with_mask') for step in steps)
     if masks and not found.masks:
         boxes = [name for name in METHODS['det'] if name not in OF_MASKS]
         raise UsageError(
-            f'{method.name} learns masks, and not every object has one: take a method of boxes, '
+            f'{method.name} needs masks, but not every object has one: use a method for boxes, '
             f'such as {", ".join(boxes)}'
         )
     return found._replace(masks=masks)
 
 
 def _steps(node: Any) -> Iterator[dict]:
-    """All dicts inside a part of a config."""
+    """Yield all dicts inside a part of a config."""
     if isinstance(node, dict):
         yield node
     children = node.values() if isinstance(node, dict) else node
@@ -115,10 +115,10 @@ def _steps(node: Any) -> Iterator[dict]:
 
 
 def _adapt_model(task: str, cfg: Config, masks: bool) -> None:
-    """What pretrained weights, sizes of images and numbers of classes ask of a model, in place."""
+    """Adapt a model to pretrained weights, image sizes and numbers of classes, in place."""
     model = cfg.model
     if task == 'cls':
-        if 'topk' in (model.get('head') or {}):  # of five classes or less there is no top 5
+        if 'topk' in (model.get('head') or {}):  # with five classes or fewer there is no top 5
             model.head['topk'] = (1,)
         return
     pixels = model.get('data_preprocessor') or {}
@@ -135,7 +135,7 @@ def _adapt_model(task: str, cfg: Config, masks: bool) -> None:
 
 
 def _check(out: Path) -> list[str]:
-    """Check the written config and its data; returns the warnings.
+    """Check the written config and its data, and return the warnings.
 
     Raises:
         UsageError: If there is an error.

@@ -1,4 +1,4 @@
-"""Python source of a config: what differs from its base."""
+"""Python source of a config, as differences from its base."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ STYLE = (
 
 
 class Known(NamedTuple):
-    """Numbers that have a name in a config.
+    """Numbers that have names in a config.
 
     Args:
-        channels: Of the four outputs of the backbone, `_base_.backbone_channels`.
-        classes: Their number, `len(classes)`.
+        channels: Channels of the backbone's four outputs, `_base_.backbone_channels`.
+        classes: Number of classes, `len(classes)`.
     """
 
     channels: Sequence[int]
@@ -26,7 +26,7 @@ class Known(NamedTuple):
 
 
 class Code(str):
-    """An expression, to be written as it is."""
+    """An expression to write unchanged."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ class Code(str):
 
 
 def render(value: Any) -> str:
-    """An expression for a value of a config; dicts as `dict(key=value)`.
+    """Format a value of a config as an expression; dicts as `dict(key=value)`.
 
     The value of the key `**` is an expression for a dict to unpack.
     """
@@ -55,21 +55,21 @@ def _argument(key: str, value: Any) -> str:
 
 
 def layout(source: str) -> str:
-    """The source with lines of at most 100 characters."""
+    """Format source code with lines of at most 100 characters."""
     return FormatCode(source, style_config=STYLE)[0]
 
 
 def changes(base: Any, new: Any, known: Known, place: str) -> dict[str, Any]:
-    """What a config has to say so that the base becomes the new dict.
+    """Return what a config must change to turn a dict of its base into a new one.
 
-    Channels of the backbone and numbers of classes are written as expressions, so that both can be
-    changed in one place.
+    Channels of the backbone and numbers of classes are written as expressions, so that both are set
+    in one place.
 
     Args:
-        base: Dict of the base.
-        new: What it should become; keys that it lacks become None.
-        known: Numbers that have a name in the config.
-        place: Of the dict in the base, such as `_base_.model`.
+        base: Dict in the base.
+        new: The new dict; missing keys become None.
+        known: Numbers that have names in the config.
+        place: Position of the dict in the base, such as `_base_.model`.
     """
     found: dict[str, Any] = {}
     for key in [*new, *(key for key in base if key not in new)]:
@@ -91,7 +91,7 @@ def _are_dicts(value: Any) -> bool:
 
 
 def _changed_list(before: Any, after: Any, known: Known, place: str) -> Any:
-    """A list of heads, as one expression where all of them change alike."""
+    """Return a list of heads, as one expression if all of them change alike."""
     parts = [changes(b, a, known, place) for b, a in zip(before, after)]
     flat = not any(isinstance(value, Mapping) for value in parts[0].values())
     if flat and all(part == parts[0] for part in parts):
@@ -110,7 +110,7 @@ def _changed_list(before: Any, after: Any, known: Known, place: str) -> Any:
 
 
 def _whole(after: Any, change: Any, place: str) -> Any:
-    """A dict inside a head that is written out, where nothing is merged."""
+    """Return a complete dict inside a head that is written out, where nothing is merged."""
     if not isinstance(change, Mapping):
         return change
     arguments = ', '.join(

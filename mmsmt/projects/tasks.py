@@ -1,4 +1,4 @@
-"""What configs of the three tasks have of their own: sizes, pipelines, data sets, metrics."""
+"""What differs between configs of the three tasks: sizes, pipelines, data sets, metrics."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,24 +6,24 @@ from typing import Any, NamedTuple
 from mmsmt.datasets.formats import Found, Split
 from mmsmt.projects.source import Code, render
 
-LONGEST, SHORTEST = 1333, 800  # pixels, of a detector's images
+LONGEST, SHORTEST = 1333, 800  # pixels, for detectors
 LARGEST_CROP = 512
-# Not in a base: in those named `mmsmt::` mmengine may look for it before mmcv is imported.
+# Not in a base: for bases named `mmsmt::` mmengine may look it up before mmcv is imported.
 LOAD = "load = dict(type='LoadImageFromFile')"
 Write = Callable[..., str]
 
 
 class Task(NamedTuple):
-    """What a config of a task starts from.
+    """Defaults for the configs of a task.
 
     Args:
         epochs: Length of the training.
-        batch_size: At most.
-        rates: Of learning: from scratch, from trained weights.
+        batch_size: Maximum batch size.
+        rates: Learning rates: from scratch, from pre-trained weights.
         sizes: Variables for the size of the images, from the typical width and height.
         data: Pipelines, loaders and evaluators.
-        hooks: Changes to the host's own hooks.
-        crops: Whether all images of a batch have one size.
+        hooks: Changes to the host's default hooks.
+        crops: Whether all images of a batch have the same size.
     """
 
     epochs: int
@@ -38,9 +38,9 @@ class Task(NamedTuple):
 def _loaders(
     found: Found, write: Write, dataset: Callable[[str, Split], dict], batch: object = 1
 ) -> list[str]:
-    """Loaders of all splits; without a split for it, a test reads that of the validation.
+    """Return the loaders of all splits; without a test split, testing uses that of validation.
 
-    Evaluation takes `batch` images at once, one where their sizes differ.
+    Evaluation has batches of `batch` images, one if their sizes differ.
     """
     sampler = dict(type='DefaultSampler', shuffle=False)
     lines = [
@@ -132,8 +132,8 @@ def _detector_data(found: Found, write: Write) -> list[str]:
 def _segmenter_sizes(size: tuple[int, int]) -> list[str]:
     crop = [max(min(side, LARGEST_CROP) // 32 * 32, 32) for side in size[::-1]]
     return [
-        f'image_size = {size}  # pixels; training scales images to half to twice of that',
-        f'crop_size = {tuple(crop)}  # height and width of what is cut out',
+        f'image_size = {size}  # pixels; training scales images by 0.5 to 2',
+        f'crop_size = {tuple(crop)}  # height and width of the crop',
     ]
 
 
@@ -155,7 +155,7 @@ def _segmenter_data(found: Found, write: Write) -> list[str]:
         return {'**': Code('data'), **names, 'data_prefix': prefix, 'pipeline': pipeline}
 
     def loader(name: str, **fields: Any) -> str:
-        # A batch norm after a pooling needs more than one image.
+        # A batch norm after global pooling needs more than one image.
         return write(name, **fields, **({'drop_last': True} if name.startswith('train') else {}))
 
     return [
@@ -174,7 +174,7 @@ def _segmenter_data(found: Found, write: Write) -> list[str]:
 
 _LOG, _KEEP = dict(interval=25), dict(interval=1, max_keep_ckpts=2)
 HOOKS = dict(logger=_LOG, checkpoint=_KEEP)
-# Those of mmseg and of Mask2Former count iterations.
+# The hooks of mmseg and of Mask2Former count iterations.
 _BY_EPOCH = dict(_KEEP, by_epoch=True)
 DETECTOR_HOOKS = dict(logger=_LOG, checkpoint=_BY_EPOCH)
 SEGMENTER_HOOKS = dict(logger=dict(_LOG, log_metric_by_epoch=True), checkpoint=_BY_EPOCH)

@@ -1,1 +1,1 @@
-"""Classifiers trained alike and compared on one page."""
+"""Study: classifiers with identical training, compared in one report."""

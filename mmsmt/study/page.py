@@ -1,4 +1,4 @@
-"""One page on several classifiers that were trained alike: scores, costs, fields, invariance."""
+"""Report on classifiers with identical training: scores, costs, receptive fields, invariance."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ from mmsmt.benchmark.timing import time_in_turn
 from mmsmt.hosts.model import load_model, logits_of
 from mmsmt.hosts.request import Request
 
-# ImageNet-1K top-1 of the micro models, as the authors of https://arxiv.org/abs/2211.05781 publish
-# it with their code.
+# ImageNet-1K top-1 of the micro models, as published by the authors of
+# https://arxiv.org/abs/2211.05781 with their code.
 PUBLISHED = {'halo': 75.8, 'dcnv3': 75.3, 'dwconv': 75.1, 'window': 74.4, 'sra': 72.8}
 BATCH = 16
 
 
 class Member(NamedTuple):
-    """A classifier of the study: top-1 accuracy in per cent and seconds of training, one a seed."""
+    """A classifier in the study: top-1 accuracies in per cent and training times, one per seed."""
 
     label: str
     config: str
@@ -36,12 +36,12 @@ class Member(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean accuracy."""
+        """Return the mean accuracy."""
         return float(np.mean(self.scores))
 
     @property
     def deviation(self) -> float:
-        """Standard deviation over seeds (n - 1); 0 for a single one."""
+        """Return the standard deviation over seeds (n - 1); 0 for a single one."""
         return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
 
 
@@ -51,10 +51,10 @@ def measure_speed(configs: dict[str, str], size: int, rounds: int = 15) -> dict[
     Args:
         configs: Config file by label.
         size: Side of the images.
-        rounds: How often each is timed.
+        rounds: Number of measurements of each.
 
     Returns:
-        Per label the medians `forward` and `step`, in milliseconds an image.
+        By label, the medians `forward` and `step` in milliseconds per image.
     """
     images = torch.rand(BATCH, 3, size, size)
     labels = torch.zeros(BATCH, dtype=torch.long)
@@ -77,7 +77,7 @@ def measure_speed(configs: dict[str, str], size: int, rounds: int = 15) -> dict[
 
 
 def _draw_scores(members: Sequence[Member], out: Path) -> None:
-    """Draw mean accuracies with their deviations, and every seed as a point."""
+    """Plot mean accuracies with standard deviations, and every seed as a point."""
     figure, ((axis,),) = subplots(1, 1, 1.1 * len(members) + 1.5, 3)
     places = range(len(members))
     means, deviations = [m.mean for m in members], [m.deviation for m in members]
@@ -91,14 +91,14 @@ def _draw_scores(members: Sequence[Member], out: Path) -> None:
 
 
 def write_report(out: Path, members: Sequence[Member], facts: str, size: int) -> Path:
-    """Write `report.md` on what a study's steps left in its folder, and a picture of the scores.
+    """Write `report.md` from the results in a study's folder, with a plot of the scores.
 
     Args:
-        out: Folder, with `speed.json` (`measure_speed`) and what mmsmt show receptive-field and
-            mmsmt show invariance wrote to `receptive_field/` and `invariance/`.
+        out: Folder with `speed.json` (`measure_speed`), and the output of `mmsmt show
+            receptive-field` and `mmsmt show invariance` in `receptive_field/` and `invariance/`.
         members: The classifiers.
         facts: How they were trained and measured.
-        size: Side of the images, for counting.
+        size: Side of the images, for counting complexity.
     """
     members = sorted(members, key=lambda m: -m.mean)
     _draw_scores(members, out / 'scores.png')
@@ -136,7 +136,7 @@ def write_report(out: Path, members: Sequence[Member], facts: str, size: int) ->
 
 
 def _compare(members: Sequence[Member]) -> list[str]:
-    """The order next to the published one, where there are members to compare."""
+    """Compare the ranking with the published one, if possible."""
     known = [m for m in members if m.label in PUBLISHED]
     if len(known) < 3:
         return []
@@ -156,7 +156,7 @@ def _read(path: Path) -> Any:
 
 
 def _equal_shares(path: Path) -> dict[str, float]:
-    """Share of images predicted as their reference, by kind of change, mean over strengths."""
+    """Return the share of unchanged predictions by kind of change, averaged over strengths."""
     shares: dict[str, list[float]] = {}
     for row in _read(path)['rows']:
         shares.setdefault(row['kind'].replace('_', ' '), []).append(row['consistency'])

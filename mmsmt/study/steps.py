@@ -1,4 +1,4 @@
-"""Long work in resumable steps, each a command of `mmsmt`."""
+"""Resumable steps of a long run, each a command of `mmsmt`."""
 
 import json
 import os
@@ -18,19 +18,19 @@ from mmsmt.analysis.common.reports import write_json
 MMSMT = (sys.executable, '-m', 'mmsmt')
 PROGRESS = re.compile(r'(?:Epoch|Iter)\((\w+)\)\s*(\[.*?/\s*\d+\]).*?eta: ([\d:]+)')
 PROGRESS_INTERVAL = 1 if sys.stdout.isatty() else 30  # seconds
-SHOWN = 30  # lines of a failed step
+SHOWN = 30  # last lines shown of a failed step
 
 
 def run_step(
     name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> float:
-    """Run one tool, its output into a log file, the latest ETA onto the screen.
+    """Run a tool with its output in a log file and the latest ETA on the screen.
 
     Args:
-        name: For people.
-        arguments: Command of `mmsmt` and its arguments.
-        log: File that the output is appended to.
-        environment: Variables in addition to those of this process.
+        name: Name for display.
+        arguments: Command of `mmsmt` with its arguments.
+        log: File to append the output to.
+        environment: Additional environment variables.
 
     Returns:
         Wall-clock seconds.
@@ -67,7 +67,7 @@ def run_step(
                     print(f'  {kind} {where}  {eta} left   ', end=end, flush=True)
         except KeyboardInterrupt:
             process.terminate()
-            sys.exit('\ninterrupted: the same command goes on from here')
+            sys.exit('\ninterrupted: run the same command again to continue')
     seconds = time.monotonic() - start
     if process.returncode:
         sys.exit(f'{"".join(tail)}\n{name} failed, the whole output is in {log}')
@@ -76,7 +76,7 @@ def run_step(
 
 
 def step_result(file: Path, make: Callable[[], Any]) -> Any:
-    """A step's result: read from its JSON file, or made and written where there is no file."""
+    """Return a step's result, from its JSON file if it exists, otherwise computed and saved."""
     if not file.exists():
         write_json(file, make())
     return json.loads(file.read_text())
@@ -90,18 +90,18 @@ def train(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> float:
-    """Train unless done before; go on from the latest checkpoint where there is one.
+    """Train unless already done; resume from the latest checkpoint if there is one.
 
     Args:
-        title: For people.
+        title: Name for display.
         config: Config file.
         folder: Work dir.
-        log: File that the output is appended to.
+        log: File to append the output to.
         arguments: Further arguments of `mmsmt train`.
-        environment: As of `run_step`.
+        environment: See `run_step`.
 
     Returns:
-        Seconds of the training; where it was interrupted, those after the last interruption.
+        Training time in seconds; after an interruption, only the time since then.
     """
 
     def run() -> dict[str, Any]:
@@ -121,10 +121,10 @@ def evaluate(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Evaluate the last checkpoint of a work dir unless done before; arguments as of `train`.
+    """Evaluate the last checkpoint of a work dir unless already done; arguments as for `train`.
 
     Returns:
-        What the host's evaluator says, by name, and `seconds`.
+        The results of the host's evaluator by name, and `seconds`.
     """
 
     def run() -> dict[str, Any]:

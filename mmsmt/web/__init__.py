@@ -1,1 +1,1 @@
-"""A page to try models in a browser: `mmsmt serve`."""
+"""Web page to try models in a browser: `mmsmt serve`."""

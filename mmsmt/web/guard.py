@@ -1,7 +1,7 @@
-"""What the server answers at all: the page's own requests, and none that makes it fetch anything.
+"""Middleware that allows only the page's own requests, and none that make the server fetch URLs.
 
-Gradio has more routes than the page uses. One fetches addresses that a visitor names, and a monitor
-shows all requests.
+Gradio has more routes than the page uses. One fetches URLs given by a visitor, and a monitor shows
+all requests.
 """
 
 import re
@@ -22,7 +22,7 @@ API = (
     *('startup-events', 'info', 'theme.css', 'app_id'),
 )
 LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
-# Browsers load nothing from elsewhere, whatever the page asks for.
+# Browsers load nothing from other hosts, whatever the page requests.
 POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; form-action 'self'"
@@ -30,14 +30,14 @@ POLICY = (
 
 
 class Guard:
-    """ASGI middleware that refuses what the page does not ask for.
+    """ASGI middleware that refuses requests that are not the page's own.
 
     Args:
-        app: Answers the rest.
-        folder: Of uploads and results, the only files that are sent.
-        most_bytes: That the folder may hold before uploads are refused.
-        loopback: Whether only this machine can connect. Requests then have to name it: a page from
-            elsewhere may give its own name the address of this machine.
+        app: The application that answers allowed requests.
+        folder: Folder of uploads and results, the only files that are sent.
+        most_bytes: Maximum size of the folder before uploads are refused.
+        loopback: Whether only this machine can connect. Then requests must name it, because another
+            website may point its own host name at this machine.
     """
 
     def __init__(self, app: Any, folder: Path, most_bytes: int, loopback: bool) -> None:
@@ -62,19 +62,19 @@ class Guard:
         await self.app(scope, receive, send_with_policy)
 
     def refuse(self, scope: Message) -> tuple[int, str] | None:
-        """Status and reason, None for what is answered."""
+        """Return status and reason of a refusal, or None."""
         path = unquote(scope.get('path', ''))
         host = dict(scope.get('headers', ())).get(b'host', b'').decode('latin-1')
         if self.loopback and re.sub(r':\d+$', '', host) not in LOOPBACK:
-            return 403, 'this page answers to 127.0.0.1 and localhost only'
+            return 403, 'this page is only available at 127.0.0.1 and localhost'
         if scope['type'] != 'http' or not self.knows(path):
             return 404, 'not part of this page'
         if path == '/gradio_api/upload' and _size(self.folder) > self.most_bytes:
-            return 507, 'too many files wait here; please try again in some minutes'
+            return 507, 'too many files are waiting; please try again in a few minutes'
         return None
 
     def knows(self, path: str) -> bool:
-        """Whether the page asks for this."""
+        """Return whether the page uses this path."""
         if '..' in path:
             return False
         sent = f'/gradio_api/file={self.folder}/'
@@ -83,7 +83,7 @@ class Guard:
 
 
 def _size(folder: Path) -> int:
-    """Bytes in a folder, from which files may vanish meanwhile."""
+    """Return the bytes in a folder, from which files may disappear meanwhile."""
     total = 0
     for file in folder.rglob('*'):
         try:

@@ -1,4 +1,4 @@
-"""What happens inside a model of the page: modulation, significance, receptive field."""
+"""Visualisations of a served model: modulation, significance, receptive field."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,32 +20,32 @@ from mmsmt.errors import UserError
 from mmsmt.hosts.images import central_view
 from mmsmt.hosts.model import as_loaded, backbone_of, maps_of
 
-SIDE = 224  # pixels of the view whose maps are drawn
+SIDE = 224  # side of the drawn view in pixels
 DPI = 130
-# Kinds of maps, and what they show.
+# Kinds of maps, and their descriptions.
 KINDS = {
-    'Modulation': 'By how much scale-aware modulation multiplies each place, block by block: from '
-    "a map's least (dark) to its greatest value (bright).",
-    'Significance': 'What guides the self-guided attention, by rank, and how hard pixels are '
-    'merged by it.',
-    'Receptive field': "How much each pixel of the image moves the centre of a backbone's map.",
+    'Modulation': 'Factor by which scale-aware modulation multiplies each place, for every block: '
+    "from a map's minimum (dark) to its maximum (bright).",
+    'Significance': 'Significance for the self-guided attention, by rank, and how many pixels are '
+    'merged into a token.',
+    'Receptive field': "Influence of each pixel of the image on the centre of a backbone's map.",
 }
 
 
 class Maps:
-    """The maps that a model has, of the centre of an image.
+    """The available maps of a model, for the centre of an image.
 
     Args:
-        label: Of the model.
-        weights: Where they are from.
-        predictor: Holds the model.
+        label: Name of the model.
+        weights: Origin of the weights.
+        predictor: Predictor that holds the model.
     """
 
     def __init__(self, label: str, weights: str, predictor: Predictor) -> None:
         self.kinds: Mapping[str, Callable[[Image.Image], np.ndarray]] = {}
         self.title = label
         if isinstance(predictor.model, ExportedModel):
-            return  # its inside is gone
+            return  # exported files have no accessible layers
         self.loaded = as_loaded(label, predictor.model, weights, predictor.cfg)
         self.backbone: Any = backbone_of(predictor.model)
         draws = (self.modulation, self.significance, self.receptive_field)
@@ -65,18 +65,18 @@ class Maps:
         block_maps(backbone, self.loaded.batch([Image.new('RGB', (SIDE, SIDE))]))
 
     def modulation(self, view: Image.Image) -> np.ndarray:
-        """Modulation maps of all blocks."""
+        """Draw the modulation maps of all blocks."""
         maps = modulation_maps(self.backbone, self.loaded.batch([view]))
         return to_pixels(draw_modulation(self.title, view, maps), DPI)
 
     @torch.no_grad()
     def significance(self, view: Image.Image) -> np.ndarray:
-        """Significance and merging, block by block."""
+        """Draw significance and merging, block by block."""
         maps = block_maps(self.backbone, self.loaded.batch([view]))
         return to_pixels(draw_significance(view, maps, self.title), DPI)
 
     def receptive_field(self, view: Image.Image) -> np.ndarray:
-        """Effective receptive fields of the backbone's maps."""
+        """Draw the effective receptive fields of the backbone's maps."""
         fields = receptive_fields(self.backbone, self.loaded.batch([view]))
         stages = getattr(self.backbone, 'out_indices', None) or range(len(fields))
         return to_pixels(draw_fields(self.title, stages, fields), DPI)

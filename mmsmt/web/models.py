@@ -1,4 +1,4 @@
-"""A model of the page: what it finds on uploads, drawn above a threshold, and its maps."""
+"""Served models: prediction of uploads, drawing above a threshold, and maps."""
 
 import pickle
 import time
@@ -24,39 +24,39 @@ from mmsmt.web.maps import Maps
 from mmsmt.web.tasks import Rows, find_task
 from mmsmt.web.uploads import Upload
 
-READABLE = 800  # pixels; smaller pictures are enlarged before labels are drawn on them
-OPACITY = 0.5  # of masks and label maps
+READABLE = 800  # pixels; smaller pictures are enlarged before labels are drawn
+OPACITY = 0.5  # opacity of masks and label maps
 Progress = Callable[[int, int], None]
 
 
 class Frame(NamedTuple):
-    """An image or frame and its prediction, compressed: the page keeps those of visitors."""
+    """An image or frame with its prediction, compressed, because the page keeps it per visitor."""
 
     picture: bytes  # JPEG
     prediction: bytes
 
     @classmethod
     def of(cls, sample: Sample, prediction: Any) -> 'Frame':
-        """Compress."""
+        """Compress a sample and its prediction."""
         quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
         jpeg = cv2.imencode('.jpg', np.ascontiguousarray(sample.picture[..., ::-1]), quality)[1]
         return cls(jpeg.tobytes(), zlib.compress(pickle.dumps(prediction), 1))
 
     def pixels(self) -> np.ndarray:
-        """The picture, BGR (H, W, 3) uint8."""
+        """Return the picture, BGR (H, W, 3) uint8."""
         pixels = cv2.imdecode(np.frombuffer(self.picture, np.uint8), cv2.IMREAD_COLOR)
         assert pixels is not None
         return pixels
 
     def open(self) -> tuple[Sample, Any]:
-        """As it was before, without what the pipeline made."""
+        """Decompress the sample, without the pipeline's result, and the prediction."""
         pixels = self.pixels()
-        prediction = pickle.loads(zlib.decompress(self.prediction))  # of this process
+        prediction = pickle.loads(zlib.decompress(self.prediction))  # written by this process
         return Sample(Item('', '', '', pixels), pixels, {}), prediction
 
 
 class Answer(NamedTuple):
-    """What a model found on an upload."""
+    """The prediction for an upload."""
 
     model: str
     upload: Upload
@@ -69,34 +69,34 @@ class Answer(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """An answer above a threshold."""
+    """A drawn answer, above a threshold."""
 
-    picture: np.ndarray | None  # RGB (H, W, 3) uint8, of an image
+    picture: np.ndarray | None  # RGB (H, W, 3) uint8, for an image
     video: Path | None
     columns: list[str]
     rows: Rows
 
 
 class ServedModel:
-    """A model that answers one visitor at a time.
+    """A model that serves one visitor at a time.
 
     Args:
-        request: Its name on the page, and what `find_model` takes.
-        device: By default the GPU, if there is one.
+        request: Name on the page, and arguments of `find_model`.
+        device: The GPU by default, if there is one.
 
     Raises:
-        UserError: If it cannot be built or loaded, or predicts what the page cannot show.
+        UserError: If it cannot be built or loaded, or the page does not support its predictions.
     """
 
     def __init__(self, request: Request, device: str | None = None) -> None:
         self.name = request.label
         self.predictor = Predictor(find_model(request.config, request.file), device)
         self.running, self.drawing = Lock(), Lock()
-        # Building a visualizer needs the scope of the model's host, drawing does not.
+        # Building a visualizer needs the scope of the model's host; drawing does not.
         grey = Item('grey', 'grey', '', np.full((224, 224, 3), 128, np.uint8))
         prediction = self.predictor([self.predictor.read(grey)])[0]
         self.task = find_task(prediction, self.predictor.classes)
-        # Without the sizes that a hook of the config gives to pictures.
+        # Without the sizes that a hook in the config sets.
         drawn_by = Config(dict(visualizer=self.predictor.cfg.get('visualizer')))
         pictures = Pictures(Path(), drawn_by, self.predictor.classes, 0.0, None)
         self.draw_sample = pictures.drawer(prediction, OPACITY)
@@ -106,7 +106,7 @@ class ServedModel:
         """Predict an upload.
 
         Raises:
-            BadSampleError: If it is damaged.
+            BadSampleError: If the upload is damaged.
         """
         frames, start = list[Frame](), time.perf_counter()
         with self.running:
@@ -122,7 +122,7 @@ class ServedModel:
     def _read(self, item: Item) -> Sample:
         try:
             return self.predictor.read(item)
-        except BadSampleError as error:  # visitors need not know where uploads lie
+        except BadSampleError as error:  # do not show visitors where uploads are stored
             reason = str(error).replace(item.path, item.label)
             raise BadSampleError(reason.replace(' (img_path):', '')) from error
 
@@ -130,9 +130,9 @@ class ServedModel:
         """Draw an answer without running the model.
 
         Args:
-            answer: Of this model.
-            threshold: From 0 to 1; what it means depends on the task.
-            folder: For videos.
+            answer: An answer of this model.
+            threshold: From 0 to 1; its meaning depends on the task.
+            folder: Folder for videos.
         """
         with self.drawing:
             if not answer.upload.frames:
@@ -141,7 +141,7 @@ class ServedModel:
             return self._draw_video(answer, threshold, folder)
 
     def _draw(self, frame: Frame, threshold: float) -> tuple[np.ndarray, Rows, dict[str, float]]:
-        """The drawn picture, its table, and the best of each class."""
+        """Return the drawn picture, its table, and the best score of each class."""
         sample, prediction = frame.open()
         self.task.keep(prediction, threshold)
         rows, best = self.task.rows(prediction), self.task.best(prediction)
@@ -151,7 +151,7 @@ class ServedModel:
             size = (width * factor, height * factor)
             sample.pixels = cv2.resize(sample.pixels, size, interpolation=cv2.INTER_CUBIC)
             self.task.enlarge(prediction, factor)
-        np.random.seed(0)  # mmdet varies the colours of masks at random
+        np.random.seed(0)  # mmdet chooses colours of masks at random
         return self.draw_sample(sample, prediction), rows, best
 
     def _draw_video(self, answer: Answer, threshold: float, folder: Path) -> Drawing:

@@ -1,4 +1,4 @@
-"""Layout of the page, and what its parts do."""
+"""Layout and behaviour of the page."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,30 +17,30 @@ CSS = '.fillable { max-width: 1400px !important; }'
 HEIGHT = 640  # pixels of pictures
 BUTTONS: Any = ['download', 'fullscreen']
 PROGRESS = gr.Progress()
-FRESH = (60, 900)  # seconds: how often uploads and results are looked at, and how old they get
+FRESH = (60, 900)  # seconds: interval of the clean-up of uploads and results, and their maximum age
 
 
 class Page:
-    """What happens on the page, for all visitors.
+    """Behaviour of the page, shared by all visitors.
 
     Args:
-        models: By their names.
-        limits: Of uploads.
-        folder: For drawn videos.
+        models: Models by name.
+        limits: Limits of uploads.
+        folder: Folder for drawn videos.
     """
 
     def __init__(self, models: Mapping[str, ServedModel], limits: Limits, folder: Path) -> None:
         self.models, self.limits, self.folder = models, limits, folder
 
     def choose(self, name: str) -> list[Any]:
-        """Slider and tabs of a model."""
+        """Return slider and tabs for a model."""
         model = self.models[name]
         task = model.task
         slider = gr.Slider(value=task.threshold, info=task.about)
         return [slider, *(gr.Tab(visible=kind in model.maps.kinds) for kind in KINDS)]
 
     def predict(self, name: str, file: str | None, progress: gr.Progress = PROGRESS) -> list[Any]:
-        """Run a model on a file: the answer, what to say, and the tab to show."""
+        """Run a model on a file; return the answer, a message, and the tab to show."""
         tab = gr.Tabs(selected='prediction')
         if file is None:
             return [None, HINT, tab]
@@ -53,7 +53,7 @@ class Page:
         return [answer, _plain(str(answer)), tab]
 
     def draw(self, answer: Answer | None, threshold: float) -> list[Any]:
-        """Picture, video and table of an answer."""
+        """Return picture, video and table of an answer."""
         if answer is None:
             return [gr.Image(None, visible=True), gr.Video(None, visible=False), None]
         threshold = min(max(float(threshold), 0.0), 1.0)
@@ -66,7 +66,7 @@ class Page:
         ]
 
     def show_maps(self, kind: str, answer: Answer | None) -> Any:
-        """The maps of an answer's image, or of its first frame."""
+        """Return the maps of an answer's image, or of its first frame."""
         if answer is None:
             return None
         model = self.models[answer.model]
@@ -76,10 +76,10 @@ class Page:
             return model.maps.draw(kind, answer.frames[0].pixels())
 
     def build(self) -> gr.Blocks:
-        """Lay the page out, and say which event runs what.
+        """Create the layout and connect events to functions.
 
-        Models run for one visitor after another, in the group `model`. Drawing has a group of its
-        own, so that sliders move while another visitor's video is predicted.
+        Models run for one visitor after another, in the group `model`. Drawing has its own group,
+        so that sliders react while another visitor's video is predicted.
         """
         with gr.Blocks(title='mmsmt', analytics_enabled=False, delete_cache=FRESH) as blocks:
             answer = gr.State(None, time_to_live=FRESH[1])
@@ -132,5 +132,5 @@ class Page:
 
 
 def _plain(text: str) -> str:
-    """A text in which Markdown finds nothing to obey."""
+    """Escape text so that Markdown shows it unchanged."""
     return ''.join(f'\\{c}' if c in r'\`*_{}[]()<>#+-.!|~$' else c for c in text)

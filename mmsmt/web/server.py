@@ -1,4 +1,4 @@
-"""The server of the page: address, temporary files, start and end."""
+"""Server of the page: address, temporary files, start and shutdown."""
 
 import os
 import signal
@@ -17,8 +17,8 @@ from mmsmt.hosts.request import Request
 from mmsmt.web.uploads import Limits
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
-UPLOADS_KEPT = 50  # of the largest size that is allowed; more wait until old ones are removed
-SESSIONS = 64  # visitors whose last answer is kept
+UPLOADS_KEPT = 50  # of maximum size; more must wait until old ones are removed
+SESSIONS = 64  # number of visitors whose last answer is kept
 
 
 def serve(
@@ -27,11 +27,11 @@ def serve(
     """Serve a page of models until Ctrl-C or SIGTERM.
 
     Args:
-        requests: The models, as `find_model` takes them.
+        requests: The models, as arguments of `find_model`.
         host: Address to listen on.
-        port: 0 takes a free one.
-        limits: Of visitors.
-        device: By default the GPU, if there is one.
+        port: Port; 0 for a free one.
+        limits: Limits of uploads.
+        device: The GPU by default, if there is one.
 
     Raises:
         UserError: If Gradio is missing, the port is in use, or a model cannot be loaded.
@@ -42,9 +42,9 @@ def serve(
         blocks: Any = None
         try:
             blocks = _start(requests, host, port, limits, device, folder)
-            print(f'page     {blocks.local_url}  (Ctrl-C ends it)', flush=True)
+            print(f'page     {blocks.local_url}  (stop with Ctrl-C)', flush=True)
             if host not in LOOPBACK:
-                warning = 'anyone who reaches this machine can use the page'
+                warning = 'anyone who can reach this machine can use the page'
                 print(f'warning: --host {host}: {warning}', file=sys.stderr, flush=True)
             while True:
                 time.sleep(1)
@@ -81,7 +81,7 @@ def _start(
         refusal = 'the page reads only files that were dropped on it'
         raise gradio.Error(refusal, print_exception=False)
 
-    # Gradio takes addresses in place of files, and has the server fetch them.
+    # Gradio accepts URLs instead of files, and makes the server fetch them.
     assert hasattr(processing_utils, 'async_ssrf_protected_get')
     processing_utils.async_ssrf_protected_get = fetch_nothing
     models = {request.label: ServedModel(request, device) for request in requests}
@@ -115,7 +115,7 @@ def _start(
 
 
 def _free_port(host: str, port: int) -> int:
-    """The port, or a free one for 0; UsageError if it is in use. Asked before models are loaded."""
+    """Return the port, or a free one for 0; raise UsageError if in use, before loading models."""
     if not 0 <= port <= 65535:
         raise UsageError(f'--port {port}: ports are 0 to 65535')
     try:
@@ -125,20 +125,23 @@ def _free_port(host: str, port: int) -> int:
     except socket.gaierror as error:
         raise UsageError(f'--host {host}: no such address') from error
     except PermissionError as error:
-        raise UsageError(f'--port {port}: not permitted; take one from 1024') from error
+        raise UsageError(f'--port {port}: not permitted; use 1024 or above') from error
     except OSError as error:
         raise UsageError(_in_use(host, port)) from error
 
 
 def _in_use(host: str, port: int) -> str:
-    return f'--port {port}: cannot listen on {host}:{port}; is it in use? --port 0 takes a free one'
+    return (
+        f'--port {port}: cannot listen on {host}:{port}; is it in use? --port 0 chooses a free one'
+    )
 
 
 @contextmanager
 def _own_folder() -> Iterator[Path]:
-    """A folder for all that Gradio writes, removed at the end.
+    """Yield a folder for everything that Gradio writes, removed at the end.
 
-    Gradio reads where it writes, and much else, from the environment, which may not open the page.
+    Gradio reads its folders and other settings from the environment, which must not affect the
+    page.
     """
     with (
         tempfile.TemporaryDirectory(prefix='mmsmt_serve_', ignore_cleanup_errors=True) as name,
@@ -151,7 +154,7 @@ def _own_folder() -> Iterator[Path]:
             GRADIO_TEMP_DIR=str(Path(name).resolve()),
             GRADIO_ANALYTICS_ENABLED='False',
             HF_HUB_OFFLINE='1',
-            NO_PROXY='*',  # it asks itself whether it has started
+            NO_PROXY='*',  # it connects to itself to check that it has started
             no_proxy='*',
         )
         yield Path(name).resolve()

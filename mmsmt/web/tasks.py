@@ -1,4 +1,4 @@
-"""What a page shows of the predictions of each task: above which threshold, in which table."""
+"""Display of predictions for each task: thresholds and tables."""
 
 from typing import Any, Protocol
 
@@ -15,10 +15,10 @@ class Task(Protocol):
     """Predictions of one kind; all methods take a host's data sample.
 
     Attributes:
-        threshold: That the page starts with.
-        about: What the threshold does, in words.
-        columns: Of the table of an image.
-        measure: What `best` gives.
+        threshold: Initial threshold.
+        about: Description of the threshold.
+        columns: Columns of an image's table.
+        measure: Quantity returned by `best`.
     """
 
     threshold: float
@@ -27,26 +27,26 @@ class Task(Protocol):
     measure: str
 
     def pack(self, prediction: Any) -> None:
-        """Leave out, in place, what is not needed to draw it at any threshold."""
+        """Remove, in place, what is not needed for drawing at any threshold."""
 
     def keep(self, prediction: Any, threshold: float) -> None:
-        """Leave out, in place, what is below the threshold."""
+        """Remove, in place, what is below the threshold."""
 
     def rows(self, prediction: Any) -> Rows:
-        """The table of an image."""
+        """Return the rows of an image's table."""
 
     def best(self, prediction: Any) -> dict[str, float]:
-        """The classes on an image, and the greatest score or share of each."""
+        """Return the classes in an image with their highest score, or share."""
 
     def enlarge(self, prediction: Any, factor: int) -> None:
-        """Fit it, in place, to an image with `factor` times the height and width."""
+        """Rescale a prediction, in place, to an image enlarged by `factor`."""
 
 
 def find_task(prediction: Any, classes: Classes) -> Task:
-    """The task of a model that predicts this.
+    """Return the task of a model from one of its predictions.
 
     Raises:
-        UsageError: If the page cannot show it.
+        UsageError: If the page does not support it.
     """
     if 'pred_instances' in prediction and 'scores' in prediction.pred_instances:
         return Detections(classes)
@@ -65,7 +65,7 @@ class Detections:
     """Boxes, with or without masks."""
 
     threshold = 0.3
-    about = 'Detections with a lower score are left out'
+    about = 'Detections with a lower score are hidden'
     columns: tuple[str, ...] = ('class', 'score', 'left', 'top', 'width', 'height')
     measure = 'score'
 
@@ -73,7 +73,7 @@ class Detections:
         self.names = classes.names
 
     def pack(self, prediction: Any) -> None:
-        """Everything is needed."""
+        """Keep everything."""
 
     def keep(self, prediction: Any, threshold: float) -> None:
         instances = prediction.pred_instances
@@ -84,7 +84,7 @@ class Detections:
         rows = []
         for label, score, box in zip(found.labels, found.scores, found.bboxes, strict=True):
             numbers = torch.as_tensor(box).tolist()
-            if len(numbers) == 4:  # rotated boxes stay centre, size and angle
+            if len(numbers) == 4:  # rotated boxes keep centre, size and angle
                 left, top, right, bottom = numbers
                 numbers = [left, top, right - left, bottom - top]
             rows.append([self.names[label], round(float(score), 3), *map(round, numbers[:4])])
@@ -100,17 +100,17 @@ class Detections:
     def enlarge(self, prediction: Any, factor: int) -> None:
         found = prediction.pred_instances
         boxes = torch.as_tensor(found.bboxes).clone()
-        boxes[:, :4] *= factor  # rotated ones have an angle after that
+        boxes[:, :4] *= factor  # rotated ones end with an angle
         found.bboxes = boxes
         if 'masks' in found:
             found.masks = _repeat(found.masks, factor)
 
 
 class Scores:
-    """Scores of classes."""
+    """Class scores."""
 
     threshold = 0.0
-    about = 'Classes with a lower score are left out'
+    about = 'Classes with a lower score are hidden'
     columns: tuple[str, ...] = ('class', 'score')
     measure = 'score'
 
@@ -118,13 +118,13 @@ class Scores:
         self.names = classes.names
 
     def pack(self, prediction: Any) -> None:
-        """Everything is needed."""
+        """Keep everything."""
 
     def keep(self, prediction: Any, threshold: float) -> None:
         scores = prediction.pred_score
         prediction.pred_score = scores.masked_fill(scores < threshold, -1)
         if scores.max() < threshold:
-            del prediction.pred_label  # so that none is drawn
+            del prediction.pred_label  # so that it is not drawn
 
     def rows(self, prediction: Any) -> Rows:
         scores = prediction.pred_score.tolist()
@@ -135,14 +135,14 @@ class Scores:
         return {name: score for name, score in self.rows(prediction)[:1]}  # noqa: C416
 
     def enlarge(self, prediction: Any, factor: int) -> None:
-        """Nothing to do: scores have no place."""
+        """Do nothing: scores have no position."""
 
 
 class Labels:
-    """Label maps, with the probability of each pixel's class where the model gives it."""
+    """Label maps, with the probability of each pixel's class if the model gives it."""
 
     threshold = 0.0
-    about = 'Pixels whose class has a lower probability are left out'
+    about = 'Pixels whose class has a lower probability are hidden'
     columns: tuple[str, ...] = ('class', 'pixels', 'share')
     measure = 'share'
 
@@ -150,12 +150,12 @@ class Labels:
         self.names = classes.names
 
     def pack(self, prediction: Any) -> None:
-        """Keep the probability of each pixel's class instead of the logits of all."""
+        """Keep the probability of each pixel's class instead of all logits."""
         if 'seg_logits' not in prediction:
             return
         data = prediction.seg_logits.data.float()
         del prediction.seg_logits
-        if len(data) == 1:  # of two classes
+        if len(data) == 1:  # one logit for two classes
             sure = data[0].sigmoid()
             sure = torch.maximum(sure, 1 - sure)
         else:

@@ -16,8 +16,8 @@ from mmsmt.errors import BadSampleError
 from mmsmt.text import count
 
 FORMATS = ('JPEG', 'PNG', 'BMP', 'PPM', 'TIFF', 'WEBP')
-# First bytes of videos, and where they stand. FFmpeg goes by content: a playlist with the name of a
-# video would make it open the files that the playlist names.
+# First bytes of videos, and their offsets. FFmpeg detects formats by content: a playlist named like
+# a video would make it open the files that the playlist names.
 CONTAINERS = (
     (4, b'ftyp'),  # .mp4, .mov, .m4v
     (4, b'moov'),
@@ -29,18 +29,18 @@ CONTAINERS = (
     (0, b'\x00\x00\x01\xba'),  # .mpg
     (0, b'\x00\x00\x01\xb3'),
 )
-# Longest side in pixels of what is predicted and drawn. The usual test pipelines resize to less,
-# and memory for a hundred masks or class scores grows with it.
+# Longest side in pixels for prediction and drawing. Usual test pipelines resize to less, and the
+# memory for a hundred masks or class scores grows with it.
 LONGEST_SIDE = 1280
 
 
 class Limits(NamedTuple):
-    """What one visitor may ask for."""
+    """Limits for one visitor."""
 
     upload_bytes: int = 20_000_000
-    pixels: int = 50_000_000  # of an image or a frame, by its header
-    frames: int = 100  # of a video; later ones are left out
-    waiting: int = 20  # visitors, or requests of one
+    pixels: int = 50_000_000  # of an image or frame, from its header
+    frames: int = 100  # of a video; later ones are ignored
+    waiting: int = 20  # waiting visitors, or requests of one visitor
 
 
 class Upload(NamedTuple):
@@ -48,8 +48,8 @@ class Upload(NamedTuple):
 
     path: Path
     size: tuple[int, int]  # width and height in pixels
-    frames: int  # that are predicted; 0 for an image
-    left_out: int = 0  # frames
+    frames: int  # number of predicted frames; 0 for an image
+    left_out: int = 0  # number of ignored frames
     fps: float = 0.0
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Upload(NamedTuple):
         return f'{words})'
 
     def items(self) -> Iterator[Item]:
-        """The image, or the frames in order.
+        """Yield the image, or the frames in order.
 
         Raises:
             BadSampleError: If the file is damaged.
@@ -79,14 +79,14 @@ class Upload(NamedTuple):
 
 
 def open_upload(path: Path, limits: Limits) -> Upload:
-    """Look at the header of an uploaded file.
+    """Check the header of an uploaded file.
 
     Raises:
-        BadSampleError: If it is neither an image nor a video, or beyond the limits.
+        BadSampleError: If it is not an image or video, or exceeds the limits.
     """
     name, suffix = path.name, path.suffix.lower()
     if not path.is_file():
-        raise BadSampleError('the file is no longer here: please drop it again')
+        raise BadSampleError('the file is no longer available: please drop it again')
     if path.stat().st_size > limits.upload_bytes:
         raise BadSampleError(f'{name} has more than {count(limits.upload_bytes, "byte")}')
     if suffix in VIDEO_EXTENSIONS:
@@ -94,7 +94,7 @@ def open_upload(path: Path, limits: Limits) -> Upload:
     if suffix in IMG_EXTENSIONS:
         return Upload(path, _image_size(path, limits), 0)
     known = ' '.join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))
-    raise BadSampleError(f'{name} is neither an image nor a video; the page takes {known}')
+    raise BadSampleError(f'{name} is not an image or video; the page accepts {known}')
 
 
 def _image_size(path: Path, limits: Limits) -> tuple[int, int]:
@@ -103,8 +103,8 @@ def _image_size(path: Path, limits: Limits) -> tuple[int, int]:
             width, height = image.size
             if width * height > limits.pixels:
                 raise BadSampleError(_too_large(path.name, f' {width:,} x {height:,}', limits))
-            return seen_size(image)  # which decodes a PNG
-    except Image.DecompressionBombError as error:  # more than Pillow itself takes
+            return seen_size(image)  # decodes a PNG
+    except Image.DecompressionBombError as error:  # more than Pillow itself accepts
         raise BadSampleError(_too_large(path.name, '', limits)) from error
     except DAMAGE as error:
         raise BadSampleError(f'{path.name} {describe(error, str(path))}') from error
@@ -114,23 +114,23 @@ def _open_video(path: Path, limits: Limits) -> Upload:
     with path.open('rb') as file:
         head = file.read(16)
     if not any(head[place:].startswith(mark) for place, mark in CONTAINERS):
-        raise BadSampleError(f'{path.name} is not a video, whatever its name says')
+        raise BadSampleError(f'{path.name} is not a video, despite its name')
     video = Video(str(path))
-    width, height = (int(video.capture.get(field)) for field in (3, 4))  # of OpenCV
+    width, height = (int(video.capture.get(field)) for field in (3, 4))  # OpenCV property ids
     video.capture.release()
     if width * height > limits.pixels:
         raise BadSampleError(_too_large(path.name, f' {width:,} x {height:,}', limits))
-    expected = len(video) or limits.frames  # some headers do not say
+    expected = len(video) or limits.frames  # some headers lack it
     frames = min(expected, limits.frames)
     return Upload(path, (width, height), frames, expected - frames, video.fps)
 
 
 def _too_large(name: str, size: str, limits: Limits) -> str:
-    return f'{name} has{size or " too many"} pixels; the page takes {limits.pixels:,}'
+    return f'{name} has{size or " too many"} pixels; the limit is {limits.pixels:,}'
 
 
 def _read_reduced(path: Path) -> np.ndarray:
-    """A large image, BGR (H, W, 3) uint8; a JPEG is reduced while it is decoded."""
+    """Read a large image, BGR (H, W, 3) uint8; a JPEG is reduced while it is decoded."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.draft('RGB', (LONGEST_SIDE, LONGEST_SIDE))

@@ -98,7 +98,7 @@ def test_a_score_of_one_place() -> None:
         for m in METHODS
     ]
     assert shares == pytest.approx([0.5, 1.0])
-    with pytest.raises(UsageError, match='--method takes gradcam or hirescam, got cam'):
+    with pytest.raises(UsageError, match='--method must be gradcam or hirescam, got cam'):
         layer_cam(pool, layer, lambda x: pool(x).sum()[None], image, 'cam')
 
 
@@ -193,9 +193,9 @@ def test_class_tokens_are_left_out() -> None:
     score = lambda x: model.backbone(x)[-1][:, 0]  # noqa: E731
     cam = grad_cam(model, find_layer(model, name='backbone.layers.1.ln1'), score, IMAGE)
     assert cam.shape == (64, 96) and cam.isfinite().all()
-    with pytest.raises(ConfigError, match=r'no map .* \(1, 24\).* for instance .*layers\.1\.ln1'):
+    with pytest.raises(ConfigError, match=r'no map .* \(1, 24\).* for example .*layers\.1\.ln1'):
         grad_cam(model, find_layer(model), score, IMAGE)
-    # Only the class token goes on behind the last block.
+    # Only the class token is used after the last block.
     with pytest.raises(ConfigError, match='does not depend on the stage 2'):
         grad_cam(model, find_layer(model, 2), score, IMAGE)
 
@@ -220,15 +220,15 @@ def test_layouts() -> None:
     assert arrange(square, (64, 64), layer)[0] is square
     last = layer._replace(channels_last=True)
     assert torch.equal(arrange(square, (64, 64), last)[0], square.permute(0, 3, 1, 2))
-    with pytest.raises(ConfigError, match=r'x gives no map .* \(1, 9\)'):
+    with pytest.raises(ConfigError, match=r'x returns no map .* \(1, 9\)'):
         arrange(torch.rand(1, 9), size, layer)
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(stage=5), '--stage 5: no such stage is known of SMT; it has 4'),
-        (dict(stage=0), '--stage 0: no such stage'),
+        (dict(stage=5), '--stage 5: unknown stage of SMT; it has 4'),
+        (dict(stage=0), '--stage 0: unknown stage'),
         (dict(name='backbone.norm'), "no module 'backbone.norm'; did you mean backbone.norms"),
         (dict(name=''), "no module ''"),
     ],

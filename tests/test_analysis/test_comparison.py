@@ -58,7 +58,7 @@ def test_draws_a_line_a_group(groups: dict[str, list[Path]], tmp_path: Path) -> 
 
 def test_runs_that_do_not_match_are_named(groups: dict[str, list[Path]], tmp_path: Path) -> None:
     (tmp_path / 'a1/1/vis_data/scalars.json').write_text('{"step": 7, "mIoU": 1}\n')
-    with pytest.raises(ValueError, match=f"{tmp_path}.*no step of 'mIoU' in common"):
+    with pytest.raises(ValueError, match=f"{tmp_path}.*no common steps of 'mIoU'"):
         read_series(groups['a'], 'mIoU')
 
 
@@ -72,5 +72,5 @@ def test_tool(groups: dict[str, list[Path]], tmp_path: Path) -> None:
     out.unlink()
     result = subprocess.run([*command, str(tmp_path / 'none')], capture_output=True, text=True)
     assert result.returncode == 1 and not out.exists()
-    assert result.stderr.startswith('error: ') and 'holds no log' in result.stderr
+    assert result.stderr.startswith('error: ') and 'no log of a run' in result.stderr
     assert len(result.stderr.splitlines()) == 1

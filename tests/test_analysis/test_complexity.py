@@ -83,7 +83,7 @@ def test_resnet_agrees_with_torchvision_and_mmengine() -> None:
     meta = ResNet50_Weights.IMAGENET1K_V2.meta
     assert counted.params == meta['num_params'] and counted.macs == counted.macs_module_only
     assert counted.macs / 1e9 == pytest.approx(meta['_ops'], abs=5e-4)
-    # mmengine's sum has batch norms and the pooling beside convolutions and the linear layer.
+    # mmengine's sum includes batch norms and pooling besides convolutions and the linear layer.
     small = count_complexity(model, (3, 64, 64)).macs_module_only
     others = {'batch_norm', 'adaptive_avg_pool2d'}
     by_name = FlopAnalyzer(model.eval(), inputs=torch.zeros(1, 3, 64, 64)).by_operator()
@@ -124,14 +124,14 @@ def test_wrong_shape_is_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_network_that_needs_values_is_refused() -> None:
-    with pytest.raises(ValueError, match=r'shape \(3, 8, 8\) alone: .*nonzero'):
+    with pytest.raises(ValueError, match=r'shape \(3, 8, 8\) without values: .*nonzero'):
         count_complexity(Network(lambda x: x[x > 0]), (3, 8, 8))
 
 
 def test_retinanet_agrees_with_the_guide_of_mmdet() -> None:
     """Its guide to tools prints 239.32 GFLOPs and 37.74 M trained parameters at 1280 x 800.
 
-    That sum has biases, batch norms and activations beside convolutions.
+    That sum includes biases, batch norms and activations besides convolutions.
     """
     cfg = get_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
     counted, size = count_config(cfg)

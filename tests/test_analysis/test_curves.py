@@ -27,7 +27,7 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_log_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=f'{tmp_path}.*holds no log'):
+    with pytest.raises(FileNotFoundError, match=f'{tmp_path}.*no log of a run'):
         read_scalars(tmp_path)
 
 

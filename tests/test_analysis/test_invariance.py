@@ -92,9 +92,9 @@ def test_no_change_gives_the_entropy_of_the_reference(squares: list[Image.Image]
 
 def test_wrong_input_is_refused(squares: list[Image.Image]) -> None:
     variants = make_variants(['scale'], PROTOCOL)
-    with pytest.raises(ValueError, match='8 numbers in 0 to 2, got 8 in 3 to 3'):
+    with pytest.raises(ValueError, match='8 numbers from 0 to 2, got 8 from 3 to 3'):
         measure_invariance(MeanColour(), squares, [3] * 8, variants, PROTOCOL)
-    with pytest.raises(ValueError, match='got 7 in'):
+    with pytest.raises(ValueError, match='got 7 from'):
         measure_invariance(MeanColour(), squares, [0] * 7, variants, PROTOCOL)
     with pytest.raises(ValueError, match='at least one image'):
         measure_invariance(MeanColour(), [], None, variants, PROTOCOL)

@@ -55,7 +55,7 @@ def test_maps_are_the_modulators(backbone: SMT) -> None:
 
 
 def test_networks_without_modulation_are_refused(backbone: SMT) -> None:
-    with pytest.raises(ValueError, match='SGFormer has no block'):
+    with pytest.raises(ValueError, match='SGFormer has no scale-aware modulation'):
         head_reaches(SGFormer('pico'))
     with pytest.raises(ValueError, match=r'one image .* got \(2, 3, 64, 64\)'):
         modulation_maps(backbone, torch.rand(2, 3, 64, 64))

@@ -152,5 +152,5 @@ def test_what_is_wrong_is_named() -> None:
         make_variants(['flip'])
     with pytest.raises(ValueError, match="unknown form 'x'; known: released, corrected"):
         make_variants(protocol=Protocol(form='x'))
-    with pytest.raises(ValueError, match='in 1 to resize, got 65 of 64'):
+    with pytest.raises(ValueError, match='from 1 to resize, got 65 of 64'):
         make_variants(protocol=Protocol(65, 64))

@@ -48,7 +48,7 @@ def test_folder(network: Callable, tmp_path: Path) -> None:
     assert found.container['meta']['dataset_meta']['classes'] == net.classes
     state = torch.load(net.checkpoint)['state_dict']
     assert torch.equal(found.container['state_dict']['head.fc.weight'], state['head.fc.weight'])
-    with pytest.raises(UsageError, match='has weights of its own'):
+    with pytest.raises(UsageError, match='has its own weights'):
         find_model(str(folder), net.checkpoint)
 
 
@@ -68,10 +68,10 @@ def test_what_a_file_says_is_data(exported: Path, tmp_path: Path) -> None:
     ran = tmp_path / 'ran'
     hostile = f"__import__('pathlib').Path({str(ran)!r}).touch()"
     cases = [
-        (hostile, 'what it says of its model cannot be read'),
+        (hostile, 'invalid description of the model'),
         (entry.value.replace("'mmpretrain.ImageClassifier'", "'os.system'")
          .replace("'ImageClassifier'", "'os.system'"), 'model.type: .os.system. is refused'),
-        ('', 'does not say of which model it is'),
+        ('', 'does not describe its model'),
     ]  # fmt: skip
     for text, says in cases:
         entry.value = text
@@ -97,14 +97,14 @@ def test_names_of_nothing(arguments: tuple[str, ...], says: str) -> None:
 
 def test_what_does_not_go_together(network: Callable, tmp_path: Path) -> None:
     net = network('cls')
-    with pytest.raises(UsageError, match='cls_smt_pico.py: a config needs a checkpoint after it'):
+    with pytest.raises(UsageError, match='cls_smt_pico.py: a config needs a checkpoint'):
         find_model(net.config)
-    with pytest.raises(UsageError, match='--runtime openvino is of exported files'):
+    with pytest.raises(UsageError, match='--runtime openvino only applies to exported files'):
         find_model(net.config, net.checkpoint, runtime='openvino')
-    with pytest.raises(UsageError, match='--precision bfloat16 is of exported files'):
+    with pytest.raises(UsageError, match='--precision bfloat16 only applies to exported files'):
         find_model(net.config, net.checkpoint, 'bfloat16')
     with pytest.raises(CheckpointError, match='none.pth'):
         find_model(net.config, str(tmp_path / 'none.pth'))
     (tmp_path / 'net.xml').touch()
-    with pytest.raises(UsageError, match='only OpenVINO runs .xml files'):
+    with pytest.raises(UsageError, match='.xml files need OpenVINO'):
         find_model(str(tmp_path / 'net.xml'), runtime='onnxruntime')

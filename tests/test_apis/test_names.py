@@ -58,7 +58,7 @@ def test_unknown_name() -> None:
 @pytest.mark.parametrize(
     ('name', 'said'),
     [
-        ('mask_rcnn_smt_s_3x', r'its backbone has some, as part of smt_s_in1k'),
+        ('mask_rcnn_smt_s_3x', r'its backbone has some, in smt_s_in1k'),
         ('sg_former_s_in1k', r'personal drive, without a licence\)\. smt_t_in1k, '),
         ('unified_halo_t_in1k', r'no address .*\)\. smt_t_in1k, '),
     ],

@@ -160,7 +160,7 @@ def test_broken_image_stops_after_the_results_before_it(
     whole = (images / 'b/c.png').read_bytes()
     (images / 'b/c.png').write_bytes(whole[: len(whole) // 2])
     net, out = network('cls'), tmp_path / 'out'
-    with pytest.raises(BadSampleError, match='b/c.png .*: is truncated; the results of 2 images'):
+    with pytest.raises(BadSampleError, match='b/c.png .*: is truncated; results of the 2 images'):
         predict(net.config, net.checkpoint, str(images), out, batch_size=4, device='cpu')
     assert [row[0] for row in rows(out)[1:]] == ['a.png', 'b/a.png']
     summary = predict(

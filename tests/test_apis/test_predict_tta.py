@@ -78,7 +78,7 @@ def test_refuses(network: Callable, images: Path, tmp_path: Path) -> None:
     cfg = Config.fromfile(net.config)
     session: Any = object()
     exported = FoundModel(net.config, cfg, 'net.onnx', {}, session)
-    with pytest.raises(UsageError, match='net.onnx: an exported file cannot be used with --tta'):
+    with pytest.raises(UsageError, match='net.onnx: exported files do not support --tta'):
         Predictor(exported, tta=True)
     cfg.pop('tta_model')
     cfg.dump(tmp_path / 'plain.py')

@@ -79,5 +79,5 @@ def test_a_damaged_file_is_told_by_the_network_it_resembles() -> None:
 
 def test_nothing_of_this_suite() -> None:
     known = ', '.join(family.network for family in FAMILIES)
-    with pytest.raises(CheckpointError, match=f'no complete backbone inside; known: {known}'):
+    with pytest.raises(CheckpointError, match=f'no complete backbone in the file; known: {known}'):
         identify({'conv1.weight': torch.ones(1)})

@@ -123,7 +123,7 @@ def test_recomputation_of_some_stages(
 
 @pytest.mark.parametrize('with_cp', [(True, False), (True,) * 5, 'yes', 2, (1, 0, 0, 0), None])
 def test_recomputation_is_told_by_one_flag_or_four(any_pico: Callable, with_cp: object) -> None:
-    with pytest.raises(ValueError, match='with_cp must be a flag or 4 of them, got'):
+    with pytest.raises(ValueError, match='with_cp must be one flag or 4, got'):
         any_pico(with_cp=with_cp)
 
 

@@ -101,7 +101,7 @@ def test_missing(model: SMT, lost: str) -> None:
     with pytest.raises(CheckpointError, match=f'missing: {lost}.*holds SMT pico') as caught:
         model.load_state_dict(state)
     module = '.'.join(lost.split('.')[:-1][:3])
-    assert str(caught.value).endswith(f'To accept that: allow={[module]}.')
+    assert str(caught.value).endswith(f'To accept this, set allow={[module]}.')
     assert is_loaded(model, own), 'nothing may be copied from a file that is refused'
 
 

@@ -70,25 +70,28 @@ def test_field_overrides_the_variant(sg_pico: Callable, images: Callable, field:
 
 REFUSED: list[tuple[dict, str]] = [
     ({'arch': 'huge'}, "unknown arch 'huge'; known: pico, small, medium, base"),
-    ({'arch': {'depths': (1, 1, 1, 1)}}, r"arch needs \['depths', 'embed_dims'\] and may have"),
+    (
+        {'arch': {'depths': (1, 1, 1, 1)}},
+        r"arch needs the fields \['depths', 'embed_dims'\] and may have",
+    ),
     ({'arch': 3}, 'arch must be a name or a dict of fields, got 3'),
-    ({'depths': (0, 1, 1, 1)}, r'depths must be whole and at least 1, got \(0, 1, 1, 1\)'),
-    ({'reductions': (8, 4, 0, 1)}, r'reductions must be whole and at least 1, got \(8, 4, 0, 1\)'),
+    ({'depths': (0, 1, 1, 1)}, r'depths must be positive integers, got \(0, 1, 1, 1\)'),
+    ({'reductions': (8, 4, 0, 1)}, r'reductions must be positive integers, got \(8, 4, 0, 1\)'),
     ({'mlp_ratios': (0, 1, 1, 1)}, 'mlp_ratios must be positive'),
-    ({'window': 0}, 'window must be whole and at least 1, got 0'),
-    ({'position_grid': 3.5}, 'position_grid must be whole and at least 1, got 3.5'),
-    ({'layer_scale_init_value': -1}, 'layer_scale_init_value must be 0 or positive, got -1'),
+    ({'window': 0}, 'window must be a positive integer, got 0'),
+    ({'position_grid': 3.5}, 'position_grid must be a positive integer, got 3.5'),
+    ({'layer_scale_init_value': -1}, 'layer_scale_init_value must be at least 0, got -1'),
     ({'stacking': 'thirds'}, "unknown stacking 'thirds'; known: alternate, halves"),
     ({'num_heads': (1, 2, 4, 8)}, 'num_heads must be even and divide dim 32, got 1'),
     ({'num_heads': (2, 2, 4, 7)}, 'MSA: dim 256 is not a multiple of num_heads 7'),
-    ({'runs': ((1,), (1, 1), (1, 1), (1, 1))}, 'runs must be two or three numbers from 1'),
-    ({'embed_dims': (30, 64, 128, 256)}, 'needs a multiple of 4 channels, got 30'),
+    ({'runs': ((1,), (1, 1), (1, 1), (1, 1))}, 'runs must be two or three positive integers'),
+    ({'embed_dims': (30, 64, 128, 256)}, 'must be a multiple of 4, got 30'),
     (
         {'mixers': ('self_guided', 'msa', 'msa', 'msa')},
         'SelfGuidedAttention takes significance, so a block before it in stage 1 has to give it',
     ),
     *(
-        ({field: value}, f'{field} needs one entry for each of the 4 stages, got ')
+        ({field: value}, f'{field} must have one entry for each of the 4 stages, got ')
         for field in ('embed_dims', 'num_heads', 'mlp_ratios', 'reductions', 'runs', 'mixers')
         for value in ((8, 8, 8), 'msa', 8)
     ),

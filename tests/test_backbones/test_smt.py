@@ -163,33 +163,36 @@ def test_arguments_in_a_dict_win_over_the_stages(pico: Callable) -> None:
 
 REFUSED: list[tuple[dict, str]] = [
     ({'arch': 'huge'}, "unknown arch 'huge'; known: pico, tiny, small, base, large"),
-    ({'arch': {'depths': (1, 1, 1, 1)}}, r"arch needs \['depths', 'embed_dims', 'mlp_ratios'\]"),
+    (
+        {'arch': {'depths': (1, 1, 1, 1)}},
+        r"arch needs the fields \['depths', 'embed_dims', 'mlp_ratios'\]",
+    ),
     (
         {'arch': {'embed_dims': (8,) * 4, 'depths': (1,) * 4, 'mlp_ratios': (1,) * 4, 'heads': 1}},
         r"may have \['drop_path_rate', .*'stem_kernel'\], got .*'heads'",
     ),
-    ({'depths': (0, 1, 1, 1)}, r'depths must be whole and at least 1, got \(0, 1, 1, 1\)'),
-    ({'depths': (1.5, 1, 1, 1)}, 'depths must be whole'),
-    ({'sam_expansion': 0}, 'sam_expansion must be whole and at least 1, got 0'),
+    ({'depths': (0, 1, 1, 1)}, r'depths must be positive integers, got \(0, 1, 1, 1\)'),
+    ({'depths': (1.5, 1, 1, 1)}, 'depths must be positive integers'),
+    ({'sam_expansion': 0}, 'sam_expansion must be a positive integer, got 0'),
     ({'mlp_ratios': (0, 1, 1, 1)}, 'mlp_ratios must be positive'),
     ({'mixers': ('sam', 'sam', [], 'msa')}, 'mixers: 0 given for a stage of'),
     ({'mixers': (['sam'] * 3, 'sam', 'sam', 'msa')}, 'mixers: 3 given for a stage of 1 blocks'),
     ({'arch': None}, 'arch must be a name or a dict of fields, got None'),
     ({'stem_kernel': 4}, 'stem_kernel must be odd, got 4'),
-    ({'stem_kernel': -1}, 'stem_kernel must be whole and at least 1, got -1'),
+    ({'stem_kernel': -1}, 'stem_kernel must be a positive integer, got -1'),
     ({'stacking': 'thirds'}, "unknown stacking 'thirds'; known: alternate, halves"),
     ({'mixers': ('sam', 'sam', 'pool', 'msa')}, "unknown mixer 'pool'; known: .*msa, sam"),
     ({'mixers': ('sam', 'sam', ['sam', {'type': 'x'}], 'msa')}, "unknown mixer 'x'; known: "),
     ({'sam_heads': (5, 4, 4, 4)}, 'SAM: dim 32 is not a multiple of num_heads 5'),
     ({'msa_heads': (1, 2, 3, 8)}, 'MSA: dim 128 is not a multiple of num_heads 3'),
     ({'drop_path_rate': 1.0}, r'drop_path_rate must be in \[0, 1\), got 1.0'),
-    ({'out_indices': ()}, r'out_indices must be in 0 to 3, at least one, got \(\)'),
-    ({'out_indices': (0, 4)}, r'out_indices must be in 0 to 3, at least one, got \(0, 4\)'),
-    ({'out_indices': -1}, r'out_indices must be in 0 to 3, at least one, got \(-1,\)'),
-    ({'frozen_stages': 5}, 'frozen_stages must be in -1 to 4, got 5'),
-    ({'frozen_stages': -2}, 'frozen_stages must be in -1 to 4, got -2'),
+    ({'out_indices': ()}, r'out_indices must be one or more of 0 to 3, got \(\)'),
+    ({'out_indices': (0, 4)}, r'out_indices must be one or more of 0 to 3, got \(0, 4\)'),
+    ({'out_indices': -1}, r'out_indices must be one or more of 0 to 3, got \(-1,\)'),
+    ({'frozen_stages': 5}, 'frozen_stages must be from -1 to 4, got 5'),
+    ({'frozen_stages': -2}, 'frozen_stages must be from -1 to 4, got -2'),
     *(
-        ({field: value}, f'{field} needs one entry for each of the 4 stages, got ')
+        ({field: value}, f'{field} must have one entry for each of the 4 stages, got ')
         for field in ('embed_dims', 'depths', 'mlp_ratios', 'sam_heads', 'msa_heads', 'mixers')
         for value in ((8, 8, 8), (8,) * 5, 'sam', 8)
     ),

@@ -37,14 +37,14 @@ def test_a_config_gives_four_maps_whatever_it_says(tmp_path: Path) -> None:
     with torch.no_grad():
         maps = build(contender)(torch.rand(1, 3, 61, 97))
     check_maps(contender, maps, 61, 97)
-    with pytest.raises(UsageError, match=r'mine: gives maps of \[\(2, 3\)\] for 61 x 97'):
+    with pytest.raises(UsageError, match=r'mine: the maps for 61 x 97 pixels are \[\(2, 3\)\]'):
         check_maps(contender, maps[3:], 61, 97)
     with pytest.raises(UsageError, match='strides 4, 8, 16 and 32'):
         check_maps(contender, maps, 122, 97)
 
 
 def test_unknown_contender() -> None:
-    with pytest.raises(UsageError, match="'SMT-X'; did you mean 'SMT-[TSB]'.* known are SMT-T,"):
+    with pytest.raises(UsageError, match="'SMT-X'; did you mean 'SMT-[TSB]'.* known: SMT-T,"):
         find_contenders(['SMT-X'])
     with pytest.raises(UsageError, match='two models are called SMT-T'):
         find_contenders(['SMT-T', 'SMT-T'])

@@ -21,7 +21,7 @@ VARIANTS = {
 
 
 def pair(options: dict[str, Any], dtype: torch.dtype = torch.float32) -> tuple[SMT, PlainSMT]:
-    """Both forms with the same weights; biases, norms and statistics are no zeros and ones."""
+    """Both forms with the same weights; biases, norms and statistics are not zeros and ones."""
     torch.manual_seed(0)
     ours, plain = SMT(**options), PlainSMT(**options)
     state = {

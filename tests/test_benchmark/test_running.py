@@ -91,7 +91,7 @@ def test_a_job_that_cannot_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_deploy_forms_and_compiled_ones_are_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins for both, each of which must have been called."""
+    """Stand-ins for both, which must both have been called."""
     seen = []
 
     def deploy(model: nn.Module) -> nn.Module:

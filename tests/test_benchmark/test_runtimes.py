@@ -65,7 +65,7 @@ class OneMap(nn.Module):
 def test_without_the_package(package: str, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     extra = 'onnx' if package == 'onnxruntime' else package
-    with pytest.raises(UsageError, match=rf"is missing: pip install 'mmsmt\[{extra}\]'"):
+    with pytest.raises(UsageError, match=rf"is not installed: pip install 'mmsmt\[{extra}\]'"):
         call()
 
 

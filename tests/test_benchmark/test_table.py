@@ -96,7 +96,7 @@ def test_reference() -> None:
     assert choose_reference(['a', 'plain b', 'plain a'], None) == 'plain b'
     assert choose_reference(['a', 'b'], None) == 'a'
     assert choose_reference(['a', 'b'], 'b') == 'b'
-    with pytest.raises(UsageError, match="--reference 'c' is not measured; measured are a, b"):
+    with pytest.raises(UsageError, match="--reference 'c' was not measured; measured: a, b"):
         choose_reference(['a', 'b'], 'c')
 
 

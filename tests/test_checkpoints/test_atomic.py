@@ -1,4 +1,4 @@
-"""A file is the former one or the new one, wherever the writer stops."""
+"""A file has either its old or its new content, wherever the writer stops."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Weights from an address: fetched once a machine, checked, and nothing half-written is kept."""
+"""Weights from a URL: fetched once per machine, checked, never half-written."""
 
 import hashlib
 import io
@@ -102,7 +102,7 @@ def test_without_a_connection_the_cache_serves(server: str, cache: Path) -> None
         ('/cut/smt_t-0123abcd.pth', 'invalid hash value'),
         ('/smt_t-0123abcd.pth', 'invalid hash value .*the download is damaged or another file'),
         ('/none/smt_t.pth', 'cannot be downloaded .*Not Found'),
-        ('/', 'names no file'),
+        ('/', 'the URL has no file name'),
     ],
 )
 def test_what_is_wrong_is_not_kept(server: str, cache: Path, path: str, message: str) -> None:

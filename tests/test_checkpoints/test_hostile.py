@@ -128,7 +128,7 @@ def test_bad_safetensors_headers(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize('kind', [torch.int32, torch.bool, torch.complex64, torch.float64])
 def test_kinds_of_numbers(tmp_path: Path, kind: torch.dtype) -> None:
-    """Other precision fits; whole numbers in place of real ones are other weights."""
+    """Another precision fits; integers instead of floating-point numbers do not."""
     model = SMT('pico')
     state = {name: value.clone() for name, value in model.state_dict().items()}
     state['norms.0.bias'] = state['norms.0.bias'].to(kind)
@@ -141,7 +141,7 @@ def test_kinds_of_numbers(tmp_path: Path, kind: torch.dtype) -> None:
             model.load_pretrained(tmp_path / 'x.pth')
 
 
-# What may still come out of a file of each kind, beside a refusal.
+# Allowed results of a file of each kind, besides an error.
 ALLOWED = {
     'one bit turned': {'as saved'},
     'one bit turned, no checksums': {'as saved', 'other weights'},  # SECURITY.md says so
@@ -150,7 +150,7 @@ ALLOWED = {
 
 
 def try_into(model: nn.Module, saved: dict[str, Tensor], path: Path) -> str:
-    """Load as `load_from` does; say what came of it."""
+    """Load like `load_from`, and return the outcome."""
     try:
         state, _ = fit_weights(model, read_container(path), str(path))
     except CheckpointError as error:

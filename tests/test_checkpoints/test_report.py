@@ -87,7 +87,7 @@ def test_error_says_what_to_do() -> None:
         report.require_fit('x.pth', allow=['head'], hint='The file holds SMT tiny.')
     assert str(caught.value) == (
         'x.pth: does not fit the model: 2 of 4 entries fit; missing: a.bias, head.fc.weight. '
-        "The file holds SMT tiny. To accept that: allow=['head', 'a']."
+        "The file holds SMT tiny. To accept this, set allow=['head', 'a']."
     )
 
 

@@ -131,7 +131,9 @@ def test_names_of_the_hosts(parts: Parts) -> None:
     parts.other['decode_head.conv_seg.weight'] = torch.ones(1)
     assert set(to_host(parts, 'segmenter')) == {'backbone.norms.0.weight', *parts.other}
     assert set(to_host(parts, 'detector', backbone_only=True)) == {'backbone.norms.0.weight'}
-    with pytest.raises(CheckpointError, match='a whole segmenter: --target segmenter keeps it'):
+    with pytest.raises(
+        CheckpointError, match='a whole segmenter: use --target segmenter to keep it'
+    ):
         to_host(parts, 'detector')
     with pytest.raises(ValueError, match="'tracker'; known: classifier, detector, segmenter"):
         to_host(parts, 'tracker')
@@ -152,7 +154,7 @@ def test_head_rows(parts: Parts, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('0\n5\n', r"line 2: '5' is no class of the head \(0 to 4\)"),
+        ('0\n5\n', r"line 2: '5' is not a class \(0 to 4\)"),
         ('0\n\n-1\n', "line 3: '-1'"),
         ('cat', "line 1: 'cat'"),
         ('1 2', "line 1: '1 2'"),
@@ -175,7 +177,7 @@ def test_head_map_that_cannot_be_read(parts: Parts, tmp_path: Path) -> None:
     for path, says in (
         (tmp_path / 'none.txt', 'No such file'),
         (tmp_path, 'Is a directory'),
-        (tmp_path / 'binary', 'no text'),
+        (tmp_path / 'binary', 'not a text file'),
     ):
         with pytest.raises(CheckpointError, match=says):
             select_head_rows(parts, path)

@@ -23,7 +23,7 @@ def test_a_detector() -> None:
     text = '\n'.join(lines)
     for sentence in (
         'Trains for 36 epochs, with a validation every epoch.',
-        'An epoch is taken as 50 iterations; --epoch-length changes that.',
+        'An epoch is assumed to have 50 iterations; --epoch-length changes this.',
         'A step takes 2 images per process and batch, gradients of 4 batches accumulated.',
         'The learning rate is meant for 16 images per step, of all processes.',
         'The optimizer is AdamW with betas [0.9, 0.999] and eps 1e-08.',
@@ -60,5 +60,5 @@ def test_without_a_schedule_the_rate_is_constant() -> None:
 
 
 def test_a_config_that_trains_nothing() -> None:
-    with pytest.raises(UsageError, match='has no train_dataloader, so there is no training'):
+    with pytest.raises(UsageError, match='has no train_dataloader, so it does not train'):
         read_recipe(Config(dict(model=dict(type='X'), train_cfg=dict(max_epochs=1))))

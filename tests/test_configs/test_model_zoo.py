@@ -143,7 +143,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stale_page_and_recount(project: Path) -> None:
     page, metafile = project / zoo.PAGE, project / METAFILES['cls']
-    assert 'stale' in str(run(project, '--check'))
+    assert 'out of date' in str(run(project, '--check'))
     assert run(project) is None and run(project, '--check') is None
     row = next(line for line in page.read_text().splitlines() if line.startswith('| [smt_t_in1k]'))
     cells = [cell.strip() for cell in row.strip('|').split('|')]
@@ -158,7 +158,7 @@ def test_stale_page_and_recount(project: Path) -> None:
     ]
     right, shown = metafile.read_text(), page.read_text()
     edit(project, lambda m: m['Models'][0]['Metadata'].update(Parameters=12_000_000))
-    assert 'stale' in str(run(project, '--check'))
+    assert 'out of date' in str(run(project, '--check'))
     assert page.read_text() == shown
     assert run(project, '--recount') is None
     assert yaml.safe_load(metafile.read_text()) == yaml.safe_load(right)
@@ -194,7 +194,7 @@ def remove_markers(project: Path) -> None:
         (break_yaml, '--check', 'cannot be read'),
         (remove_config, '--recount', 'smt_t_in1k: no such config: configs/cls/smt_t_in1k.py'),
         (remove_counts, '--check', "smt_t_in1k: no ['FLOPs']; run with --recount"),
-        (remove_markers, '--check', 'no place for a table'),
+        (remove_markers, '--check', 'no table marker'),
     ],
 )
 def test_damage_ends_in_one_line(project: Path, damage: Any, option: str, said: str) -> None:

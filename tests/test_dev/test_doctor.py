@@ -119,7 +119,7 @@ def test_setuptools_without_pkg_resources(tmp_path: Path) -> None:
             {'mmcv._ext': UNDEFINED},
             'operators',
             'uninstall -y mmcv &&',
-            'MMSMT_OPS=torch takes ours',
+            'MMSMT_OPS=torch uses ours',
         ),
         ({'mmcv.ops': NMS + 'nms = lambda *_: Kept([1])'}, 'operators', '', 'nms keeps [1]'),
         ({'mmdet': REFUSAL}, 'mmdet', f'mmcv-lite=={PINS["mmcv-lite"]}', 'MMCV==2.2.0 is used'),

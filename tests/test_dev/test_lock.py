@@ -129,7 +129,7 @@ def test_without_a_lock_set_up_says_so(
     files = {Path(word).stem for words in installed for word in words if word.endswith('.txt')}
     assert files == {*setup_env.INSTALLED, 'constraints'}
     said = capsys.readouterr().out
-    assert 'pinned versions without hashes, as there is no cp399-plan9.txt' in said
+    assert 'pinned versions without hashes, because cp399-plan9.txt does not exist' in said
 
 
 def test_licences_of_all_that_is_locked(setup_env: ModuleType) -> None:

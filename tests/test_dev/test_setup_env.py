@@ -109,7 +109,7 @@ def test_unknown_problem_shows_the_end_of_the_log(
     with pytest.raises(tools['setup_run'].Problem) as caught:
         tools['setup_run'].run(command, log, 'installing torch')
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith(f'installing torch failed; all of its output is in {log}')
+    assert lines[0].startswith(f'installing torch failed; its output is in {log}')
     assert lines[1] == '82'
     assert lines[-1] == 'strange'
 
@@ -134,7 +134,7 @@ sys.exit(setup_env.main())
     process.send_signal(number)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert stderr == 'setup: interrupted; make setup goes on from here\n'
+    assert stderr == 'setup: interrupted; run make setup again to continue\n'
     child = Path('/proc', (tmp_path / 'pid').read_text().strip())
     assert not child.exists()
 

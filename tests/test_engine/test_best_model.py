@@ -54,7 +54,7 @@ def test_refuses() -> None:
     with pytest.raises(UsageError, match='--early-stop must be at least 1, got 0'):
         keep_best(cfg, '', 0, save=False)
     cfg.val_evaluator = [dict(type='mine.OddMetric')]
-    with pytest.raises(UsageError, match='OddMetric is not known here: name it, --save-best'):
+    with pytest.raises(UsageError, match='OddMetric is unknown: name it with --save-best'):
         keep_best(cfg, '', 2, save=False)
     cfg.val_evaluator = None
     with pytest.raises(UsageError, match='--save-best needs a validation'):

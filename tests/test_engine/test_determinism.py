@@ -28,8 +28,7 @@ def algorithms_as_before() -> Iterator[None]:
 def test_same_seed_same_state(tiny_training: Callable[..., Runner], config: str) -> None:
     """Weights, optimizer and losses, whatever random numbers the process drew before.
 
-    The second run asks torch for algorithms that are the same every time, which changes nothing
-    on a processor.
+    The second run requests deterministic algorithms, which changes nothing on a CPU.
     """
     finals = []
     for deterministic in (False, True):

@@ -24,7 +24,9 @@ class Session:
 
 def test_labels_of_a_segmenter() -> None:
     session = Session(labels=np.zeros((1, 4, 4), np.uint8))
-    with pytest.raises(UsageError, match='gives labels; .* logits too: export it without --labels'):
+    with pytest.raises(
+        UsageError, match='has the outputs labels; .* needs logits: export it without --labels'
+    ):
         ExportedModel(session, SimpleNamespace(decode_head=None))
 
 

@@ -17,7 +17,7 @@ def test_history_goes_and_comes_back() -> None:
     plain = to_plain(hub)
     torch.testing.assert_close(plain['runtime_info']['best'], 0.5)
     assert type(plain['runtime_info']['best']) is float
-    assert isinstance(hub['log_scalars']['train/loss'], HistoryBuffer), 'the run goes on with it'
+    assert isinstance(hub['log_scalars']['train/loss'], HistoryBuffer), 'the run continues with it'
     restore_history(plain)
     back = plain['log_scalars']['train/loss']
     assert isinstance(back, HistoryBuffer) and back.max_length == 7

@@ -1,4 +1,4 @@
-"""`--resume` finds the last checkpoint that a training can go on from."""
+"""`--resume` finds the last checkpoint from which training can be resumed."""
 
 import argparse
 import os
@@ -61,7 +61,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     'missing': (Path.unlink, 'no such checkpoint file'),
     'flipped': (flip, 'damaged'),
     'diverged': (diverge, 'a holds NaN or Inf'),
-    'without optimizer': (strip, 'is no state of a training, it lacks meta, optimizer'),
+    'without optimizer': (strip, 'not a training checkpoint, it lacks meta, optimizer'),
 }
 
 
@@ -76,7 +76,7 @@ def test_damage_of_the_newest(folder: Path, said: list[str], damage: str) -> Non
     spoil(folder / 'epoch_3.pth')
     assert find_last_good(folder) == folder / 'epoch_2.pth'
     (warning,) = said
-    assert warning.startswith(f'going on from {folder}/epoch_2.pth; passed over: {folder}/epoch_3')
+    assert warning.startswith(f'resuming from {folder}/epoch_2.pth; skipped: {folder}/epoch_3')
     assert says in warning and warning.count('epoch_3.pth') == 1
 
 
@@ -100,7 +100,7 @@ def test_the_note_before_newer_files(folder: Path) -> None:
 def test_nothing_good(folder: Path, said: list[str]) -> None:
     for path in folder.glob('epoch_*.pth'):
         tear(path)
-    with pytest.raises(CheckpointError, match='no checkpoint to go on from: ') as caught:
+    with pytest.raises(CheckpointError, match='no checkpoint to resume from: ') as caught:
         find_last_good(folder)
     assert str(caught.value).count('truncated') == 3 and '\n' not in str(caught.value)
 

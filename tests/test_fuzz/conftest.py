@@ -16,7 +16,7 @@ from torch import Tensor
 from mmsmt.backbones import SMT, FourStageBackbone, SGFormer, UnifiedBackbone
 from mmsmt.backbones.unified_archs import ARCHS
 
-# A case takes tens of milliseconds, and may take much more beside other processes.
+# A case takes tens of milliseconds, but much more next to other processes.
 _COMMON = dict(
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -95,12 +95,12 @@ def test_channels_follow_the_backbone(name: str, stages: tuple, key: str, channe
     [
         (
             'mmdet::cornernet/cornernet_hourglass104_10xb5-crop511-210e-mstest_coco.py',
-            'of the strides 4, 4',
+            'of strides 4, 4',
         ),
         ('mmdet::faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py', 'shared_head is the last stage'),
         ('mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py', 'strides 16, 8, 4, 2, 1'),
         ('mmseg::san/san-vit-b16_coco-stuff164k-640x640.py', 'has no `backbone`'),
-        ('mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py', 'gives no maps'),
+        ('mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py', 'returns no maps'),
     ],
 )
 def test_what_cannot_be_grafted_says_why(name: str, why: str) -> None:

@@ -66,7 +66,7 @@ def test_compilers_see_it_made() -> None:
 
 
 def test_a_graph_that_is_captured_owns_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache would free what a CUDA graph goes on reading."""
+    """The cache would free tensors that a CUDA graph still reads."""
     made: list[int] = []
 
     @cached_constant

@@ -91,7 +91,7 @@ def test_autocast_does_not_go_on_in_float32() -> None:
 
 @pytest.mark.parametrize('dim', [0, 6])
 def test_channels_that_do_not_divide(dim: int) -> None:
-    with pytest.raises(ValueError, match=f'needs a multiple of 4 channels, got {dim}'):
+    with pytest.raises(ValueError, match=f'must be a multiple of 4, got {dim}'):
         PositionTable(dim, 4)
 
 

@@ -91,7 +91,7 @@ def test_equals_the_cpus_in_float64(name: str, size: tuple[int, int]) -> None:
 def test_fused_kernels(name: str, dtype: torch.dtype, autocast: bool) -> None:
     """Kernels of 32 bits and fewer, which float64 does not take."""
     if autocast and dtype == torch.float32:
-        pytest.skip('float32 is no type of autocast')
+        pytest.skip('float32 is not an autocast dtype')
     single = copy.deepcopy(lively(name)).cuda().to(torch.float32 if autocast else dtype)
     kind = next(single.parameters()).dtype
     for size in SIZES[2:]:

@@ -93,5 +93,7 @@ def test_rows_of_the_tables_that_no_index_reaches_get_no_gradient() -> None:
 
 @pytest.mark.parametrize('block, halo', [(0, 1), (7, -1)])
 def test_impossible_blocks(block: int, halo: int) -> None:
-    with pytest.raises(ValueError, match=f'block must be at least 1 and halo 0, got {block} and'):
+    with pytest.raises(
+        ValueError, match=f'block must be at least 1 and halo at least 0, got {block} and'
+    ):
         HaloAttention(8, 2, block, halo)

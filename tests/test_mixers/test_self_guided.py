@@ -145,5 +145,5 @@ def test_heads_that_do_not_divide(dim: int, heads: int) -> None:
 
 @pytest.mark.parametrize('runs', [(), (4,), (1, 2, 3, 4), (2, 0)])
 def test_impossible_runs(runs: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match='runs must be two or three numbers from 1, got'):
+    with pytest.raises(ValueError, match='runs must be two or three positive integers, got'):
         SelfGuidedAttention(8, 2, runs)

@@ -101,7 +101,7 @@ def test_masks_of_the_data_are_left_out_by_a_method_of_boxes(tmp_path: Path) -> 
 
 
 def test_a_method_of_masks_wants_them(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match='take a method of boxes, such as retinanet'):
+    with pytest.raises(UsageError, match='use a method for boxes, such as retinanet'):
         new('det', write_voc(tmp_path / 'data'), 'mask_rcnn', tmp_path / 'mine.py')
 
 
@@ -136,7 +136,7 @@ def test_of_damaged_data_nothing_is_left(damage, said: str, tmp_path: Path) -> N
 def test_a_config_is_not_replaced_unasked(tmp_path: Path) -> None:
     root, out = write_folders(tmp_path / 'data'), tmp_path / 'mine.py'
     write_text(out, 'mine = 1\n')
-    with pytest.raises(TargetError, match=r'mine\.py exists; .*--overwrite'):
+    with pytest.raises(TargetError, match=r'mine\.py already exists; .*--overwrite'):
         new('cls', root, 'classifier', out)
     assert out.read_text() == 'mine = 1\n'
     new('cls', root, 'classifier', out, overwrite=True)
@@ -164,19 +164,19 @@ def test_writing_again_gives_the_same_files(tmp_path: Path) -> None:
             'det',
             'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
             'smt_t',
-            r'is of mmseg; `mmsmt new det` takes configs of mmdet',
+            r'is a config of mmseg; `mmsmt new det` needs one of mmdet',
         ),
         (
             'det',
             'mmdet::cornernet/cornernet_hourglass104_10xb5-crop511-210e-mstest_coco.py',
             'smt_t',
-            r'cannot take smt_t: HourglassNet gives maps of the strides 4, 4',
+            r'does not support smt_t: HourglassNet returns maps of strides 4, 4',
         ),
         (
             'det',
             'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py',
             'smt_t',
-            r'learns from label images of stuff',
+            r'needs label images of stuff',
         ),
     ],
 )

@@ -54,7 +54,7 @@ def test_weights_of_classes_follow_or_are_dropped() -> None:
     assert even.model.head.loss.class_weight == [1.0, 1.0, 0.1]
     odd = model(decode_head=dict(num_classes=3, loss_decode=dict(class_weight=[0.4, 1.0, 1.0])))
     (remark,) = set_classes(odd, 2)
-    assert remark.startswith('model.decode_head.loss_decode.class_weight is None')
+    assert remark.startswith('model.decode_head.loss_decode.class_weight is set to None')
     assert odd.model.decode_head.loss_decode.class_weight is None
 
 

@@ -13,9 +13,9 @@ from mmsmt.study import steps
 def test_a_failing_step_shows_its_output_and_stops(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    with pytest.raises(SystemExit, match='error: no command(.|\n)*step failed'):
+    with pytest.raises(SystemExit, match='error: unknown command(.|\n)*step failed'):
         steps.run_step('step', ['fly'], tmp_path / 'log')
-    assert 'error: no command' in (tmp_path / 'log').read_text()
+    assert 'error: unknown command' in (tmp_path / 'log').read_text()
 
 
 def test_progress_is_shown(

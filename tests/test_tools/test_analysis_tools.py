@@ -1,4 +1,4 @@
-"""Tools that look at networks: what they write, how they go on, and one-line errors."""
+"""Analysis tools: output files, resuming, and one-line errors."""
 
 import csv
 import json
@@ -137,13 +137,13 @@ FIELD, CHANGE, MAPS = 'receptive_field', 'invariance', 'modulation_maps'
         (FIELD, ['backbone.py', '--limit', 0], 'must be positive, got 0'),
         (FIELD, ['backbone.py', '--size', 0], '--size must be positive'),
         (FIELD, ['backbone.py', '--device', 'nonsense'], '--device nonsense'),
-        (FIELD, ['backbone.py', '--out-indices', 7], 'out_indices must be in 0 to 3'),
-        (FIELD, ['backbone.py', '--out', 'backbone.py'], 'cannot be a folder'),
-        (CHANGE, ['backbone.py', '--size', 32], 'no classifier'),
-        (CHANGE, ['classifier.py', '--size', 64, '--resize', 32], 'in 1 to resize, got 64 of 32'),
+        (FIELD, ['backbone.py', '--out-indices', 7], 'out_indices must be one or more of 0 to 3'),
+        (FIELD, ['backbone.py', '--out', 'backbone.py'], 'cannot create the report folder'),
+        (CHANGE, ['backbone.py', '--size', 32], 'not a classifier'),
+        (CHANGE, ['classifier.py', '--size', 64, '--resize', 32], 'from 1 to resize, got 64 of 32'),
         (MAPS, ['none.png', 'backbone.py'], 'none.png: cannot be read as an image'),
         (MAPS, ['images/a/0.png', 'backbone.py,classifier.py'], 'not a readable checkpoint'),
-        ('compare_models', ['backbone.py,backbone.py'], 'is no JSON file of results'),
+        ('compare_models', ['backbone.py,backbone.py'], 'not a JSON file of results'),
         ('compare_models', ['backbone.py', '--shape', 1], 'too small'),
     ],
 )

@@ -94,19 +94,25 @@ def test_code_is_known_by_all_that_is_measured(
 @pytest.mark.parametrize(
     ('arguments', 'says'),
     [
-        (['SMT-Z'], "no contender is called 'SMT-Z'"),
+        (['SMT-Z'], "unknown network 'SMT-Z'"),
         (['ours', '--shapes', '8x224'], "batch x height x width as in 8x224x224, got '8x224'"),
         (['ours', '--shapes', '8x0x224'], "got '8x0x224'"),
         (['ours', '--rounds', '1'], '--rounds must be at least 2'),
-        (['ours', '--reference', 'SMT-T'], "--reference 'SMT-T' is not measured"),
+        (['ours', '--reference', 'SMT-T'], "--reference 'SMT-T' was not measured"),
         (['plain', '--ways', 'deploy'], 'nothing to measure'),
-        (['ours', '--device', 'cuda'], 'PyTorch finds no GPU here'),
+        (['ours', '--device', 'cuda'], 'PyTorch finds no GPU'),
         (['ours', '--dtype', 'tf32'], 'tf32 and CUDA graphs need --device cuda'),
         (['ours', '--ways', 'cudagraph'], 'tf32 and CUDA graphs need --device cuda'),
-        (['ours', '--ways', 'onnxruntime', '--dtype', 'bfloat16'], 'takes float32 on a CPU'),
-        (['x.py', '--end-to-end', '--ways', 'compiled'], '--ways compiled is not of --end-to-end'),
+        (
+            ['ours', '--ways', 'onnxruntime', '--dtype', 'bfloat16'],
+            'needs --dtype float32 and --device cpu',
+        ),
+        (
+            ['x.py', '--end-to-end', '--ways', 'compiled'],
+            '--ways compiled does not apply to --end-to-end',
+        ),
         (['x.py', '--end-to-end', '--images', '1'], '--images must be at least 2, got 1'),
-        (['x.py', '--end-to-end', '--data', 'none'], 'none: no such folder; run mmsmt prepare'),
+        (['x.py', '--end-to-end', '--data', 'none'], 'none: no such folder; run `mmsmt prepare'),
     ],
     ids=lambda value: ' '.join(value) if isinstance(value, list) else '',
 )
@@ -132,7 +138,7 @@ def test_a_missing_runtime_is_named(
 
 def test_unknown_way_and_list(run: Run) -> None:
     status, _, complaint = run('ours', '--ways', 'eager,fast')
-    assert status == 2 and "'fast' is no way; known are eager, deploy" in complaint
+    assert status == 2 and "unknown way 'fast'; known: eager, deploy" in complaint
     status, said, _ = run('--list')
     assert status == 0 and 'EfficientViT-B2' in said and 'arxiv.org/abs/2205.14756' in said
 

@@ -36,7 +36,7 @@ def test_what_is_printed_and_written(run_here: Run, folder: Path) -> None:
     assert (status, err) == (0, '')
     picture, score, note = said.splitlines()
     assert picture == str(out / 'a_cam.png') and score.startswith('  1, score 0.')
-    assert note == 'note: the map has 2 x 3 places; --stage takes an earlier, finer one'
+    assert note == 'note: the map has 2 x 3 cells; --stage uses an earlier, finer one'
     with Image.open(picture) as image:
         assert min(image.size) > 300
     status, said, err = run_here(*command, '--stage', 1)
@@ -46,10 +46,10 @@ def test_what_is_printed_and_written(run_here: Run, folder: Path) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('net.py', 'a.png', '--class', 'x'), "--class: the model has no class 'x'; they are 0, 1"),
+        (('net.py', 'a.png', '--class', 'x'), "--class: the model has no class 'x'; known: 0, 1"),
         (('net.py', 'none.png'), 'none.png: no such file'),
-        (('net.py', 'a.png', '--stage', 9), '--stage 9: no such stage is known of SMT; it has 4'),
-        (('net.py', 'a.png', '--box', 1), '--box is for detectors; this is a classifier'),
+        (('net.py', 'a.png', '--stage', 9), '--stage 9: unknown stage of SMT; it has 4'),
+        (('net.py', 'a.png', '--box', 1), '--box needs a detector; this is a classifier'),
         (('bare.py', 'a.png'), 'bare.py: not a training config: `model` is missing'),
         (('net.py,none.pth', 'a.png'), 'none.pth'),
     ],

@@ -60,7 +60,7 @@ def test_gpus(run: Run) -> None:
     ('arguments', 'says'),
     [
         (['nowhere.py'], 'nowhere.py: no such file or folder'),
-        (['.'], 'no config (*.py) inside'),
+        (['.'], 'no configs (*.py) in it'),
         ([CLS, '--gpus', '0'], 'must be at least 1'),
         ([CLS, '--max-levels', '-1'], 'must be at least 1'),
         ([], 'required: paths'),
@@ -78,6 +78,6 @@ def test_in_a_process(tmp_path: Path) -> None:
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 1
     assert said.stdout == (
-        'a.py: model: is no dictionary of a model; define one, or move the file to a folder '
+        'a.py: model: is not a dictionary with a model; define one, or move the file to a folder '
         '`_base_`\n'
     )

@@ -103,7 +103,7 @@ def test_coco(run: Run, tmp_path: Path) -> None:
     (tmp_path / 'coco/val2017').rename(tmp_path / 'val2017')
     status, lines, last = run('det/mask_rcnn_smt_s_3x')
     assert status == 1
-    says = f'no such folder; there is {tmp_path}/val2017: move it, or link it there'
+    says = f'no such folder; found {tmp_path}/val2017: move or link it there'
     assert [line for line in lines if line.startswith('error')] == [
         f'error: {tmp_path}/coco/val2017/: {says}'
     ]

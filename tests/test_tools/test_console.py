@@ -29,7 +29,7 @@ def run(*command: object, cwd: Path, **environment: str) -> subprocess.Completed
 
 
 def test_missing_data_of_several_processes_are_the_last_line(tmp_path: Path) -> None:
-    """In a folder without COCO; it was 1,008 lines, of which the last 108 followed the error."""
+    """In a folder without COCO; it was 1,008 lines, the last 108 after the error."""
     config = ROOT / 'configs/det/mask_rcnn_smt_s_3x.py'
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
@@ -53,7 +53,7 @@ def test_environment_without_mmsmt_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('ending', 'status', 'last'),
     [
-        ('os.kill(os.getpid(), 9)', 137, 'error: SIGKILL ended the process of rank 0, perhaps'),
+        ('os.kill(os.getpid(), 9)', 137, 'error: SIGKILL killed the process of rank 0, possibly'),
         ('sys.exit(3)', 3, 'working'),
         ('raise ValueError("of the user")', 1, 'ValueError: of the user'),
     ],

@@ -119,7 +119,7 @@ def test_detector_of_the_authors(convert: Run, tmp_path: Path, released_state: C
     torch.save({'state_dict': state}, tmp_path / 'det.pth')
     arguments = (tmp_path / 'det.pth', tmp_path / 'x.safetensors', '--target')
     status, _, err = convert(*arguments, 'classifier')
-    assert status == 1 and 'holds a whole detector: --target detector keeps it' in err
+    assert status == 1 and 'holds a whole detector: use --target detector to keep it' in err
     _, said, _ = convert(*arguments, 'detector')
     assert said['left out'] == 'nothing'
     assert {'neck.a.weight', 'rpn_head.b.weight'} < load_checkpoint(said['written']).keys()
@@ -239,16 +239,16 @@ def bad_files(tmp_path: Path, released: Path, released_state: Callable) -> Path:
 def test_refused(convert: Run, bad_files: Path, tmp_path: Path) -> None:
     cases = {
         'nowhere.pth': 'no such checkpoint file',
-        'folder.pth': 'is not a file',
+        'folder.pth': 'not a file',
         'truncated.pth': 'truncated, damaged',
         'text.safetensors': 'truncated, damaged',
         'malicious.pth': '`posix.system`; nothing was run',
-        'resnet.pth': 'no complete backbone inside; known: SMT, SG-Former',
+        'resnet.pth': 'no complete backbone in the file; known: SMT, SG-Former',
         'missing.pth': 'no complete SMT, tiny: 383 of 384 entries fit; missing: norms.3.bias',
         'depth.pth': 'a variation of tiny: depths [3, 2, 8, 1]',
         'shape.pth': 'norms.0.weight ([3] in the file, [64] in the model)',
-        'fc1.pth': 'no complete backbone inside; known: SMT, SG-Former',
-        'stage.safetensors': 'no complete backbone inside; known: SMT, SG-Former',
+        'fc1.pth': 'no complete backbone in the file; known: SMT, SG-Former',
+        'stage.safetensors': 'no complete backbone in the file; known: SMT, SG-Former',
     }
     for name, says in cases.items():
         out = tmp_path / 'out' / 'x.pth'

@@ -26,7 +26,7 @@ model = dict(backbone=dict(norm_eval=True))
 train_cfg = dict(max_epochs=1)
 # Adam would blow rounding up: its first steps have the size of the rate whatever the gradient.
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.05, weight_decay=0.05))
-param_scheduler = []  # counts iterations, of which accumulation needs more
+param_scheduler = []  # counts iterations, and accumulation needs more of them
 """
 FSDP = str(ROOT / 'configs/_base_/fsdp.py')
 

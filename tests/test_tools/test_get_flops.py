@@ -64,7 +64,7 @@ def test_sizes_and_options(run: Run, config: Path) -> None:
 @pytest.mark.parametrize(
     ('args', 'said'),
     [
-        (['--shape', 64, 64, 3], '--shape takes H W'),
+        (['--shape', 64, 64, 3], '--shape must be positive'),
         (['--shape', 0], 'positive'),
         (['--shape', 1], 'too small'),
         (['--cfg-options', 'model.backbone.arch=huge'], 'tiny'),

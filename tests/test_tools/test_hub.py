@@ -64,4 +64,4 @@ def test_a_folder_cannot_write_to_the_terminal(run_here, tmp_path: Path) -> None
         (tmp_path / name).write_bytes(b'{}')
     (tmp_path / 'config.py').write_text("x = {'\\x1b[2J': 'http://x'}\n")
     status, said, error = run_here('hub_push', tmp_path, 'me/x')
-    assert status == 1 and 'an address' in error and '\x1b' not in error
+    assert status == 1 and 'a URL' in error and '\x1b' not in error

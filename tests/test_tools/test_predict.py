@@ -60,8 +60,8 @@ def test_says_what_was_written_and_how_fast(run_here: Run, folder: Path) -> None
     ('arguments', 'says'),
     [
         ((CONFIG, 'weights.pth', 'nowhere'), 'nowhere: no such file or folder'),
-        ((CONFIG, 'weights.pth', 'empty'), 'empty: no image in it'),
-        ((CONFIG, 'weights.pth', 'empty/*.png'), 'empty/*.png: no image in it'),
+        ((CONFIG, 'weights.pth', 'empty'), 'empty: no images in it'),
+        ((CONFIG, 'weights.pth', 'empty/*.png'), 'empty/*.png: no images in it'),
         ((CONFIG, 'weights.pth', 'broken.jpg'), 'broken.jpg (img_path): '),
         ((CONFIG, 'gone.pth', 'images'), 'gone.pth: no such checkpoint file'),
         ((CONFIG, 'gone.onnx', 'images'), 'gone.onnx: no such file'),
@@ -75,7 +75,7 @@ def test_says_what_was_written_and_how_fast(run_here: Run, folder: Path) -> None
         ((CONFIG, 'weights.pth', 'images', '--device', 'tea'), '--device tea: '),
         ((CONFIG, 'weights.pth', 'images', '--device', 'cuda:77'), '--device cuda:77: PyTorch'),
         ((CONFIG, 'weights.pth', 'images', '--batch-size', 0), '--batch-size must be at least 1'),
-        ((CONFIG, 'weights.pth', 'images', '--precision', 'bfloat16'), '--precision bfloat16 is'),
+        ((CONFIG, 'weights.pth', 'images', '--precision', 'bfloat16'), '--precision bfloat16 only'),
     ],
     ids=lambda value: ' '.join(map(str, value[1:])) if isinstance(value, tuple) else '',
 )

@@ -22,8 +22,8 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Network:
 @pytest.mark.parametrize(
     ('arguments', 'says'),
     [
-        (('CONFIG',), 'CONFIG: a config needs a checkpoint after it'),
-        (('a=CONFIG,CHECKPOINT', 'b=CONFIG'), 'CONFIG: a config needs a checkpoint after it'),
+        (('CONFIG',), 'CONFIG: a config needs a checkpoint'),
+        (('a=CONFIG,CHECKPOINT', 'b=CONFIG'), 'CONFIG: a config needs a checkpoint'),
         (('a=CONFIG,CHECKPOINT', 'a=CONFIG,CHECKPOINT'), 'two models are called a'),
         (('gone.py', 'CHECKPOINT'), 'gone.py: no such config file'),
         (('CONFIG', 'gone.pth'), 'gone.pth: no such checkpoint file'),
@@ -31,7 +31,10 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Network:
         (('CONFIG', 'CHECKPOINT', '--port', '99999'), '--port 99999: ports are 0 to 65535'),
         (('CONFIG', 'CHECKPOINT', '--host', 'no.such.invalid'), '--host no.such.invalid: no such'),
         (('CONFIG', 'CHECKPOINT', '--host', '203.0.113.1'), '--port 0: cannot listen on 203.0.113'),
-        (('CONFIG', 'CHECKPOINT', '--max-upload', 'lots'), '--max-upload lots: write a size, such'),
+        (
+            ('CONFIG', 'CHECKPOINT', '--max-upload', 'lots'),
+            '--max-upload lots: must be a size such',
+        ),
         (('CONFIG', 'CHECKPOINT', '--max-upload', '0MB'), '--max-upload must be positive, got 0'),
         (('CONFIG', 'CHECKPOINT', '--max-frames', '0'), '--max-frames must be positive, got 0'),
         (('CONFIG', 'CHECKPOINT', '--device', 'tea'), '--device tea: '),
@@ -66,7 +69,7 @@ def test_a_port_in_use_is_one_line(run_here: Run, net: Network) -> None:
     assert (status, said) == (1, '')
     assert err == (
         f'error: --port {port}: cannot listen on 127.0.0.1:{port}; is it in use? '
-        '--port 0 takes a free one\n'
+        '--port 0 chooses a free one\n'
     )
 
 

@@ -154,12 +154,12 @@ def test_draw_bad_input(
     ('model', 'args', 'says'),
     [
         ('smt.py', [], 'SMT has no hybrid-scale block'),
-        ('backbone.py', ['--annotations', 'smt.py'], 'smt.py: no readable COCO annotations'),
-        ('backbone.py', ['--annotations', 'none.json'], 'none.json: no readable COCO annotations'),
+        ('backbone.py', ['--annotations', 'smt.py'], 'smt.py: not a readable COCO file'),
+        ('backbone.py', ['--annotations', 'none.json'], 'none.json: not a readable COCO file'),
         ('backbone.py', ['--images', 'none'], 'none: no such folder of images'),
         ('backbone.py', ['--images', '.'], 'a.png: cannot be read as an image'),
         ('backbone.py', ['--limit', '0'], '--limit must be positive, got 0'),
-        ('backbone.py', ['--annotations', 'empty.json'], 'has no box on any image'),
+        ('backbone.py', ['--annotations', 'empty.json'], 'no boxes in it'),
         ('backbone.py', ['--out', 'smt.py/x'], 'cannot be written'),
     ],
 )

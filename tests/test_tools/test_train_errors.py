@@ -127,7 +127,7 @@ def assert_one_line(status: int, err: str, says: str) -> None:
         ('name', "name.py: cannot be read as a config: NameError: name 'SMT' is not defined"),
         ('division', 'division.py: cannot be read as a config: ZeroDivisionError'),
         ('base', 'base.py: cannot be read as a config: FileNotFoundError'),
-        ('empty', 'empty.py: has no `model`'),
+        ('empty', 'empty.py: not a training config: `model` is missing'),
         ('arch', "unknown arch 'smt_tiny'; known: pico, tiny, small, base, large"),
         ('type', "'mmsmt.SMTv2'; did you mean 'mmsmt.SMT'?"),
         ('argument', "argument 'depht'; did you mean 'depths'?"),
@@ -187,7 +187,7 @@ def test_hostile_files(run: Run, hostile: dict[str, Path], way: str) -> None:
     # All ways read with the same function: each gets its share of the kinds.
     for kind, path in [*hostile.items()][WAYS.index(way) :: len(WAYS)]:
         if (kind, way) == ('an entry too many', 'pretrained'):
-            continue  # another part of a detector, say, which is no backbone's business
+            continue  # another part of a detector, not the backbone
         assert_one_line(*run(*reading(way, path)), str(path))
         assert not path.with_name(MARKER).exists()
 

@@ -65,7 +65,7 @@ def test_takes_the_digits_if_asked(run: Run, home: Path) -> None:
 def test_says_what_to_do_without_any_data(run: Run, tmp_path: Path) -> None:
     status, says = run(tmp_path, CLS + MOVED)
     missing = 'data/digits: no such folder; pets/train is missing'
-    assert (status, says) == (1, f'FAILED: {missing}: run mmsmt prepare digits')
+    assert (status, says) == (1, f'FAILED: {missing}: run `mmsmt prepare digits`')
 
 
 def test_own_data_that_are_incomplete_are_named(run: Run, home: Path) -> None:

@@ -198,7 +198,7 @@ def test_what_is_no_picture_is_said_in_words(
     page = open_page()
     (tmp_path / 'notes.jpg').write_text('to do: nothing')
     drop(page, tmp_path / 'notes.jpg')
-    assert said(page, 'notes.jpg').startswith('notes.jpg cannot be read as a picture')
+    assert said(page, 'notes.jpg').startswith('notes.jpg cannot be read as an image')
     page.get_by_label('Clear').first.click()
     said(page, 'Drop an image')
     begin = time.monotonic()

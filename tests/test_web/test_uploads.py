@@ -44,8 +44,8 @@ def test_a_large_image_is_reduced_and_turned(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ('side', 'says'),
     [
-        (9_000, 'has 9,000 x 9,000 pixels; the page takes 50,000,000'),
-        (20_000, 'has too many pixels; the page takes 50,000,000'),
+        (9_000, 'has 9,000 x 9,000 pixels; the limit is 50,000,000'),
+        (20_000, 'has too many pixels; the limit is 50,000,000'),
     ],
 )
 def test_a_huge_image_is_refused_by_its_header(
@@ -59,14 +59,14 @@ def test_a_huge_image_is_refused_by_its_header(
 
 
 BAD = {
-    'notes.jpg': (b'to do', 'notes.jpg cannot be read as a picture'),
+    'notes.jpg': (b'to do', 'notes.jpg cannot be read as an image'),
     'empty.png': (b'', 'empty.png is empty'),
     'drawing.png': (
         b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n',
-        'cannot be read as a pic',
+        'cannot be read as an im',
     ),
-    'letter.pdf': (b'%PDF', 'letter.pdf is neither an image nor a video; the page takes .jpg'),
-    'config.py': (b'import os', 'config.py is neither an image nor a video'),
+    'letter.pdf': (b'%PDF', 'letter.pdf is not an image or video; the page accepts .jpg'),
+    'config.py': (b'import os', 'config.py is not an image or video'),
     # FFmpeg would open what a playlist names.
     'list.mp4': (b'#EXTM3U\n#EXTINF:9,\nfile:///srv/private.mp4\n', 'list.mp4 is not a video'),
     'concat.mkv': (b'ffconcat version 1.0\nfile /srv/private.mp4', 'concat.mkv is not a video'),
@@ -92,7 +92,7 @@ def test_a_damaged_large_image_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_large_file_is_refused(tmp_path: Path, image: Path) -> None:
-    with pytest.raises(BadSampleError, match='no longer here: please drop it again'):
+    with pytest.raises(BadSampleError, match='no longer available: please drop it again'):
         open_upload(tmp_path / 'gone.png', LIMITS)
     with pytest.raises(BadSampleError, match='noise.png has more than 100 bytes'):
         open_upload(image, LIMITS._replace(upload_bytes=100))
@@ -105,5 +105,5 @@ def test_a_video_is_cut_to_its_first_frames(clip: Path) -> None:
     frames = [item.frame for item in upload.items()]
     assert [frame.shape for frame in frames] == [(96, 128, 3)] * 4
     assert len(list(open_upload(clip, LIMITS).items())) == 6
-    with pytest.raises(BadSampleError, match='128 x 96 pixels; the page takes 9,000'):
+    with pytest.raises(BadSampleError, match='128 x 96 pixels; the limit is 9,000'):
         open_upload(clip, LIMITS._replace(pixels=9_000))

@@ -1,4 +1,4 @@
-"""Measure speed and memory of networks in turn, with the machine's limits."""
+"""Measure speed and memory of networks in turn, together with the machine's limits."""
 
 from mmsmt.benchmark.command import main
 

@@ -1,4 +1,4 @@
-"""Grad-CAM: what in an image raises the score of a class, of a box, or of a class's pixels."""
+"""Grad-CAM: the image regions that raise the score of a class, a box, or a class's pixels."""
 
 from mmsmt.analysis.cam.maps import METHODS
 from mmsmt.analysis.common.arguments import MODEL, folder_parser
@@ -6,7 +6,7 @@ from mmsmt.apis.cam import Drawn, draw_cams
 from mmsmt.engine.tool import quiet, run_tool
 from mmsmt.hosts.request import parse_requests
 
-FEWEST = 7  # places along a side: the last map of an image of 224 pixels
+FEWEST = 7  # side of the last map of an image of 224 pixels
 
 
 def show(pictures: list[Drawn]) -> None:
@@ -20,20 +20,22 @@ def show(pictures: list[Drawn]) -> None:
             print(line)
     height, width = min((found.grid for picture in pictures for found in picture.found), key=min)
     if min(height, width) < FEWEST:
-        print(f'note: the map has {height} x {width} places; --stage takes an earlier, finer one')
+        print(f'note: the map has {height} x {width} cells; --stage uses an earlier, finer one')
 
 
 def main() -> None:
-    """Draw, and print what is explained."""
+    """Draw pictures, and print what is explained."""
     parser = folder_parser(__doc__, 'cam')
     add = parser.add_argument
     add('model', **MODEL)
     add('images', nargs='+', metavar='IMAGE', help='image file')
     add('--class', dest='class_name', metavar='NAME', help='explain this class')
     add('--box', type=int, metavar='K', help="explain a detector's K-th best box (1, 2, ...)")
-    add('--stage', type=int, metavar='N', help='take the map of a stage of the backbone, from 1')
-    add('--layer', metavar='NAME', help='take the map of a module: backbone.layers.11.ln1')
-    add('--method', choices=METHODS, help='default: hirescam for boxes, gradcam for all else')
+    add('--stage', type=int, metavar='N', help='use the map of this stage of the backbone, from 1')
+    add(
+        '--layer', metavar='NAME', help='use the map of this module, such as backbone.layers.11.ln1'
+    )
+    add('--method', choices=METHODS, help='default: hirescam for boxes, otherwise gradcam')
     add('--device', help='cpu, cuda or cuda:1 (the GPU, if there is one)')
     args = parser.parse_args()
     quiet()

@@ -1,4 +1,4 @@
-"""Parameters, multiply-accumulates and results of models of any host as Markdown and CSV."""
+"""Tabulate parameters, multiply-accumulates and results of models as Markdown and CSV."""
 
 from mmsmt.analysis.common.arguments import add_shape, folder_parser, read_shape
 from mmsmt.analysis.complexity.table import compare_models, to_markdown
@@ -13,8 +13,8 @@ def main() -> None:
         'models',
         nargs='+',
         metavar='MODEL',
-        help='[LABEL=]CONFIG[,RESULTS]; RESULTS is a JSON file of measured metrics, without it '
-        'published ones are shown, where a metafile has them',
+        help='[LABEL=]CONFIG[,RESULTS]; RESULTS is a JSON file of measured metrics; without it, '
+        'published ones are shown if there is a metafile',
     )
     add_shape(parser)
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What classifiers of any host make of shifted, turned and scaled images: CSV, JSON, curves."""
+"""Measure predictions on shifted, rotated and scaled images: CSV, JSON, curves."""
 
 import argparse
 
@@ -35,7 +35,7 @@ def main() -> None:
     """Measure, draw and print."""
     parser = report_parser(__doc__, 'invariance', limit=500)
     parser.add_argument(
-        '--resize', type=int, help='side to which images are resized (size * 256 / 224)'
+        '--resize', type=int, help='short side of resized images (size * 256 / 224)'
     )
     parser.add_argument('--form', choices=FORMS, default=FORMS[0], help='(%(default)s)')
     parser.add_argument('--kinds', nargs='+', choices=list(KINDS), default=list(KINDS))

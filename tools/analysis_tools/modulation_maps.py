@@ -1,4 +1,4 @@
-"""Modulation maps of an image in an SMT, and how far its heads reach, as pictures and CSV."""
+"""Draw modulation maps of an image in an SMT, and the reach of its heads, as pictures and CSV."""
 
 import argparse
 from pathlib import Path

@@ -9,10 +9,10 @@ from mmsmt.errors import UserError
 
 
 def main() -> None:
-    """Draw and tabulate, or say in one line what is missing."""
+    """Plot curves and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'runs', nargs='+', help='work dirs; LABEL=DIR puts runs of one label (seeds) together'
+        'runs', nargs='+', help='work dirs; LABEL=DIR groups runs (seeds) with the same label'
     )
     parser.add_argument('--out', type=Path, default=Path('curves.png'))
     args = parser.parse_args()

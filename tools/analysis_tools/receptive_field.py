@@ -1,4 +1,4 @@
-"""Effective receptive fields of models of any host: areas as CSV and JSON, and pictures."""
+"""Measure effective receptive fields of models: areas as CSV and JSON, and pictures."""
 
 import argparse
 

@@ -1,7 +1,7 @@
-"""What guides an SG-Former: pictures of significance and merging, or ranks at objects.
+"""Show the significance that guides an SG-Former, as pictures or as ranks inside objects.
 
-`MODEL IMAGE...` draws. `MODEL... --annotations FILE` compares the significance inside the boxes of
-objects with that outside.
+`MODEL IMAGE...` draws pictures. `MODEL... --annotations FILE` compares the significance inside and
+outside the boxes of objects.
 """
 
 from pathlib import Path
@@ -15,21 +15,23 @@ from mmsmt.hosts.request import parse_requests
 
 
 def main() -> None:
-    """Draw and print the names of the pictures, or rank and print a table."""
+    """Draw and print the names of the pictures, or print a table of ranks."""
     parser = folder_parser(__doc__, 'significance')
-    help_text = f'{MODEL["help"]}; without --annotations one MODEL, then images of any size'
+    help_text = f'{MODEL["help"]}; without --annotations: one MODEL, then images of any size'
     parser.add_argument('models', nargs='+', metavar='MODEL', help=help_text)
-    parser.add_argument('--annotations', type=Path, help='COCO file of boxes: rank, do not draw')
+    parser.add_argument(
+        '--annotations', type=Path, help='COCO file with boxes: print ranks instead of drawing'
+    )
     parser.add_argument(
         '--images',
         type=Path,
         default=data_root() / 'digits/scenes/images/val',
-        help='folder of the images that --annotations names (%(default)s)',
+        help='folder of the images in --annotations (%(default)s)',
     )
-    parser.add_argument('--limit', type=int, help='rank on the first images only')
+    parser.add_argument('--limit', type=int, help='use only the first images')
     args = parser.parse_args()
     if not args.annotations and len(args.models) < 2:
-        parser.error('give images to draw on, or --annotations to rank at')
+        parser.error('pass images to draw on, or --annotations')
     quiet()
     if args.annotations:
         run_tool(

@@ -1,6 +1,6 @@
-"""Train classifiers on the digits alike, several seeds each, and put all that is known on a page.
+"""Train classifiers on the digits with several seeds, and compare them on one page.
 
-Every step is a command that you could type; interrupted, the study goes on where it was.
+Every step is an ordinary command; after an interruption, the same command continues.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from mmsmt.paths import carried, nearby
 from mmsmt.study.page import Member, measure_speed, write_report
 from mmsmt.study.steps import evaluate, run_step, step_result, train
 
-TILE = 64  # pixels, the side of the digits' tiles
-SCENE = 224  # pixels of a scene, for receptive fields, which fill a tile
+TILE = 64  # side of the digits' tiles in pixels
+SCENE = 224  # side of a scene in pixels, for receptive fields that exceed a tile
 
 
 def label_of(config: Path) -> str:
-    """The mixer in a config's name, or the backbone where there is no mixer in it."""
+    """Return the mixer in a config's name, or the backbone if there is none."""
     return re.sub(r'^cls_(unified_)?|_pico$', '', config.stem)
 
 
@@ -42,12 +42,12 @@ def train_all(args: argparse.Namespace, out: Path, log: Path) -> list[Member]:
         result = evaluate(title, str(config), folder, log, environment=alone)
         return result['accuracy/top1'], seconds
 
-    # All networks with one seed before the next seed: stopped early, a study is still one.
+    # All networks with one seed before the next seed, so that a stopped study is still balanced.
     runs = [(seed, config) for seed in range(args.seeds) for config in args.configs]
     pool = ThreadPoolExecutor(args.jobs)
     try:
         results = dict(zip(runs, pool.map(train_one, runs), strict=True))
-    finally:  # one has failed, or all was interrupted: start no other
+    finally:  # after a failure or interruption, start no more
         pool.shutdown(cancel_futures=True)
     members = []
     for config in args.configs:
@@ -57,7 +57,7 @@ def train_all(args: argparse.Namespace, out: Path, log: Path) -> list[Member]:
 
 
 def main() -> None:
-    """Run what is left of the study."""
+    """Run the remaining steps of the study."""
     parser = folder_parser(__doc__, 'study')
     parser.add_argument(
         'configs',
@@ -66,9 +66,11 @@ def main() -> None:
         help='classifiers of digits (default: configs/digits/cls_unified_*_pico.py)',
     )
     jobs = os.cpu_count() or 1
-    parser.add_argument('--seeds', type=int, default=3, help='trainings of each config (3)')
-    parser.add_argument('--epochs', type=int, default=3, help='of each training (3)')
-    parser.add_argument('--jobs', type=int, default=jobs, help='trainings at a time (the cores)')
+    parser.add_argument('--seeds', type=int, default=3, help='trainings per config (3)')
+    parser.add_argument('--epochs', type=int, default=3, help='epochs per training (3)')
+    parser.add_argument(
+        '--jobs', type=int, default=jobs, help='parallel trainings (number of cores)'
+    )
     args = parser.parse_args()
     if min(args.seeds, args.epochs, args.jobs) < 1:
         sys.exit('error: --seeds, --epochs and --jobs must be at least 1')
@@ -93,7 +95,7 @@ def main() -> None:
         run_step(name.replace('_', ' '), ['show', what, *trained, *map(str, fields)], log)
 
     show('receptive-field', 'scenes/images/val', '--limit', 20, '--size', SCENE)
-    # The released form moves unmoved images, too.
+    # The released form also moves unshifted images.
     show('invariance', 'cls/val', '--limit', 60, '--size', TILE, '--form', 'corrected')
     configs = {member.label: member.config for member in members}
     step_result(out / 'speed.json', lambda: measure_speed(configs, TILE))

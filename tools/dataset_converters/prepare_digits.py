@@ -1,7 +1,7 @@
-"""Write the embedded digit data: tiles to classify, scenes to detect and segment.
+"""Write the embedded digits: tiles for classification, scenes for detection and segmentation.
 
-Needs no download and no host library. Interrupted, it leaves nothing; run
-again with equal arguments, it does nothing.
+Needs no download and no host library. An interrupted run leaves nothing behind; a second run with
+the same arguments does nothing.
 """
 
 import argparse
@@ -16,17 +16,17 @@ from mmsmt.errors import FolderBusyError, TargetError
 
 NUMBERS = {
     'size': 'side of a scene in pixels',
-    'renderings': 'tiles in other colours and on photographs for each training digit',
+    'renderings': 'additional tiles in colours and on photographs per training digit',
     'seed': 'seed of all pictures',
 }
 
 
 def main() -> None:
-    """Prepare the data, or say in one line why not."""
+    """Prepare the data, or report an error in one line."""
     default = Parameters()
     form = argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument('--out', type=Path, default=data_root() / 'digits', help='folder to write')
+    parser.add_argument('--out', type=Path, default=data_root() / 'digits', help='output folder')
     pair = dict(nargs=2, metavar=('TRAIN', 'VAL'))
     scenes = (default.scenes_train, default.scenes_val)
     parser.add_argument('--scenes', type=int, **pair, default=scenes, help='number of scenes')

@@ -1,4 +1,4 @@
-"""Export a classifier, segmenter, detector or backbone, checked on real images."""
+"""Export a classifier, segmenter, detector or backbone, verified on real images."""
 
 import argparse
 from pathlib import Path
@@ -11,28 +11,37 @@ from mmsmt.engine.tool import quiet, run_tool
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('config', help='config of a run, or a file with a `backbone`')
+    add('config', help='training config, or a file with a `backbone`')
     add('checkpoint', help='checkpoint file (.pth or .safetensors)')
-    add('--to', choices=FORMATS, help='format (what --out ends in)')
+    add('--to', choices=FORMATS, help='format (from the suffix of --out)')
     add('--out', type=Path, required=True, help='.onnx or .xml file to write')
-    add('--backbone-only', action='store_true', help='the maps of the backbone')
-    add('--maps', action='store_true', help="a detector's head or neck, without boxes")
-    add('--labels', action='store_true', help="a segmenter's labels in place of logits")
-    add('--masks', choices=MASKS, default=MASKS[0], help='in boxes or whole images (%(default)s)')
-    add('--max-per-img', type=int, metavar='K', help='boxes an image at most (of the config)')
-    add('--size', type=int, nargs=2, metavar=('H', 'W'), help='of all images (any size)')
-    add('--no-deploy', action='store_true', help='the model as it is trained, nothing folded')
-    add('--opset', type=int, default=OLDEST_OPSET, help='of ONNX (%(default)s)')
-    add('--images', type=Path, help='folder of images to check the file on (the digits)')
-    add('--limit', type=int, default=3, help='images of it at most (%(default)s)')
+    add('--backbone-only', action='store_true', help='export the maps of the backbone')
+    add(
+        '--maps',
+        action='store_true',
+        help="export the maps of a detector's head or neck, without boxes",
+    )
+    add('--labels', action='store_true', help="export a segmenter's labels instead of logits")
+    add(
+        '--masks',
+        choices=MASKS,
+        default=MASKS[0],
+        help='masks of boxes or of whole images (%(default)s)',
+    )
+    add('--max-per-img', type=int, metavar='K', help='maximum boxes per image (from the config)')
+    add('--size', type=int, nargs=2, metavar=('H', 'W'), help='fixed size of all images (any size)')
+    add('--no-deploy', action='store_true', help='export the model as trained, without folding')
+    add('--opset', type=int, default=OLDEST_OPSET, help='ONNX opset (%(default)s)')
+    add('--images', type=Path, help='folder of images for the verification (the digits)')
+    add('--limit', type=int, default=3, help='maximum number of these images (%(default)s)')
     return parser.parse_args()
 
 
 def show(exported: Exported) -> None:
-    """Print what was written, what goes in and comes out, and how it compares."""
+    """Print the file, its inputs and outputs, and the results of the verification."""
     files = {exported.path, exported.path.with_suffix('.bin')}  # OpenVINO's weights
     files = files if exported.path.suffix == '.xml' else {exported.path}
     megabytes = sum(file.stat().st_size for file in files) / 1e6
@@ -51,7 +60,7 @@ def show(exported: Exported) -> None:
 
 
 def _differences(differences: dict[str, float], detections: int | None, unit: str) -> str:
-    """Differences of boxes in their units, of all else the largest."""
+    """Describe differences of boxes in their units, otherwise the largest one."""
     if detections is None:
         return f'largest difference {max(differences.values()):.1e} {unit}'
     worst = (f'{name} {value:.1e}' for name, value in differences.items() if name != 'count')
@@ -59,12 +68,12 @@ def _differences(differences: dict[str, float], detections: int | None, unit: st
 
 
 def _sides(shape: list[int | str]) -> str:
-    """Lengths, names of those that vary, and a dot for what is computed from the images' size."""
+    """Format lengths, names of free axes, and a dot for lengths computed from the image size."""
     return ' x '.join(s if s.isalnum() else '.' for s in map(str, shape))
 
 
 def main() -> None:
-    """Export and say what came of it."""
+    """Export and report the result."""
     args = parse_args()
     quiet()
 

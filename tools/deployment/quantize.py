@@ -1,4 +1,4 @@
-"""Quantise an exported OpenVINO file to 8-bit integers, calibrated on images."""
+"""Quantize an exported OpenVINO file to 8-bit integers, calibrated on images."""
 
 import argparse
 from pathlib import Path
@@ -9,18 +9,18 @@ from mmsmt.engine.tool import quiet, run_tool
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('file', type=Path, help='.xml from mmsmt export')
-    add('--images', type=Path, required=True, help='folder of images to calibrate on')
-    add('--limit', type=int, default=300, help='images of it at most (%(default)s)')
+    add('--images', type=Path, required=True, help='folder of images for calibration')
+    add('--limit', type=int, default=300, help='maximum number of images (%(default)s)')
     add('--out', type=Path, required=True, help='.xml file to write')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Quantise and say what came of it."""
+    """Quantize and report the result."""
     args = parse_args()
     quiet()
 
@@ -28,7 +28,9 @@ def main() -> None:
         print(f'written  {args.out}: calibrated on {number} images')
         print(f'next     accuracy: python tools/test.py CONFIG {args.out}')
         if computes_in_bfloat16():
-            print('note     on this CPU bfloat16 is faster: compare --precision bfloat16')
+            print(
+                'note     this CPU supports bfloat16, which is faster: compare --precision bfloat16'
+            )
 
     run_tool(lambda: quantize_file(args.file, args.out, args.images, args.limit), show)
 

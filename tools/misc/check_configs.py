@@ -1,4 +1,4 @@
-"""Check configs without data: names, arguments, channels, classes, weights, batch and rate."""
+"""Check configs without data: names, arguments, channels, classes, weights, batch size."""
 
 import argparse
 import sys
@@ -8,12 +8,12 @@ from mmsmt.checks.config import check_config, find_configs
 
 
 def main() -> None:
-    """Print a line for every finding, or `ok`; exit 1 where there is an error, 2 on wrong usage."""
+    """Print a line for every finding, or `ok`; exit 1 on errors, 2 on wrong usage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('paths', nargs='+', type=Path, help='config files, or folders of them')
-    parser.add_argument('--gpus', type=int, help='number of processes that will train')
+    parser.add_argument('--gpus', type=int, help='number of training processes')
     parser.add_argument(
-        '--max-levels', type=int, help='levels of inheritance allowed, packages not counted'
+        '--max-levels', type=int, help='maximum levels of inheritance, without packages'
     )
     args = parser.parse_args()
     if any(number is not None and number < 1 for number in (args.gpus, args.max_levels)):

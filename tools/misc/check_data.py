@@ -1,4 +1,4 @@
-"""Say what is missing, misplaced or damaged in the data of a config, before training starts."""
+"""Find what is missing, misplaced or damaged in the data of a config, before training."""
 
 import argparse
 import sys
@@ -16,10 +16,10 @@ from mmsmt.text import count
 
 
 def report(cfg: Config, full: bool) -> None:
-    """Print a line a finding; exit status 1 where there is an error."""
+    """Print one line per finding; exit status 1 if there are errors."""
     console = progress_console()
     hidden = not console.is_terminal
-    redirect = sys.stdout.isatty()  # findings may be on their way into a file
+    redirect = sys.stdout.isatty()  # not if findings are redirected to a file
     levels: Counter[str] = Counter()
     with Progress(
         console=console, transient=True, disable=hidden, redirect_stdout=redirect
@@ -35,7 +35,7 @@ def report(cfg: Config, full: bool) -> None:
 
 
 def main() -> None:
-    """Check."""
+    """Check the data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--full', action='store_true', help='open every image, not a sample')

@@ -1,6 +1,6 @@
-"""Train and evaluate one backbone on three tasks, on real digits, without a GPU.
+"""Train and evaluate one backbone on three tasks with real digits, without a GPU.
 
-Every step is a command that you could type; interrupted, the demo goes on where it was.
+Every step is an ordinary command; after an interruption, the same command continues.
 """
 
 import sys
@@ -22,11 +22,11 @@ SHOWN_DIGITS, SHOWN_SCENES, SCORE = '035689', 2, 0.5
 
 
 class Task(NamedTuple):
-    """One training and its evaluation."""
+    """A training and its evaluation."""
 
     title: str
-    method: str  # what the names of its configs in configs/digits begin with
-    metrics: dict[str, str]  # name in the evaluator's result to name in the table
+    method: str  # prefix of its configs in configs/digits
+    metrics: dict[str, str]  # name in the evaluator's results to name in the table
 
 
 MASK_METRICS = {'coco/bbox_mAP': 'box AP', 'coco/segm_mAP': 'mask AP'}
@@ -38,7 +38,7 @@ TASKS = (
 
 
 def choose_images(out: Path) -> dict[str, Path]:
-    """Copy images to predict from the evaluated ones: folder of each method's."""
+    """Copy evaluated images for prediction; return their folder for each method."""
     digits, scenes = out / 'images/digits', out / 'images/scenes'
     for folder in (digits, scenes):
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def choose_images(out: Path) -> dict[str, Path]:
     for kind in SHOWN_DIGITS:
         copyfile(min((data / 'cls/val' / kind).glob('*.png')), digits / f'{kind}.png')
     for file in sorted((data / 'scenes/images/val').iterdir())[:SHOWN_SCENES]:
-        with Image.open(file) as scene:  # larger, so that what is drawn on it can be read
+        with Image.open(file) as scene:  # enlarged, so that labels are readable
             scene.resize((2 * scene.width, 2 * scene.height)).save(scenes / f'{file.stem}.png')
     return {'cls': digits, 'mask_rcnn': scenes, 'upernet': scenes}
 
@@ -64,10 +64,12 @@ def draw(out: Path, folders: dict[str, Path]) -> None:
 
 
 def main() -> None:
-    """Run what is left of the demo and print its table."""
+    """Run the remaining steps of the demo and print its table."""
     parser = folder_parser(__doc__, 'demo')
     parser.add_argument(
-        '--backbone', default='smt_pico', help='the end of the names of three configs/digits files'
+        '--backbone',
+        default='smt_pico',
+        help='suffix of the names of three files in configs/digits',
     )
     args = parser.parse_args()
     out, folders = args.out, {t.method: args.out / f'{t.method}_{args.backbone}' for t in TASKS}
@@ -83,10 +85,10 @@ def main() -> None:
     for task in TASKS:
         folder, config = folders[task.method], str(configs[task.method])
         trained = train(task.title, config, folder, log, options)
-        # Each starts from the backbone of the one before: detection from classification as in
+        # Each starts from the backbone of the previous one: detection from classification, as in
         # the papers, segmentation from detection, which has seen the scenes.
         source = find_latest_checkpoint(str(folder))
-        # Scenes are evaluated right afterwards, once is enough.
+        # Scenes are evaluated right after training; once is enough.
         options = ['--no-validate', '--cfg-options', f'model.backbone.init_cfg.checkpoint={source}']
         result = evaluate(task.title, config, folder, log)
         shown = [str(images[task.method]), '--score-thr', str(SCORE)]

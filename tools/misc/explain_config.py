@@ -1,4 +1,4 @@
-"""Say what a training with a config does: rates, decay, length and augmentation as built."""
+"""Describe training with a config: learning rates, decay, length and augmentation, as built."""
 
 import argparse
 
@@ -10,10 +10,10 @@ from mmsmt.engine.tool import quiet, run_tool
 
 
 def main() -> None:
-    """Read the recipe back and print it."""
+    """Read the recipe and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--epoch-length', type=int, default=1000, help='iterations in an epoch')
+    parser.add_argument('--epoch-length', type=int, default=1000, help='iterations per epoch')
     add_common_arguments(parser)
     args = parser.parse_args()
     quiet()

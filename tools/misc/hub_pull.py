@@ -1,4 +1,4 @@
-"""Download a model from the Hugging Face Hub into a folder."""
+"""Download a model from the Hugging Face Hub to a folder."""
 
 import argparse
 
@@ -8,23 +8,23 @@ from mmsmt.text import count
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('repo', metavar='OWNER/NAME', help='repository')
-    add('--out', required=True, help='folder to write, absent or empty')
-    add('--revision', help='branch, tag or commit (the newest)')
+    add('--out', required=True, help='output folder, absent or empty')
+    add('--revision', help='branch, tag or commit (newest by default)')
     return parser.parse_args()
 
 
 def show(folder: ModelFolder) -> None:
-    """Say what has come."""
+    """Print what was downloaded."""
     classes = count(len(folder.dataset_meta['classes']), 'class')
     print(f'written  {folder.path}: {folder.cfg.model.type}, {classes}')
 
 
 def main() -> None:
-    """Download, check and say what has come."""
+    """Download and check a model, and print a summary."""
     args = parse_args()
     quiet()
     run_tool(lambda: pull(args.repo, args.out, revision=args.revision), show)

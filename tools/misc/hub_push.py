@@ -7,19 +7,19 @@ from mmsmt.engine.tool import quiet, run_tool
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('folder', help='folder of a model')
-    add('repo', metavar='OWNER/NAME', help='repository, made if there is none')
+    add('folder', help='model folder')
+    add('repo', metavar='OWNER/NAME', help='repository, created if it does not exist')
     add('--private', action='store_true', help='make a new repository private')
-    add('--revision', help='branch (the main one)')
-    add('--message', default='Upload model', help='of the commit (%(default)s)')
+    add('--revision', help='branch (main by default)')
+    add('--message', default='Upload model', help='commit message (%(default)s)')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Upload and print the commit's address."""
+    """Upload and print the URL of the commit."""
     args = parse_args()
     quiet()
 

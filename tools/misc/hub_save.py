@@ -1,4 +1,4 @@
-"""Write a model's weights, config, classes and model card into a folder."""
+"""Write a model's weights, config, classes and model card to a folder."""
 
 import argparse
 from pathlib import Path
@@ -8,20 +8,20 @@ from mmsmt.engine.tool import quiet, run_tool
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('config', help='config file, mmdet::PATH in the configs of a host, or a name')
     add('checkpoint', help='.pth or .safetensors')
-    add('--out', required=True, help='folder to write, absent or empty')
-    add('--name', default='', help='of the model, by default that of the config')
+    add('--out', required=True, help='output folder, absent or empty')
+    add('--name', default='', help='name of the model (that of the config)')
     add('--metrics', help='JSON file of an evaluation or training, for the model card')
-    add('--license', default='', help='of the weights: mit, apache-2.0, ...')
+    add('--license', default='', help='licence of the weights: mit, apache-2.0, ...')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Write the folder and say so."""
+    """Write the folder and print its path."""
     args = parse_args()
     quiet()
 

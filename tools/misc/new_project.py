@@ -17,15 +17,18 @@ def main() -> None:
     parser.add_argument(
         '--method', help=f'{methods}; or a config of the host, such as mmdet::tood/...py'
     )
-    parser.add_argument('--backbone', default='smt_t', help='such as smt_t (default), sg_former_s')
-    parser.add_argument('--weights', default='', help='file from which the backbone starts')
+    parser.add_argument(
+        '--backbone', default='smt_t', help='backbone such as smt_t (default), sg_former_s'
+    )
+    parser.add_argument('--weights', default='', help='file of initial weights for the backbone')
     parser.add_argument('--out', required=True, type=Path, help='config to write')
     parser.add_argument(
-        '--seed', type=int, default=0, help='of the validation images, where the data have none'
+        '--seed',
+        type=int,
+        default=0,
+        help='seed for choosing validation images, if the data have none',
     )
-    parser.add_argument(
-        '--unlabelled', type=int, help='value of label images that stands for no class'
-    )
+    parser.add_argument('--unlabelled', type=int, help='value of unlabelled pixels in label images')
     parser.add_argument('--overwrite', action='store_true', help='replace --out')
     args = parser.parse_args()
     method = args.method or next(iter(METHODS[args.task]))

@@ -1,6 +1,6 @@
-"""Run configs once on two images: build, loss, backward and predict, with seconds.
+"""Run configs once on two images: build, loss, backward and predict, with timings.
 
-The images are of the config's own data if these exist, else of the digits.
+The images are from the config's own data if these exist, otherwise from the digits.
 """
 
 import argparse
@@ -19,21 +19,23 @@ from mmsmt.errors import UserError
 
 
 def main() -> None:
-    """Try each config; exit 1 where one failed."""
+    """Try each config; exit 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('configs', nargs='+', type=Path, help='config files')
-    parser.add_argument('--data', help='take the digits in this folder, even if the own data exist')
+    parser.add_argument(
+        '--data', help='use the digits in this folder instead of the data of the config'
+    )
     parser.add_argument('--divisor', type=int, default=1, help='shrink images by this factor')
     args = parser.parse_args()
     quiet()
     if args.data and not Path(args.data).is_dir():
-        sys.exit(f'error: {args.data}: no such folder; run mmsmt prepare digits')
+        sys.exit(f'error: {args.data}: no such folder; run `mmsmt prepare digits`')
     digits = args.data or str(data_root() / 'digits')
     failed = False
     for path in args.configs:
         try:
             cfg = move_data(Config.fromfile(path), data_root())
-            with redirect_stdout(StringIO()):  # pycocotools prints
+            with redirect_stdout(StringIO()):  # silences pycocotools
                 trial = try_config(cfg, digits, args.divisor, own_data=args.data is None)
         except Exception as error:  # noqa: BLE001  whatever is wrong is what is asked for
             failed = True

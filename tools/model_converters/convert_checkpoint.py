@@ -1,4 +1,4 @@
-"""Convert a released or trained checkpoint into a file for mmpretrain, mmdet or mmseg."""
+"""Convert a released or trained checkpoint to a file for mmpretrain, mmdet or mmseg."""
 
 import argparse
 import sys
@@ -12,22 +12,24 @@ from mmsmt.errors import CheckpointError
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('src', type=Path, help='released checkpoint, or one of a host')
     parser.add_argument(
         'dst',
         type=Path,
-        help='.pth or .safetensors to write; the start of its SHA-256 is added to the name',
+        help='output .pth or .safetensors; the start of its SHA-256 is added to the name',
     )
     parser.add_argument(
         '--target',
         choices=TARGETS,
         required=True,
-        help='a classifier keeps its head, a whole detector or segmenter all of it',
+        help='classifiers keep their head, whole detectors and segmenters everything',
     )
     parser.add_argument(
-        '--backbone-only', action='store_true', help='of a whole detector or segmenter'
+        '--backbone-only',
+        action='store_true',
+        help='take only the backbone of a whole detector or segmenter',
     )
     parser.add_argument(
         '--head-map',
@@ -39,11 +41,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def convert(args: argparse.Namespace) -> None:
-    """Read, check, write; say what was found, left out and written."""
+    """Read, check and write a checkpoint; print what was found, left out and written."""
     if args.dst.suffix not in FORMATS:
         raise CheckpointError(f'{args.dst}: the name must end in {" or ".join(FORMATS)}')
     if args.head_map and args.target != 'classifier':
-        raise CheckpointError('--head-map needs --target classifier, others keep no head')
+        raise CheckpointError('--head-map needs --target classifier, other targets have no head')
     state = load_checkpoint(args.src)
     try:
         network, variant, parts = identify(state)
@@ -79,7 +81,7 @@ def convert(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Convert, or say in one line why not."""
+    """Convert, or report an error in one line."""
     args = parse_args()
     try:
         convert(args)

@@ -1,6 +1,6 @@
 backbone = dict(type='mmsmt.SMT', arch='base')
 backbone_channels = [64, 128, 256, 512]
-# The authors' release of July 2023, ImageNet-1K.
+# Released by the authors in July 2023, ImageNet-1K.
 pretrained = dict(
     type='Pretrained',
     checkpoint='https://github.com/AFeng-x/SMT/releases/download/v1.0.0/smt_base.pth',

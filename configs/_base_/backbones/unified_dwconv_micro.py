@@ -1,4 +1,4 @@
 backbone = dict(type='mmsmt.UnifiedBackbone', mixer='dwconv', arch='micro')
 backbone_channels = [32, 64, 128, 256]
-# Whoever has the authors' file names it: dict(type='Pretrained', checkpoint='...').
+# If you have the authors' file, set dict(type='Pretrained', checkpoint='...').
 pretrained = None

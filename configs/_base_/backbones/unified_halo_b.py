@@ -1,4 +1,4 @@
 backbone = dict(type='mmsmt.UnifiedBackbone', mixer='halo', arch='base')
 backbone_channels = [128, 256, 512, 1024]
-# Whoever has the authors' file names it: dict(type='Pretrained', checkpoint='...').
+# If you have the authors' file, set dict(type='Pretrained', checkpoint='...').
 pretrained = None

@@ -1,5 +1,5 @@
-# Parts of detectors on a data set of one's own. Their names are not those of the hosts' bases,
-# which may stand in the same list.
+# Parts of detectors for your own data. Their names differ from those in the hosts' bases,
+# which may be in the same list.
 load_boxes = dict(type='mmdet.LoadAnnotations', with_bbox=True)
 load_masks = dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True)
 augment = [dict(type='mmdet.RandomFlip', prob=0.5), dict(type='mmdet.PackDetInputs')]

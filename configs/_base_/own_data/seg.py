@@ -1,5 +1,5 @@
-# Parts of segmenters on a data set of one's own. Their names are not those of the hosts' bases,
-# which may stand in the same list.
+# Parts of segmenters for your own data. Their names differ from those in the hosts' bases,
+# which may be in the same list.
 load_labels = dict(type='mmseg.LoadAnnotations')
 augment = [
     dict(type='mmseg.RandomFlip', prob=0.5),

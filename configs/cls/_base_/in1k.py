@@ -1,11 +1,11 @@
-# A classifier on ImageNet-1K with the augmentation of SMT's recipe. Backbone, width of the
-# head, schedule and hooks are the leaf's.
+# Classifier on ImageNet-1K with the augmentation of SMT's recipe. Backbone, width of the head,
+# schedule and hooks are set by the inheriting config.
 _base_ = [
     'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py',
     'mmpretrain::_base_/default_runtime.py',
 ]
-# The host's name stands before its types, since a config that inherits this one as `mmsmt::` looks
-# for them here.
+# Types have the host's scope, because a config that inherits this one as `mmsmt::` looks them up in
+# scope mmsmt.
 model = dict(
     type='mmpretrain.ImageClassifier',
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
@@ -28,7 +28,7 @@ data_preprocessor = dict(type='mmpretrain.ClsDataPreprocessor')
 train_dataloader = dict(batch_size=128)
 val_dataloader = dict(batch_size=128)
 test_dataloader = dict(batch_size=128)
-# Each picture and its mirror image; the pipeline of the test up to the packing.
+# Each image and its mirror image; the test pipeline without the packing.
 tta_model = dict(type='mmpretrain.AverageClsScoreTTA')
 tta_pipeline = [
     *_base_.test_pipeline[:-1],

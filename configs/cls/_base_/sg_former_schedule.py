@@ -1,5 +1,5 @@
-# 300 epochs on 8 x 128 images, 20 of them warm-up, averaged weights. Colour jitter, which the
-# recipe names as well, has no effect beside RandAugment in timm, with which it was trained.
+# 300 epochs on 8 x 128 images, 20 of them warm-up, averaged weights. The recipe
+# also lists colour jitter, which timm ignores when RandAugment is on.
 _base_ = 'mmpretrain::_base_/schedules/imagenet_bs1024_adamw_swin.py'
 optim_wrapper = dict(type='AmpOptimWrapper')
 averaging = dict(type='EMAHook', momentum=1 - 0.99992, priority='ABOVE_NORMAL')

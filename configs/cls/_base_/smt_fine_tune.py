@@ -1,5 +1,5 @@
-# From ImageNet-22K to 1K: 30 epochs. At 224 on 8 x 128 images from a rate of 1e-5 a 512 images,
-# at 384 on 8 x 64 images from 2e-5 a 512 images: the same rates in the end.
+# From ImageNet-22K to 1K: 30 epochs. At 224 on 8 x 128 images with a rate of 1e-5 per 512 images,
+# at 384 on 8 x 64 images with 2e-5 per 512 images, which is the same rate.
 _base_ = 'mmpretrain::_base_/schedules/imagenet_bs1024_adamw_swin.py'
 optim_wrapper = dict(
     type='AmpOptimWrapper',

@@ -1,5 +1,5 @@
-# A unified classifier with dwconv, and presumably dcnv3: four times the batch and the rate. The
-# warm-up starts at 0, which a factor cannot be.
+# Unified classifier with dwconv, and presumably dcnv3: four times the batch size and learning rate.
+# The warm-up starts at 0, which `start_factor` cannot be.
 _base_ = ['../../_base_/hooks.py', 'in1k.py', 'unified_schedule.py']
 model = dict(train_cfg=dict(augments=_base_.augments))
 custom_hooks = [*_base_.custom_hooks, _base_.averaging]

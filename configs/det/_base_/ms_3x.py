@@ -1,4 +1,4 @@
-# "3x": 36 epochs at several scales, with or without a crop in between; stands once for all heads.
+# "3x": 36 epochs at several scales, with or without a crop in between; shared by all heads.
 max_epochs = 36
 steps = dict(type='MultiStepLR', end=max_epochs, milestones=[27, 33], gamma=0.1)
 _resize = dict(

@@ -1,11 +1,11 @@
-# Sizes and flip are Detectron2's for Mask R-CNN (`TEST.AUG` of its defaults): the shorter side at
-# nine sizes, the longer at 4000 pixels at most, each mirrored too.
+# Sizes and flip of Detectron2 for Mask R-CNN (its default `TEST.AUG`): nine sizes of the shorter
+# side, the longer at most 4000 pixels, each with its mirror image.
 tta_model = dict(
     type='mmsmt.InstanceTTAModel',
     tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
 )
-# For detectors of one box an object, which find overlapping objects that NMS at 0.5 would take
-# away: what Co-DETR (arXiv 2211.12860), a DINO that does use NMS, releases in its configs.
+# For detectors with one box per object, whose overlapping objects NMS at 0.5 would remove: the
+# released setting of Co-DETR (arXiv 2211.12860), a DINO with NMS.
 set_tta_cfg = dict(nms=dict(type='soft_nms', iou_threshold=0.8), max_per_img=300)
 tta_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -1,5 +1,5 @@
-# The recipe of unified detectors: half of the usual rate, twice the warm-up. Norms do not decay,
-# but for those of stem and reductions, whose released names do not say norm.
+# Recipe of the unified detectors: half the usual rate, twice the warm-up. Norms do not decay,
+# except those of stem and reductions, whose released names do not contain "norm".
 _base_ = [
     '../../_base_/hooks.py',
     'tta.py',

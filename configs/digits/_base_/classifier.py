@@ -32,6 +32,6 @@ test_cfg = dict()
 default_hooks = dict(
     logger=dict(interval=40),
     checkpoint=dict(interval=1, max_keep_ckpts=2),
-    visualization=dict(rescale_factor=4),  # labels are unreadable on 64 pixels
+    visualization=dict(rescale_factor=4),  # labels are unreadable at 64 pixels
 )
 randomness = dict(seed=0)

@@ -51,7 +51,7 @@ val_evaluator = dict(
 )
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
-# Sizes only: mirrored digits are other characters.
+# Sizes only: mirrored digits are not digits.
 tta_model = dict(
     type='mmsmt.InstanceTTAModel',
     tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=30),
@@ -65,7 +65,7 @@ tta_pipeline = [
                 dict(type='mmdet.Resize', scale=(size, size), keep_ratio=True)
                 for size in (224, 256, 288)
             ],
-            [dict(type='mmdet.RandomFlip', prob=0.0)],  # mmdet asks every view how it was flipped
+            [dict(type='mmdet.RandomFlip', prob=0.0)],  # mmdet needs the flip of every view
             [dict(type='mmdet.PackDetInputs')],
         ],
     ),

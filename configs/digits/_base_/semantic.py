@@ -49,7 +49,7 @@ val_dataloader = dict(
 val_evaluator = dict(type='mmseg.IoUMetric', iou_metrics=['mIoU'])
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
-# Sizes only: mirrored digits are other characters.
+# Sizes only: mirrored digits are not digits.
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(

@@ -33,7 +33,7 @@ val_dataloader = dict(
 val_evaluator = dict(type='mmpretrain.Accuracy', topk=(1,))
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
-# Sizes only: mirrored digits are other characters.
+# Sizes only: mirrored digits are not digits.
 tta_model = dict(type='mmpretrain.AverageClsScoreTTA')
 tta_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -8,7 +8,7 @@ channels = 48
 norm_cfg = dict(type='BN', requires_grad=True)
 # The hosts' std of 0.01 keeps the digits' probabilities equal for a thousand steps.
 classifier_init = dict(type='Normal', std=0.1, override=dict(name='conv_seg'))
-# Nineteen pixels of twenty are background.
+# 95 % of the pixels are background.
 loss_decode = dict(class_weight=[0.4] + [1.0] * 10)
 model = dict(
     data_preprocessor=dict(size=_base_.crop_size),
@@ -45,7 +45,7 @@ param_scheduler = [
         type='CosineAnnealingLR', eta_min=1e-6, begin=0, end=max_epochs, convert_to_iter_based=True
     ),
 ]
-# Epochs rather than mmseg's iterations: a resumed training then goes on exactly.
+# Epochs instead of mmseg's iterations, so that resumed training is exact.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,4 +1,4 @@
-"""Layers to explain: the output of a backbone, of one of its stages, or of a named module."""
+"""Layers for Grad-CAM: the output of a backbone or stage, or a named module."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,16 +14,16 @@ from mmsmt.text import nearest
 
 Size = tuple[int, int]
 LARGEST_STRIDE = 64
-EXTRA_TOKENS = 8  # class, distillation and register tokens at most
+EXTRA_TOKENS = 8  # maximum number of class, distillation and register tokens
 
 
 class Layer(NamedTuple):
-    """Where a map is taken.
+    """The layer whose map is explained.
 
     Args:
-        name: In words.
-        module: Whose output it is.
-        place: Which of the outputs, where there are several.
+        name: Name for display.
+        module: The module that returns the map.
+        place: Index of the map among several outputs.
         channels_last: Whether a map of ambiguous shape is (B, H, W, C).
     """
 
@@ -34,13 +34,13 @@ class Layer(NamedTuple):
 
 
 def find_layer(model: nn.Module, stage: int | None = None, name: str | None = None) -> Layer:
-    """Find the layer that a user means.
+    """Find the requested layer.
 
     Args:
-        model: Of any host.
-        stage: From 1; the map that the stage hands on, before what only an output has.
-        name: Of a module, `backbone.layers.11.ln1`. By default, without both, the last map that the
-            backbone gives.
+        model: A model of any host.
+        stage: Stage from 1; its map is taken before layers that belong only to an output.
+        name: Name of a module, such as `backbone.layers.11.ln1`. Without either, the last map that
+            the backbone returns.
 
     Raises:
         ConfigError: If there is no such stage or module.
@@ -58,28 +58,28 @@ def find_layer(model: nn.Module, stage: int | None = None, name: str | None = No
         return Layer('output of the backbone', backbone, -1)
     ends = stage_ends(backbone)
     if not 1 <= stage <= len(ends):
-        known = f'it has {len(ends)}' if ends else 'name a module instead: --layer NAME'
+        known = f'it has {len(ends)}' if ends else 'use --layer NAME instead'
         kind = type(backbone).__name__
-        raise ConfigError(f'--stage {stage}: no such stage is known of {kind}; {known}')
+        raise ConfigError(f'--stage {stage}: unknown stage of {kind}; {known}')
     return Layer(f'stage {stage}', ends[stage - 1], 0, own)
 
 
 def stage_ends(backbone: Any) -> list[nn.Module]:
-    """The last module of every stage, of a backbone that has `stages`, `layers` or `res_layers`."""
+    """Return the last module of every stage of `stages`, `layers` or `res_layers`."""
     if isinstance(backbone, FourStageBackbone) and backbone.chain_norms:
         return list(backbone.norms)
     found: Any = next(
         (x for x in (getattr(backbone, n, None) for n in ('stages', 'layers', 'res_layers')) if x),
         [],
     )
-    # ResNet and MobileNet list names.
+    # ResNet and MobileNet list the names of modules.
     return [_end(getattr(backbone, part) if isinstance(part, str) else part) for part in found]
 
 
 def _end(part: nn.Module) -> nn.Module:
-    """The last module of a stage that runs at its resolution.
+    """Return the last module of a stage that runs at its resolution.
 
-    A list does not run itself. A stage of Swin ends with the downsampling of the next one.
+    Lists do not run themselves, and a stage of Swin ends with the downsampling of the next one.
     """
     while True:
         blocks = getattr(part, 'blocks', None)
@@ -93,17 +93,17 @@ def _end(part: nn.Module) -> nn.Module:
 
 @contextmanager
 def tapped(layer: Layer, size: Size) -> Iterator[nn.Module]:
-    """Let a layer's map (B, C, H, W) pass through a module, which is yielded, while entered.
+    """Pass a layer's map (B, C, H, W) through a module, which is yielded.
 
-    What follows gets a copy in the layer's own shape, as it may work in place.
+    The following layers get a copy in the original shape, because they may work in place.
 
     Args:
-        layer: Gives a map in any order of its dimensions, or tokens (B, N, C), alone or first or
-            last in a tuple.
-        size: Height and width of the images, by which tokens are arranged.
+        layer: Layer that returns a map in any order of dimensions, or tokens (B, N, C), alone or as
+            the first or last element of a tuple.
+        size: Height and width of the images, which determine the grid of tokens.
 
     Raises:
-        ConfigError: While the model runs, if the layer gives something else.
+        ConfigError: While the model runs, if the layer returns something else.
     """
     tap = nn.Identity()
 
@@ -126,7 +126,7 @@ def tapped(layer: Layer, size: Size) -> Iterator[nn.Module]:
 
 
 def arrange(x: Any, size: Size, layer: Layer) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """A layer's output as a map (B, C, H, W), and the function that turns it back."""
+    """Return a layer's output as a map (B, C, H, W), and the inverse function."""
     shape = tuple(getattr(x, 'shape', ()))
     if isinstance(x, Tensor) and x.ndim == 4:
         last = shape[1:3] in grids(size) and (layer.channels_last or shape[2:] not in grids(size))
@@ -140,13 +140,13 @@ def arrange(x: Any, size: Size, layer: Layer) -> tuple[Tensor, Callable[[Tensor]
             map_ = rest.mT.unflatten(2, (found.height, found.width))
             return map_, lambda map_: torch.cat([first, map_.flatten(2).mT], 1)
     raise ConfigError(
-        f'{layer.name} gives no map (B, C, H, W), but {shape or type(x).__name__}; name another '
+        f'{layer.name} returns no map (B, C, H, W), but {shape or type(x).__name__}; use another '
         f'module: --layer NAME, {_example(layer.module)}'
     )
 
 
 def grids(size: Size) -> list[Size]:
-    """Heights and widths of the maps of an image at all strides, finest first."""
+    """Return height and width of an image's maps at all strides, finest first."""
     found: dict[Size, None] = {}
     for stride in range(1, LARGEST_STRIDE + 1):
         found[-(-size[0] // stride), -(-size[1] // stride)] = None
@@ -157,7 +157,7 @@ def grids(size: Size) -> list[Size]:
 class _Grid(NamedTuple):
     height: int
     width: int
-    extra: int  # tokens before those of the map
+    extra: int  # number of tokens before the map
 
 
 def _grid_of(tokens: int, size: Size) -> _Grid | None:
@@ -169,10 +169,10 @@ def _grid_of(tokens: int, size: Size) -> _Grid | None:
 
 
 def _example(module: nn.Module) -> str:
-    """A module of a plain transformer whose tokens all reach the class token."""
+    """Return a module of a plain transformer after which all tokens reach the class token."""
     layers = getattr(module, 'layers', None)
     if isinstance(layers, nn.ModuleList):
         names = [n for n, part in layers[-1].named_modules() if isinstance(part, nn.LayerNorm)]
         if names:
-            return f'for instance backbone.layers.{len(layers) - 1}.{names[0]}'
-    return 'of those that print(model) shows'
+            return f'for example backbone.layers.{len(layers) - 1}.{names[0]}'
+    return 'one of those in print(model)'

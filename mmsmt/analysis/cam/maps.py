@@ -1,4 +1,4 @@
-"""Maps of what in an image raises a score: Grad-CAM and HiResCAM, of any layer."""
+"""Grad-CAM and HiResCAM maps for any layer and score."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,35 +20,35 @@ def layer_cam(
     image: Tensor,
     method: str = 'gradcam',
 ) -> Tensor:
-    """Map of a score at the resolution of a layer, computed by captum.
+    """Return the class activation map of a score at the resolution of a layer, using captum.
 
-    The channels of the layer's map are multiplied by the score's gradient and added up, and
-    negative sums are set to 0. Grad-CAM (https://arxiv.org/abs/1610.02391) takes a channel's mean
-    gradient over the map, HiResCAM (https://arxiv.org/abs/2011.08891) the gradient at each place.
-    Both are the same for a linear head on global pooling. The score of a box depends on few places;
-    there a mean also lights what looks alike elsewhere.
+    The channels of the layer's map are multiplied by the score's gradient and summed, and negative
+    sums are set to 0. Grad-CAM (https://arxiv.org/abs/1610.02391) uses a channel's mean gradient
+    over the map, HiResCAM (https://arxiv.org/abs/2011.08891) the gradient at each place. They are
+    equal for a linear head on global pooling. The score of a box depends on few places; there the
+    mean also highlights similar-looking places elsewhere.
 
     Args:
-        model: Runs in evaluation mode, and is left as it was.
-        layer: Of it.
-        score: From a normalised image (1, 3, H, W) to what is explained, (1,); runs the model.
-        image: Such an image.
+        model: Runs in eval mode, and is restored afterwards.
+        layer: A layer of the model.
+        score: From a normalised image (1, 3, H, W) to the explained score, (1,); runs the model.
+        image: The normalised image (1, 3, H, W).
         method: One of `METHODS`.
 
     Returns:
-        (h, w), not negative.
+        Map (h, w), not negative.
 
     Raises:
-        ConfigError: If the layer does not run, gives no map or has no influence on the score.
-        UsageError: If there is no such method, or captum is not installed.
+        ConfigError: If the layer does not run, returns no map, or does not influence the score.
+        UsageError: If the method is unknown, or captum is not installed.
     """
     if method not in METHODS:
-        raise UsageError(f'--method takes {" or ".join(METHODS)}, got {method}')
+        raise UsageError(f'--method must be {" or ".join(METHODS)}, got {method}')
     try:
         from captum.attr import LayerGradCam, LayerGradientXActivation
     except ImportError as error:
         install = "pip install 'mmsmt[analysis]'"
-        raise UsageError(f'Grad-CAM needs captum, {error}: {install}') from error
+        raise UsageError(f'Grad-CAM needs captum ({error}): {install}') from error
     kind = LayerGradCam if method == 'gradcam' else LayerGradientXActivation
     size = (image.shape[2], image.shape[3])
     with evaluation_mode(model), _without_recomputation(model), tapped(layer, size) as tap:
@@ -68,13 +68,13 @@ def layer_cam(
 
 
 def enlarge(cam: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map (h, w) at the size of an image, (H, W), interpolated bilinearly."""
+    """Interpolate a map (h, w) bilinearly to the size of an image, (H, W)."""
     return F.interpolate(cam[None, None], size, mode='bilinear')[0, 0]
 
 
 @contextmanager
 def _without_recomputation(model: nn.Module) -> Iterator[None]:
-    """Keep activations: hosts recompute in a way that `torch.autograd.grad` does not allow."""
+    """Disable activation checkpointing, which `torch.autograd.grad` may not support."""
     recomputed = [m for m in model.modules() if getattr(m, 'with_cp', None) is True]
     for module in recomputed:
         module.with_cp = False  # type: ignore[assignment]
@@ -86,5 +86,5 @@ def _without_recomputation(model: nn.Module) -> Iterator[None]:
 
 
 def share_inside(values: Tensor, region: Tensor) -> float:
-    """Share of a map's sum (H, W) that lies in a region (H, W) bool; 0 if the sum is 0."""
+    """Return the share of a map's sum (H, W) in a region (H, W) bool; 0 if the sum is 0."""
     return (values[region].sum() / values.sum().clamp(min=1e-12)).item()

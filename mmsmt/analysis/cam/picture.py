@@ -1,4 +1,4 @@
-"""Pictures of Grad-CAM: predictions on the photograph, and each one's map over it."""
+"""Pictures of Grad-CAM: predictions on the photograph, and the map of each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,20 +12,20 @@ from mmsmt.analysis.common.figures import save_figure, subplots
 
 HEIGHT = 3.2  # inches of a photograph
 FONT = 12  # points
-WIDEST = 16 / 9  # of a column over its height
-COLORS = ('#e69f00', '#56b4e9', '#cc79a7')  # of predictions, told apart by the colour-blind
+WIDEST = 16 / 9  # maximum width of a column / height
+COLORS = ('#e69f00', '#56b4e9', '#cc79a7')  # of predictions; distinguishable for the colour-blind
 COLORMAP = 'viridis'  # brightness rises with the value, also for the colour-blind
-OPACITY = (0.15, 0.9)  # of a map where it is 0, and at its maximum
+OPACITY = (0.15, 0.9)  # of a map at 0 and at its maximum
 
 
 class Panel(NamedTuple):
-    """One prediction and its map.
+    """A prediction and its map.
 
     Args:
-        title: Over the map.
-        cam: (H, W), not negative.
+        title: Title above the map.
+        cam: Map (H, W), not negative.
         region: Predicted pixels (H, W) bool, None for the whole image.
-        box: x1, y1, x2, y2 of a detection, drawn in place of the region.
+        box: x1, y1, x2, y2 of a detection, drawn instead of the region.
     """
 
     title: str
@@ -37,9 +37,9 @@ class Panel(NamedTuple):
 def draw_panels(
     photograph: np.ndarray, panels: Sequence[Panel], title: str, out: Path, dpi: int = 100
 ) -> None:
-    """Draw a photograph (H, W, 3) RGB with its predictions, then one map after another over it.
+    """Draw a photograph (H, W, 3) RGB with its predictions, followed by each map on top of it.
 
-    Every map is drawn from 0 to its own maximum.
+    Every map is scaled from 0 to its own maximum.
     """
     width = HEIGHT * min(photograph.shape[1] / photograph.shape[0], WIDEST)
     figure, axes = subplots(1, 1 + len(panels), width * (1 + len(panels)), HEIGHT + 0.9)
@@ -62,7 +62,7 @@ def draw_panels(
 
 
 def _outline(axis: Axes, panel: Panel, color: str) -> None:
-    """Draw where something is predicted."""
+    """Outline the predicted region or box."""
     if panel.box is not None:
         x1, y1, x2, y2 = panel.box
         corner = (x1 - 0.5, y1 - 0.5)

@@ -1,4 +1,4 @@
-"""What a map of activation explains: the score of a class, of a box, or of a class's pixels."""
+"""Targets of Grad-CAM: the score of a class, of a box, or of a class's pixels."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,18 +13,18 @@ from torch.nn import functional as F
 from mmsmt.errors import ConfigError
 from mmsmt.hosts.model import kind_of, logits_of
 
-MOST = 3  # targets of one image where the user does not choose
+MOST = 3  # default number of targets per image
 
 
 class Target(NamedTuple):
-    """One prediction, and the score to explain.
+    """A prediction, and the score to explain.
 
     Args:
-        label: In words: class and score.
+        label: Class and score, for display.
         score: From the normalised image (1, 3, H, W) to the score, (1,), with a gradient.
-        region: Where it is predicted, (H, W) bool; None for the whole image.
-        box: Of a detector: x1, y1, x2, y2 in pixels of the network's image.
-        method: Which map suits the score, see `layer_cam`.
+        region: Predicted region, (H, W) bool; None for the whole image.
+        box: For detectors: x1, y1, x2, y2 in pixels of the network's image.
+        method: Method that suits the score, see `layer_cam`.
     """
 
     label: str
@@ -35,11 +35,11 @@ class Target(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One image as a host's model takes it.
+    """An image as input of a host's model.
 
     Args:
-        image: Normalised, (1, 3, H, W), on the model's device.
-        samples: The host's data sample of it, in a list.
+        image: Normalised image, (1, 3, H, W), on the model's device.
+        samples: The host's data sample in a list.
     """
 
     image: Tensor
@@ -49,22 +49,22 @@ class Seen(NamedTuple):
 def find_targets(
     model: Any, seen: Seen, classes: Sequence[str], index: int | None = None, box: int | None = None
 ) -> list[Target]:
-    """Predict an image, and find what to explain of it.
+    """Predict an image, and choose what to explain.
 
     Args:
-        model: A host's classifier, detector or segmenter, in evaluation mode.
+        model: A host's classifier, detector or segmenter, in eval mode.
         seen: The image.
-        classes: Names.
-        index: Of the class to explain; by default the predicted class of a classifier, and of
-            others the best boxes or the largest classes, at most three.
-        box: Explain one box alone: 1 is the one with the highest score.
+        classes: Names of the classes.
+        index: Class to explain; by default the predicted class of a classifier, otherwise the best
+            boxes or the largest classes, at most three.
+        box: Explain only this box: 1 is the one with the highest score.
 
     Raises:
-        ConfigError: If there is no such box, or the model has none.
+        ConfigError: If there is no such box, or the model predicts none.
     """
     kind = kind_of(model)
     if box is not None and kind != 'detector':
-        raise ConfigError(f'--box is for detectors; this is a {kind}')
+        raise ConfigError(f'--box needs a detector; this is a {kind}')
     if kind == 'classifier':
         return [_class_score(model, seen, classes, index)]
     if kind == 'segmenter':
@@ -73,7 +73,7 @@ def find_targets(
 
 
 def _class_score(model: Any, seen: Seen, classes: Sequence[str], index: int | None) -> Target:
-    """The logit of a class of a classifier."""
+    """Return the logit of a classifier's class."""
     with torch.no_grad():
         (predicted,) = model(seen.image, _fresh(seen.samples), mode='predict')
     chosen = int(predicted.pred_score.argmax()) if index is None else index
@@ -82,7 +82,7 @@ def _class_score(model: Any, seen: Seen, classes: Sequence[str], index: int | No
 
 
 def _pixels(model: Any, seen: Seen, classes: Sequence[str], index: int | None) -> list[Target]:
-    """Sums of a class's logits over the pixels that it is predicted at, else over all."""
+    """Return sums of a class's logits over its predicted pixels, or over all if there are none."""
 
     def logits(image: Tensor) -> Tensor:
         metas = [sample.metainfo for sample in _fresh(seen.samples)]
@@ -91,7 +91,7 @@ def _pixels(model: Any, seen: Seen, classes: Sequence[str], index: int | None) -
             x = F.interpolate(x, image.shape[2:], mode='bilinear')
         if x.shape[1] > 1:
             return x
-        x = x - torch.logit(torch.tensor(model.decode_head.threshold))  # two classes of one score
+        x = x - torch.logit(torch.tensor(model.decode_head.threshold))  # one score for two classes
         return torch.cat([-x, x], 1)
 
     with torch.no_grad():
@@ -119,7 +119,7 @@ def _area(
 def _boxes(
     model: Any, seen: Seen, classes: Sequence[str], index: int | None, number: int | None
 ) -> list[Target]:
-    """Scores of a detector's best boxes."""
+    """Return the scores of a detector's best boxes."""
     with torch.no_grad():
         boxes, scores, labels = _detect(model, seen.image, seen.samples)
     order = scores.argsort(descending=True, stable=True)
@@ -127,7 +127,7 @@ def _boxes(
         order = order[labels[order] == index]
     of = '' if index is None else f' of {classes[index]}'
     if not len(order):
-        raise ConfigError(f'no box{of} is found (test_cfg says from which score on)')
+        raise ConfigError(f'no box{of} was found (test_cfg sets the minimum score)')
     if number is not None and not 1 <= number <= len(order):
         raise ConfigError(f'--box {number}: the boxes{of} are 1 to {len(order)}, best first')
     numbers = range(min(MOST, len(order))) if number is None else [number - 1]
@@ -150,7 +150,7 @@ def _boxes(
 def _box_score(
     model: Any, samples: Sequence[Any], box: Tensor, label: int
 ) -> Callable[[Tensor], Tensor]:
-    """The score of a box: in a further run that of the nearest box of its class."""
+    """Return the score of a box; a later run uses the nearest box of the same class."""
 
     def score(image: Tensor) -> Tensor:
         boxes, scores, labels = _detect(model, image, samples)
@@ -161,10 +161,10 @@ def _box_score(
 
 
 def _detect(model: Any, image: Tensor, samples: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
-    """Boxes (N, 4) in the network's image, scores (N,) with their gradient, and labels (N,).
+    """Return boxes (N, 4) in the network's image, scores (N,) with gradient, and labels (N,).
 
-    A host's own prediction: NMS and the choice of the best boxes only pick scores, so these carry
-    the gradient of whatever head computed them.
+    These are the host's own predictions: NMS and the selection of boxes only pick scores, so the
+    scores keep the gradient of the head that computed them.
     """
     with _attached_scores():
         predicted = model.predict(image, _fresh(samples), rescale=False)[0]
@@ -179,9 +179,9 @@ def _detect(model: Any, image: Tensor, samples: Sequence[Any]) -> tuple[Tensor, 
 
 @contextmanager
 def _attached_scores() -> Iterator[None]:
-    """Let dense heads of mmdet keep the gradient of the maps that they pick scores from.
+    """Make mmdet's dense heads keep the gradient of the scores that they select.
 
-    They all cut it off in one function, which many of their modules hold by its name.
+    They all detach in one function, which many modules import by name.
     """
     from mmdet.models.utils import select_single_mlvl
 
@@ -197,12 +197,12 @@ def _attached_scores() -> Iterator[None]:
 
 
 def _fresh(samples: Sequence[Any]) -> list[Any]:
-    """Data samples without what an earlier run wrote into them."""
+    """Return data samples without the results of an earlier run."""
     return [type(sample)(metainfo=sample.metainfo) for sample in samples]
 
 
 def _inside(box: Tensor, image: Tensor) -> Tensor:
-    """Pixels (H, W) whose centres lie in a box."""
+    """Return the pixels (H, W) whose centres are inside a box."""
     x = torch.arange(image.shape[3], device=box.device) + 0.5
     y = torch.arange(image.shape[2], device=box.device) + 0.5
     across = (x >= box[0]) & (x <= box[2])

@@ -1,1 +1,1 @@
-"""What the analyses share: their arguments and reports."""
+"""Shared parts of the analyses: arguments, figures, reports."""

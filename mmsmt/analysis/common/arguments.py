@@ -1,4 +1,4 @@
-"""Arguments that the tools for looking at models share."""
+"""Shared command-line arguments of the analysis tools."""
 
 import argparse
 from pathlib import Path
@@ -15,43 +15,43 @@ from mmsmt.hosts.request import parse_requests
 MODEL: dict[str, Any] = dict(
     metavar='MODEL',
     help='[LABEL=]CONFIG[,CHECKPOINT]; a training config, a file with a `backbone`, or '
-    '`package::path` in the configs of a host; without a checkpoint weights are random',
+    '`package::path` in the configs of a host; without a checkpoint the weights are random',
 )
 
 
 def folder_parser(description: str | None, out: str) -> argparse.ArgumentParser:
-    """A parser of a tool that writes a folder: `--out`, by default work_dirs/<out>."""
+    """Return a parser with `--out`, work_dirs/<out> by default, for tools that write a folder."""
     parser = argparse.ArgumentParser(description=description)
     folder = Path('work_dirs', out)
-    parser.add_argument('--out', type=Path, default=folder, help='folder to write (%(default)s)')
+    parser.add_argument('--out', type=Path, default=folder, help='output folder (%(default)s)')
     return parser
 
 
 def model_parser(description: str | None, out: str) -> argparse.ArgumentParser:
-    """A parser of a tool that runs models and writes a folder: `--size` and `--seed` too."""
+    """Return a parser with `--out`, `--size` and `--seed`, for tools that run models."""
     parser = folder_parser(description, out)
-    parser.add_argument('--size', type=int, default=224, help='side that models see (%(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of all that is random (%(default)s)')
+    parser.add_argument('--size', type=int, default=224, help='input size in pixels (%(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='random seed (%(default)s)')
     return parser
 
 
 def report_parser(description: str | None, out: str, limit: int) -> argparse.ArgumentParser:
-    """A parser of a tool that runs models on images; `limit` of them by default."""
+    """Return a parser for tools that run models on images, `limit` of them by default."""
     parser = model_parser(description, out)
     parser.add_argument('models', nargs='+', **MODEL)
     parser.add_argument(
         '--images',
         type=Path,
         default=data_root() / 'digits/cls/val',
-        help='folder of images, or of one folder a class (default: the digits)',
+        help='folder of images, or of one folder per class (default: the digits)',
     )
-    parser.add_argument('--limit', type=int, default=limit, help='images at most (%(default)s)')
-    parser.add_argument('--device', default='cpu', help='where models run (%(default)s)')
+    parser.add_argument('--limit', type=int, default=limit, help='maximum images (%(default)s)')
+    parser.add_argument('--device', default='cpu', help='device of the models (%(default)s)')
     return parser
 
 
 def read_report(args: argparse.Namespace) -> Report:
-    """Check the arguments of a `report_parser` (UsageError) and read the images."""
+    """Validate the arguments of a `report_parser` (UsageError) and read the images."""
     requests = parse_requests(args.models)
     if args.size < 1:
         raise UsageError(f'--size must be positive, got {args.size}')
@@ -65,20 +65,20 @@ def read_report(args: argparse.Namespace) -> Report:
 
 
 def add_shape(parser: argparse.ArgumentParser) -> None:
-    """The size of the image that a model is counted for."""
+    """Add the image size for counting a model."""
     parser.add_argument(
         '--shape',
         nargs='+',
         type=int,
         metavar=('H', 'W'),
-        help='size of the image; by default the training crop of classifiers, 800 1280 for '
+        help='image size; by default the training crop for classifiers, 800 1280 for '
         'detectors, 512 2048 for segmenters',
     )
 
 
 def read_shape(args: argparse.Namespace) -> tuple[int, int] | None:
-    """Height and width of `add_shape`, None without; UsageError if they are no size."""
+    """Return height and width from `add_shape`, or None; raise UsageError if they are invalid."""
     shape = args.shape or []
     if len(shape) > 2 or any(side < 1 for side in shape):
-        raise UsageError(f'--shape takes H W or one side of a square, positive, got {shape}')
+        raise UsageError(f'--shape must be positive: H W, or the side of a square, got {shape}')
     return (shape[0], shape[-1]) if shape else None

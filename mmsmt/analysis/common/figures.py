@@ -1,4 +1,4 @@
-"""Figures of matplotlib, drawn without a display and written as a whole."""
+"""Matplotlib figures without a display, written atomically."""
 
 import io
 from pathlib import Path
@@ -14,20 +14,20 @@ from mmsmt.checkpoints import write_atomically
 def subplots(
     rows: int, columns: int, width: float, height: float, **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """Make a figure of (rows, columns) axes; sizes in inches, options of `Figure.subplots`."""
+    """Create a figure with (rows, columns) axes; sizes in inches, options of `Figure.subplots`."""
     figure = Figure(figsize=(width, height), layout='constrained')
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = 100) -> None:
-    """Write a figure in the format that the file's name ends in, PNG by default."""
+    """Write a figure in the format of the file's suffix, PNG by default."""
     content = io.BytesIO()
     figure.savefig(content, dpi=dpi, format=Path(path).suffix[1:] or 'png')
     write_atomically(path, content.getvalue())
 
 
 def to_pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
-    """Draw a figure as an image, RGB (H, W, 3) uint8."""
+    """Render a figure as an image, RGB (H, W, 3) uint8."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

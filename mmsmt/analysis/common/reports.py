@@ -1,4 +1,4 @@
-"""Reports on several models: a JSON file each, by which an interrupted report goes on."""
+"""Resumable reports on several models, with one JSON file per model."""
 
 import csv
 import io
@@ -21,34 +21,34 @@ Row = dict[str, Any]
 
 
 class Report(NamedTuple):
-    """What a report is made of, and its folder `out`."""
+    """Inputs of a report, and its output folder `out`."""
 
-    requests: Sequence[Request]  # of models; their files are checkpoints
+    requests: Sequence[Request]  # models and their checkpoints
     samples: Samples
     out: Path
-    size: int  # side that models see, in pixels
-    seed: int  # of random weights, and of what else is random
+    size: int  # input size of the models in pixels
+    seed: int  # seed of random weights and everything else
     device: str
 
     def load(self, request: Request, out_indices: tuple[int, ...] | None = None) -> LoadedModel:
-        """Load a model onto the device; see `load_model`."""
+        """Load a model to the device; see `load_model`."""
         loaded = load_model(request, out_indices, self.seed)
         loaded.model.to(self.device)
         return loaded
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
+    """Write a file atomically."""
     write_atomically(path, text.encode())
 
 
 def write_json(path: Path, value: Any, allow_nan: bool = True) -> None:
-    """Write a JSON file as a whole or not at all."""
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(value, indent=1, allow_nan=allow_nan) + '\n')
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows that share their keys, or lack some, as a table with a header."""
+    """Write rows, which may lack some keys, as a CSV table with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)))
     writer.writeheader()
@@ -57,21 +57,21 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def markdown_table(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as a Markdown table; the first one is its header."""
+    """Format rows as a Markdown table; the first row is its header."""
     lines = [f'| {" | ".join(map(str, row))} |' for row in rows]
     lines.insert(1, '| --- ' * lines[0].count(' | ') + '| --- |')
     return '\n'.join(lines)
 
 
 def progress(items: Iterable[T], label: str, total: int) -> Iterable[T]:
-    """Show a bar in a terminal; nothing elsewhere."""
+    """Show a progress bar in a terminal only."""
     console = progress_console()
     hidden = not console.is_terminal
     return track(items, label, total, console=console, transient=True, disable=hidden)
 
 
 def read_finished(path: Path, identity: Mapping[str, Any]) -> Row | None:
-    """What a JSON file of a report holds, if it was made of the same things; else None."""
+    """Read a JSON file of a report if it was made from the same inputs; otherwise return None."""
     try:
         report = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -85,24 +85,24 @@ def measure_each(
     settings: Mapping[str, Any],
     measure: Callable[[Request], Mapping[str, Any]],
 ) -> list[Row]:
-    """Measure models one after another, but for those measured before.
+    """Measure models one after another, except those already measured.
 
     Args:
-        out: Folder; `<label>.json` is a model's.
-        requests: The models; all their configs and files are looked at first.
-        settings: What determines the result in addition to the model.
-        measure: Gives what can be written as JSON; `label` and `identity` are added.
+        out: Output folder; a model is saved in `<label>.json`.
+        requests: The models; all configs and files are checked first.
+        settings: Settings that determine the result in addition to the model.
+        measure: Returns a JSON-serialisable dict; `label` and `identity` are added.
 
     Raises:
         UsageError: If a config or file is missing, or if the folder cannot be written.
     """
-    # As JSON gives it back: tuples are lists there.
+    # As read back from JSON, where tuples are lists.
     made_of = {'settings': json.loads(json.dumps(settings))}
     identities = [{**describe(request), **made_of} for request in requests]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f'{out}: cannot be a folder for the report: {error}') from error
+        raise UsageError(f'{out}: cannot create the report folder: {error}') from error
     reports = []
     for request, identity in zip(requests, identities, strict=True):
         path = out / f'{request.label}.json'

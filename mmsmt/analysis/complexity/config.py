@@ -1,4 +1,4 @@
-"""Counts of a config's model, at the size that papers count its task at."""
+"""Complexity of a config's model at the image size that papers use for its task."""
 
 from mmengine.config import Config
 from torch import nn
@@ -7,16 +7,16 @@ from mmsmt.analysis.complexity.counter import Complexity, count_complexity
 from mmsmt.hosts.meta_device import build_on_meta
 from mmsmt.hosts.model import backbone_of
 
-# Height and width, by host. Papers on backbones count detectors at 1280 x 800 and segmenters at
-# 2048 x 512, the size that images are resized into for a test.
+# Height and width by host. Papers on backbones count detectors at 1280 x 800 and segmenters at
+# 2048 x 512, the size of resized test images.
 SIZES = {'mmdet': (800, 1280), 'mmseg': (512, 2048)}
 IMAGENET = 224
 
 
 def usual_size(cfg: Config) -> tuple[int, int]:
-    """Height and width at which a config's model is usually counted.
+    """Return height and width for which a config's model is usually counted.
 
-    For classifiers the crop that training takes of its images, else 224 x 224.
+    For classifiers, the training crop, or 224 x 224 if there is none.
     """
     if cfg.get('default_scope') in SIZES:
         return SIZES[cfg.default_scope]
@@ -29,14 +29,14 @@ def usual_size(cfg: Config) -> tuple[int, int]:
 def count_config(
     cfg: Config, size: tuple[int, int] | None = None
 ) -> tuple[Complexity, tuple[int, int]]:
-    """Count a config's model, or its backbone where there is no more; no weights are loaded.
+    """Count a config's model, or only its backbone if there is no more; no weights are loaded.
 
     Args:
-        cfg: A training config, or one of a backbone as `read_config` gives it.
-        size: Height and width of the image, by default the usual one.
+        cfg: A training config, or one of a backbone from `read_config`.
+        size: Height and width of the image, the usual ones by default.
 
     Returns:
-        Counts for one image, and the size that they are for.
+        The complexity for one image, and the image size.
     """
     height, width = size or usual_size(cfg)
     model = build_on_meta(cfg)

@@ -1,12 +1,12 @@
 """Parameters and multiply-accumulates of any network, without running it.
 
-The network is copied onto PyTorch's meta device, where tensors have shapes and no values: no
-memory, and a second or so for a detector at full size. One multiply-accumulate (MAC) is a
+The network is copied to PyTorch's meta device, where tensors have shapes but no values, so it needs
+no memory, and about a second for a detector at full size. One multiply-accumulate (MAC) is a
 multiplication and an addition; papers call it a FLOP.
 
-Counted are convolutions, linear layers and other matrix products, also those of fused attention.
-Not counted are biases, normalisations, activations, sums, resizing, and sampling at points, as in
-RoIAlign and deformable attention.
+Convolutions, linear layers and other matrix products are counted, including fused attention.
+Biases, normalisations, activations, sums, resizing, and sampling at points (RoIAlign, deformable
+attention) are not counted.
 """
 
 import copy
@@ -23,18 +23,18 @@ from mmsmt.errors import ConfigError
 from mmsmt.hosts.raw_outputs import run_network
 
 aten: Any = torch.ops.aten
-# What convolutions and linear layers come down to; a product of two feature tensors is a `bmm`.
+# Operators of convolutions and linear layers; a product of two feature tensors is a `bmm`.
 MODULE_OPERATORS = (aten.convolution, aten.mm, aten.addmm)
 
 
 class Complexity(NamedTuple):
-    """What a network costs for one image.
+    """Complexity of a network for one image.
 
-    Args:
+    params: Number of parameters, including frozen ones.
         params: Parameters, frozen ones included.
         macs: Multiply-accumulates of all matrix products.
-        macs_module_only: Those of convolutions and linear layers, as papers report: without the
-            two products of attention and convolutions with predicted kernels.
+        macs_module_only: Multiply-accumulates of convolutions and linear layers, as papers report:
+            without the two products of attention and convolutions with predicted kernels.
     """
 
     params: int
@@ -43,9 +43,9 @@ class Complexity(NamedTuple):
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up PyTorch's formulas by operator, in half the time of `FlopCounterMode`.
+    """Count PyTorch's FLOPs by operator, in half the time of `FlopCounterMode`.
 
-    Integers that were made on the CPU stay there: deformable attention slices by sizes in a tensor.
+    Integers created on the CPU stay there: deformable attention slices by sizes in a tensor.
     """
 
     def __init__(self) -> None:
@@ -67,31 +67,40 @@ class _Counter(TorchDispatchMode):
 
 
 def count_complexity(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
-    """Count a network's parameters and multiply-accumulates in evaluation.
+    """Count a network's parameters and multiply-accumulates in inference.
 
-    Classifiers and segmenters run from the image to logits, auxiliary heads excluded; detectors
-    to the raw outputs of their heads, before any box is chosen. Two-stage detectors classify
-    1,000 proposals, or as many as they have learnt, and draw 100 masks: mmdet's convention.
+    Classifiers and segmenters run from the image to logits, without auxiliary heads; detectors to
+    the raw outputs of their heads, before boxes are selected. As in mmdet, two-stage detectors
+    classify 1,000 proposals, or as many as they have learnt, and predict 100 masks.
 
     Args:
-        model: A module that takes an image, on any device, or a host's model; is not changed.
-        input_shape: Of one image, (channels, height, width).
+        model: A module that takes an image, on any device, or a host's model; it is not changed.
+        input_shape: Shape of one image, (channels, height, width).
 
     Raises:
-        ValueError: If the shape is not three positive numbers, or if the network does not run on
-            it without values: it is too small, or an operator has no form for the meta device.
+        ValueError: If the shape is not three positive numbers, or the network does not run on it
+            without values: it is too small, or an operator does not support the meta device.
+
+    Examples:
+        >>> from mmsmt.analysis import count_complexity
+        >>> from mmsmt.backbones import SMT
+        >>> complexity = count_complexity(SMT(arch='tiny'), (3, 224, 224))
+        >>> round(complexity.params / 1e6, 1), round(complexity.macs_module_only / 1e9, 1)
+        (11.0, 2.4)
     """
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise ConfigError(f'input_shape must be (channels, height, width), got {input_shape}')
-    # Where weights need no gradient, PyTorch may turn a linear layer into a batched product.
+    # If weights need no gradient, PyTorch may turn a linear layer into a batched product.
     clone = copy.deepcopy(model).to('meta').requires_grad_(True)
-    clone.eval()  # of several backbones of mmpretrain it returns nothing
+    clone.eval()  # not chained: `eval` of some backbones of mmpretrain returns None
     images = torch.zeros(1, *input_shape, device='meta')
     with torch.no_grad(), _Counter() as counter:
         try:
             run_network(clone, images)
         except RuntimeError as error:
-            raise ConfigError(f'does not run on the shape {input_shape} alone: {error}') from error
+            raise ConfigError(
+                f'the model does not run on the shape {input_shape} without values: {error}'
+            ) from error
     return Complexity(
         params=sum(parameter.numel() for parameter in model.parameters()),
         macs=counter.flops.total() // 2,

@@ -1,4 +1,4 @@
-"""Table of models of any host: parameters, multiply-accumulates, results."""
+"""Table of parameters, multiply-accumulates and results of models of any host."""
 
 import json
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from mmsmt.hosts.request import Request
 def compare_models(
     requests: Sequence[Request], out: Path, size: tuple[int, int] | None = None
 ) -> list[Row]:
-    """Count models and find what is known of their results.
+    """Count models and collect their known results.
 
-    Writes `<label>.json` for each model, and `models.csv` and `models.md` for all. MACs are those
-    of all products (`macs_g`) and those of convolutions and linear layers (`macs_module_g`).
+    Writes `<label>.json` for each model, and `models.csv` and `models.md` for all. `macs_g` are all
+    multiply-accumulates, `macs_module_g` those of convolutions and linear layers.
 
     Args:
-        requests: The models; a request's file is a JSON file of measured metrics.
-        out: Folder.
-        size: Height and width of the image; by default what papers count each task at.
+        requests: The models; the file of a request is a JSON file of measured metrics.
+        out: Output folder.
+        size: Height and width of the image; by default those that papers use for each task.
 
     Raises:
-        UsageError: If a config or file is missing or no JSON.
+        UsageError: If a config or file is missing or not valid JSON.
         ValueError: If a model does not run at the size.
     """
     reports = measure_each(
@@ -55,15 +55,17 @@ def _describe(request: Request, size: tuple[int, int] | None) -> Row:
 
 
 def _find_metrics(request: Request, config: Path) -> tuple[dict[str, float], str]:
-    """Measured metrics of a request, else those of the metafile next to its config."""
+    """Return the measured metrics of a request, or those of the metafile next to its config."""
     if request.file:
         try:
             found = json.loads(Path(request.file).read_text())
         except ValueError as error:
-            raise UsageError(f'{request.file}: is no JSON file of results: {error}') from error
+            raise UsageError(f'{request.file}: not a JSON file of results: {error}') from error
         metrics = {k: found[k] for k in VAL_METRICS if isinstance(found, dict) and k in found}
         if not metrics:
-            raise UsageError(f'{request.file}: has none of {", ".join(VAL_METRICS)}')
+            raise UsageError(
+                f'{request.file}: no results in it, expected one of {", ".join(VAL_METRICS)}'
+            )
         return metrics, request.file
     metafile = config.with_name('metafile.yml')
     try:
@@ -72,7 +74,7 @@ def _find_metrics(request: Request, config: Path) -> tuple[dict[str, float], str
         raise UsageError(f'{metafile}: cannot be read: {error}') from error
     models = content.get('Models', []) if isinstance(content, dict) else []
     entries = [entry for entry in models if Path(str(entry.get('Config'))).name == config.name]
-    # Where several weights have one config, the entry that is called like it comes first.
+    # If several weights share a config, the entry with the config's name comes first.
     entries.sort(key=lambda entry: entry['Name'] != config.stem)
     if not entries or not entries[0].get('Results'):
         return {}, ''
@@ -81,7 +83,7 @@ def _find_metrics(request: Request, config: Path) -> tuple[dict[str, float], str
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """Rows as a Markdown table; what one lacks is empty."""
+    """Format rows as a Markdown table; missing values are empty."""
     columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key != 'source']
     columns.append('source')
     return markdown_table([columns, *([row.get(key, '') for key in columns] for row in rows)])

@@ -1,1 +1,1 @@
-"""Predictions on shifted, rotated and scaled images."""
+"""Invariance of predictions to shifts, rotations and scales."""

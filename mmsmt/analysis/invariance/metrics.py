@@ -1,4 +1,4 @@
-"""Does a classifier say the same of a changed image?"""
+"""Metrics of a classifier's invariance to changes of the image."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ TOP = 5
 def predict(
     model: nn.Module, views: Sequence[Image.Image], normalise: Normalise, batch_size: int
 ) -> Tensor:
-    """Logits (N, classes) of a classifier for images of one size, in evaluation mode."""
+    """Return logits (N, classes) of a classifier for images of one size, in eval mode."""
     batches = [views[i : i + batch_size] for i in range(0, len(views), batch_size)]
     with evaluation_mode(model), torch.inference_mode():
         return torch.cat([logits_of(model, normalise(b)).float().cpu() for b in batches])
@@ -32,11 +32,12 @@ def compare_logits(logits: Tensor, reference: Tensor, labels: Tensor | None) -> 
     Args:
         logits: For the changed images.
         reference: For the reference views.
-        labels: Classes, (N,); None where the classifier cannot know them.
+        labels: Classes, (N,); None if they are not those of the classifier.
 
     Returns:
-        `consistency`, the share of images whose first class is that of the reference; `loss`, the
-        cross-entropy against its softmax; with labels `top1` and, from five classes on, `top5`.
+        `consistency`, the share of images whose predicted class is that of the reference; `loss`,
+        the cross-entropy with its softmax as target; with labels `top1` and, from five classes on,
+        `top5`.
     """
     results = {
         'consistency': (logits.argmax(1) == reference.argmax(1)).float().mean().item(),
@@ -62,21 +63,21 @@ def measure_invariance(
     """Measure a classifier on changed images.
 
     Args:
-        model: Gives logits (B, classes); a host's classifier or a plain module. Runs in evaluation
+        model: A host's classifier or a plain module that returns logits (B, classes). Runs in eval
             mode.
-        images: RGB, of any size.
-        labels: Class of each image; None for none.
-        variants: Of `make_variants`.
-        protocol: That of the variants.
-        normalise: From images to a batch on the model's device; by default with ImageNet's mean
-            and standard deviation, on the CPU.
-        batch_size: Images that are run at once.
+        images: RGB images of any size.
+        labels: Class of each image, or None.
+        variants: The result of `make_variants`.
+        protocol: Protocol of the variants.
+        normalise: From images to a batch on the model's device; by default with ImageNet's mean and
+            standard deviation, on the CPU.
+        batch_size: Images per batch.
 
     Returns:
-        For each variant its `kind`, `label` and `strength`, and what `compare_logits` says.
+        For each variant its `kind`, `label` and `strength`, and the results of `compare_logits`.
 
     Raises:
-        ValueError: If there is no image, if labels do not fit, or if the model gives no logits.
+        ValueError: If there are no images, labels do not fit, or the model does not return logits.
     """
     if not images:
         raise ConfigError('invariance needs at least one image')
@@ -88,8 +89,8 @@ def measure_invariance(
         len(truth) != len(images) or not 0 <= truth.min() <= truth.max() < reference.shape[1]
     ):
         raise ConfigError(
-            f'labels must be {len(images)} numbers in 0 to {reference.shape[1] - 1}, got '
-            f'{len(truth)} in {truth.min()} to {truth.max()}'
+            f'labels must be {len(images)} numbers from 0 to {reference.shape[1] - 1}, got '
+            f'{len(truth)} from {truth.min()} to {truth.max()}'
         )
     rows = []
     for variant in variants:

@@ -1,4 +1,4 @@
-"""Invariance of several models as numbers and pictures."""
+"""Report on the invariance of several models, with plots."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ METRICS = ('top1', 'consistency', 'loss')
 def report_invariance(
     report: Report, protocol: Protocol, kinds: Sequence[str] = tuple(KINDS)
 ) -> list[Row]:
-    """Measure what models make of changed images, and draw it.
+    """Measure predictions of models on changed images, and plot them.
 
-    Writes `<label>.json` for each model, and `invariance.csv`, a row for each model, kind and
-    strength, and `invariance.png` for all. There is accuracy where a model has as many classes as
-    the images.
+    Writes `<label>.json` for each model, and for all `invariance.csv`, with a row per model, kind
+    and strength, and `invariance.png`. Accuracy is included if a model has as many classes as the
+    images.
 
     Raises:
         UsageError, CheckpointError: If a model cannot be built or loaded.
-        ValueError: If a model is no classifier, or if the changes are wrong.
+        ValueError: If a model is not a classifier, or the changes are invalid.
     """
     variants, samples = make_variants(kinds, protocol), report.samples
 
@@ -53,7 +53,7 @@ def report_invariance(
 
 
 def _draw_invariance(measured: Sequence[Row], kinds: Sequence[str], out: Path) -> None:
-    """Draw metrics against strength: a column a kind, a row a metric, a line a model."""
+    """Plot metrics against strength: one column per kind, row per metric, line per model."""
     shown = [m for m in METRICS if any(m in found['rows'][0] for found in measured)]
     size = (3 * len(kinds), 2.4 * len(shown) + 0.4)
     figure, axes = subplots(len(shown), len(kinds), *size, sharex='col', sharey='row')

@@ -1,20 +1,21 @@
-"""Images shifted, turned and scaled, as the study of the unified models does it, or corrected.
+"""Shifted, rotated and scaled images, as in the study of the unified models, or corrected.
 
 "Demystify Transformers & Convolutions in Modern Image Deep Networks",
-https://arxiv.org/abs/2211.05781, and its released code. Every image is compared with its
-reference: short side resized (bicubic) to 256, centre 224 x 224 cut out.
+https://arxiv.org/abs/2211.05781, and its released code. Every image is compared with its reference:
+short side resized (bicubic) to 256, centre 224 x 224 cropped.
 
-`form='released'` has the quirks of that code:
+`form='released'` has the quirks of the released code:
 
-* A shifted crop is cut at the image's border, and what is missing is added as black in equal
-  parts on both sides, so half of a shift beyond the border is undone.
+* A shifted crop is cut at the image's border and padded with black equally on both sides, so half
+of
+  a shift beyond the border is undone.
 * One of the eight directions is never drawn.
-* The crop without a shift may lie one pixel off the reference, which rounds otherwise.
-* Rotations after the crop are labelled like those before it.
+* The crop without a shift may be one pixel off the reference, because of rounding.
+* Rotations after the crop have the same label as those before it.
 * The ratio of the reference is not in the list of scales.
 
-`form='corrected'` has none of these: at strength 0, at angle 0 and at the ratio of the reference a
-variant is the reference, pixel by pixel.
+`form='corrected'` fixes them: at strength 0, at angle 0 and at the ratio of the reference a variant
+equals the reference, pixel by pixel.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,23 +42,23 @@ DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -
 class Protocol(NamedTuple):
     """How variants are made."""
 
-    crop: int = CROP  # side of what the network sees, in pixels
-    resize: int = RESIZE  # to which the short side of an image is resized
+    crop: int = CROP  # side of the network's input, in pixels
+    resize: int = RESIZE  # short side of the resized image, in pixels
     form: str = 'released'  # or `corrected`
-    seed: int = 0  # of the directions
+    seed: int = 0  # seed of the directions
 
     def reference(self, image: Image.Image) -> Image.Image:
-        """The view with which variants are compared, crop x crop."""
+        """Return the view that variants are compared with, crop x crop."""
         return central_view(image, self.crop, self.resize)
 
 
 class Variant(NamedTuple):
-    """One way to change images."""
+    """A change of images."""
 
     kind: str  # key of `KINDS`
-    label: str  # of results; two kinds have one label in the released form
+    label: str  # label in results; two kinds share one in the released form
     strength: float  # pixels, degrees or ratio
-    apply: Callable[[Image.Image, int], Image.Image]  # of an image and its index
+    apply: Callable[[Image.Image, int], Image.Image]  # from an image and its index
 
 
 def _resized(image: Image.Image, side: int) -> Image.Image:
@@ -65,7 +66,7 @@ def _resized(image: Image.Image, side: int) -> Image.Image:
 
 
 def draw_direction(strength: float, index: int, protocol: Protocol) -> tuple[int, int]:
-    """Direction (row, column) of an image's shift; a function of seed, strength and index."""
+    """Draw the direction (row, column) of an image's shift from seed, strength and index."""
     choices = len(DIRECTIONS) - (protocol.form == 'released')
     rng = np.random.default_rng([protocol.seed, int(strength), index])
     return DIRECTIONS[rng.integers(choices)]
@@ -76,14 +77,14 @@ def _translation(
 ) -> Image.Image:
     rows, columns = (int(strength) * by for by in draw_direction(strength, index, protocol))
     image, crop = _resized(image, protocol.resize), protocol.crop
-    if protocol.form == 'corrected':  # from where the reference lies, as torchvision rounds
+    if protocol.form == 'corrected':  # relative to the reference, as rounded by torchvision
         left, top = (round((side - crop) / 2) for side in image.size)
         left, top = left + columns, top + rows
         return image.crop((left, top, left + crop, top + crop))
     left, top = image.width // 2 + columns - crop // 2, image.height // 2 + rows - crop // 2
     right, bottom = min(left + crop, image.width), min(top + crop, image.height)
     cut = image.crop((max(left, 0), max(top, 0), right, bottom))
-    # Half of what is missing on each side, the odd pixel right or bottom.
+    # Half of the padding on each side, the odd pixel right or bottom.
     across, down = crop - cut.width, crop - cut.height
     return TF.pad(cut, [across // 2, down // 2, across - across // 2, down - down // 2])
 
@@ -105,7 +106,7 @@ def _scale(strength: float, protocol: Protocol, image: Image.Image, _: int) -> I
 
 
 def _shifts(protocol: Protocol) -> Sequence[float]:
-    """In pixels of the crop: the same shares of it at any size, each length once."""
+    """Return shifts in pixels, the same shares of the crop at any size, without duplicates."""
     return tuple(dict.fromkeys(round(shift * protocol.crop / CROP) for shift in SHIFTS))
 
 
@@ -125,15 +126,15 @@ KINDS: dict[str, tuple[Callable[..., Image.Image], Callable[[Protocol], Sequence
 def make_variants(
     kinds: Sequence[str] = tuple(KINDS), protocol: Protocol | None = None
 ) -> list[Variant]:
-    """All strengths of some kinds of change, by kind, then strength.
+    """Return all strengths of some kinds of change, by kind, then strength.
 
     Args:
-        kinds: Of `translation`, `pre_rotation`, `post_rotation`, `scale`.
-        protocol: Sizes, form and seed; by default those of the released code. At another crop
-            shifts are scaled with it and rounded to pixels; angles and ratios stay.
+        kinds: One or more of `translation`, `pre_rotation`, `post_rotation`, `scale`.
+        protocol: Sizes, form and seed; those of the released code by default. For another crop,
+            shifts are scaled and rounded to pixels; angles and ratios are unchanged.
 
     Raises:
-        ValueError: If a kind or the form is unknown, or if the crop is larger than the image.
+        ValueError: If a kind or the form is unknown, or the crop is larger than the image.
     """
     protocol = protocol or Protocol()
     for what, names, known in (('kind', kinds, KINDS), ('form', [protocol.form], FORMS)):
@@ -141,7 +142,9 @@ def make_variants(
         if unknown:
             raise ConfigError(f'unknown {what} {unknown[0]!r}; known: {", ".join(known)}')
     if not 1 <= protocol.crop <= protocol.resize:
-        raise ConfigError(f'crop must be in 1 to resize, got {protocol.crop} of {protocol.resize}')
+        raise ConfigError(
+            f'crop must be from 1 to resize, got {protocol.crop} of {protocol.resize}'
+        )
     variants = []
     for kind in kinds:
         change, strengths = KINDS[kind]

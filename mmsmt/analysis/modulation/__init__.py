@@ -1,1 +1,1 @@
-"""Modulation maps of SMT and the reach of its heads."""
+"""Modulation maps of SMT, and the reach of its heads."""

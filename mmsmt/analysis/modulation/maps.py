@@ -1,13 +1,13 @@
 """Modulation maps of scale-aware modulation, and how far its heads reach.
 
-A modulation map shows, for each place, the mean absolute value of the modulator's channels: by
-how much the value branch is multiplied there.
+A modulation map is the mean absolute value of the modulator's channels at each place: the factor by
+which the value branch is multiplied there.
 
-How far a head reaches is computed from its weights. The effective area of a kernel is the squared
-sum of its squared weights over the sum of their squares: k x k for equal weights, 1 for a single
-tap. The relative receptive field of a head is the mean of that over its channels, as a share of the
-largest kernel's taps in the block. The SMT paper (https://arxiv.org/abs/2307.08579) uses the term
-without a formula; this one is ours.
+The reach of a head is computed from its weights. The effective area of a kernel is the squared sum
+of its squared weights over the sum of their squares: k x k for equal weights, 1 for a single tap.
+The relative receptive field of a head is its mean over channels, as a share of the taps of the
+largest kernel in the block. The SMT paper (https://arxiv.org/abs/2307.08579) uses the term without
+a formula; this one is ours.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from mmsmt.mixers import ScaleAwareModulation
 
 
 class ModulationMap(NamedTuple):
-    """What one block does to one image: `values` (H, W); stages and blocks from 1."""
+    """The modulation map of a block for an image: `values` (H, W); stages and blocks from 1."""
 
     stage: int
     block: int
@@ -32,10 +32,10 @@ class ModulationMap(NamedTuple):
 
 
 class HeadReach(NamedTuple):
-    """How far one head of a stage reaches, mean over the stage's blocks; both from 1.
+    """The reach of a head, averaged over a stage's blocks; stages and heads from 1.
 
-    `kernel` is the side of its kernel, `area` the effective one in taps, `relative` that over the
-    taps of the largest kernel.
+    `kernel` is the side of its kernel, `area` the effective area in taps, `relative` the area over
+    the taps of the largest kernel.
     """
 
     stage: int
@@ -46,10 +46,10 @@ class HeadReach(NamedTuple):
 
 
 def sam_blocks(backbone: nn.Module) -> list[tuple[int, int, ScaleAwareModulation]]:
-    """Stage and block, from 1, and mixer of every scale-aware modulation.
+    """Return stage and block, from 1, and mixer of every scale-aware modulation.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there are none.
     """
     stages: Any = getattr(backbone, 'stages', [])
     found = []
@@ -59,15 +59,15 @@ def sam_blocks(backbone: nn.Module) -> list[tuple[int, int, ScaleAwareModulation
             if isinstance(mixer, ScaleAwareModulation):
                 found.append((i, j, mixer))
     if not found:
-        raise ConfigError(f'{type(backbone).__name__} has no block of scale-aware modulation')
+        raise ConfigError(f'{type(backbone).__name__} has no scale-aware modulation')
     return found
 
 
 def modulation_maps(backbone: nn.Module, image: Tensor) -> list[ModulationMap]:
-    """Modulation maps of all blocks for one normalised image (1, 3, H, W), in evaluation mode.
+    """Return the modulation maps of all blocks for one normalised image (1, 3, H, W).
 
     Raises:
-        ValueError: If there is no block of scale-aware modulation, or more than one image.
+        ValueError: If there is no scale-aware modulation, or more than one image.
     """
     if image.ndim != 4 or len(image) != 1:
         raise ConfigError(f'expected one image (1, 3, H, W), got {tuple(image.shape)}')
@@ -86,16 +86,16 @@ def modulation_maps(backbone: nn.Module, image: Tensor) -> list[ModulationMap]:
 
 
 def effective_area(weights: Tensor) -> float:
-    """Effective area of depth-wise kernels (C, 1, k, k), none all 0: taps, mean over channels."""
+    """Return the effective area in taps of depth-wise kernels (C, 1, k, k), mean over channels."""
     energy = weights.detach().double().square().flatten(1)
     return (energy.sum(1).square() / energy.square().sum(1)).mean().item()
 
 
 def head_reaches(backbone: nn.Module) -> list[HeadReach]:
-    """How far the heads of every stage reach, by their weights.
+    """Return the reach of the heads of every stage, computed from their weights.
 
     Raises:
-        ValueError: If the backbone has no block of scale-aware modulation.
+        ValueError: If the backbone has no scale-aware modulation.
     """
     heads: dict[tuple[int, int, int], list[float]] = {}
     largest: dict[int, int] = {}

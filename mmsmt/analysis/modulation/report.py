@@ -1,4 +1,4 @@
-"""Pictures and table of an SMT: modulation maps of one image, and the reach of heads."""
+"""Report on an SMT: modulation maps of an image, and the reach of heads."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -24,10 +24,10 @@ def report_modulation(
 
     Args:
         request: The model.
-        image: File; its short side is resized, and its centre cut out.
-        out: Folder.
-        size: Side that the model sees, in pixels.
-        seed: Of random weights.
+        image: Image file; its short side is resized, and its centre cropped.
+        out: Output folder.
+        size: Input size of the model, in pixels.
+        seed: Seed of random weights.
 
     Raises:
         UsageError, CheckpointError: If the model or the image cannot be read.
@@ -45,7 +45,7 @@ def report_modulation(
 
 
 def draw_maps(title: str, view: Image.Image, maps: Sequence[ModulationMap]) -> Figure:
-    """Draw the image and every map, a row a stage, colours from a map's least to its greatest."""
+    """Draw the image and every map, one row per stage, each scaled from its minimum to maximum."""
     rows = [list(found) for _, found in groupby(maps, lambda found: found.stage)]
     columns = max(map(len, rows)) + 1
     figure, axes = subplots(len(rows), columns, 1.9 * columns, 2.1 * len(rows) + 0.3)
@@ -61,7 +61,7 @@ def draw_maps(title: str, view: Image.Image, maps: Sequence[ModulationMap]) -> F
 
 
 def _draw_reaches(title: str, reaches: Sequence[HeadReach], out: Path) -> None:
-    """Draw the relative receptive field of heads, a group of bars a stage."""
+    """Plot the relative receptive field of heads, one group of bars per stage."""
     figure, ((axis,),) = subplots(1, 1, 6, 3)
     heads = sorted({reach.head for reach in reaches})
     width = 0.8 / len(heads)

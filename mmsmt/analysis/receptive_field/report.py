@@ -1,4 +1,4 @@
-"""Receptive fields of several models as numbers and pictures."""
+"""Report on the receptive fields of several models, with plots."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,22 +21,22 @@ from mmsmt.hosts.images import central_view
 from mmsmt.hosts.request import Request
 
 BATCH = 4
-FLOOR = 1e-5  # of the maximum; what is below is drawn black
+FLOOR = 1e-5  # of the maximum; smaller values are drawn black
 
 
 def report_fields(report: Report, stages: tuple[int, ...] = (0, 1, 2, 3)) -> list[Row]:
-    """Measure the receptive fields of models and draw them.
+    """Measure the receptive fields of models and plot them.
 
     Writes `<label>.json` and `<label>.png` for each model, and for all `receptive_field.png` and
-    `receptive_field.csv`, a row for each model, stage and share.
+    `receptive_field.csv`, with a row per model, stage and share.
 
     Args:
-        report: Models, images (short side resized, centre cut out) and folder.
-        stages: Backbones' `out_indices`.
+        report: Models, images (short side resized, centre cropped) and folder.
+        stages: `out_indices` of the backbones.
 
     Raises:
         UsageError, CheckpointError: If a model cannot be built or loaded.
-        ValueError: If a model gives no maps.
+        ValueError: If a model returns no maps.
     """
     size, out = report.size, report.out
 
@@ -81,7 +81,7 @@ def _describe(stage: int, field: Tensor) -> Row:
 
 
 def draw_fields(title: str, stages: Sequence[int], fields: Sequence[Tensor]) -> Figure:
-    """Draw the fields (H, W) of a model's stages side by side, colours logarithmic."""
+    """Draw the fields (H, W) of a model's stages side by side, with logarithmic colours."""
     figure, axes = subplots(1, len(fields), 2.6 * len(fields) + 0.6, 3.1)
     for axis, stage, field in zip(axes[0], stages, fields, strict=True):
         relative = (field / field.max()).clamp(min=FLOOR).log10()
@@ -94,7 +94,7 @@ def draw_fields(title: str, stages: Sequence[int], fields: Sequence[Tensor]) -> 
 
 
 def _draw_curves(measured: Sequence[Row], size: int, out: Path) -> None:
-    """Draw the share that squares hold against their side, a panel a stage, a line a model."""
+    """Plot the share in squares against their side, one panel per stage, one line per model."""
     stages = [stage['stage'] for stage in measured[0]['stages']]
     figure, axes = subplots(1, len(stages), 3.2 * len(stages), 3.2, sharey=True)
     for i, axis in enumerate(axes[0]):

@@ -15,7 +15,7 @@ Groups = Mapping[str, Sequence[str | Path]]
 
 
 class Series(NamedTuple):
-    """A quantity of the runs of a group, at the steps that all of them have."""
+    """A logged quantity of a group of runs, at their common steps."""
 
     steps: np.ndarray  # iterations of training, or epochs or iterations of validation, (N,)
     values: np.ndarray  # (runs, N)
@@ -33,17 +33,17 @@ class Series(NamedTuple):
 
 
 def read_series(work_dirs: Sequence[str | Path], key: str) -> Series | None:
-    """Read one logged quantity of runs that differ in their seed; None where no run has it.
+    """Read a logged quantity of runs that differ in their seed; None if no run has it.
 
     Args:
-        work_dirs: One or more.
+        work_dirs: One or more work dirs.
         key: `loss`, or a metric as a host logs it (`coco/bbox_mAP`).
 
     Raises:
-        FileNotFoundError: If a work dir holds no log.
-        ValueError: If only some runs have the quantity, or none of its steps in common.
+        FileNotFoundError: If a work dir has no log.
+        ValueError: If only some runs have the quantity, or they have no steps in common.
     """
-    # Training records alone have a loss; validation of some hosts repeats other names.
+    # Only training records have a loss; validation of some hosts repeats other names.
     runs = [
         {
             record['step']: record[key]
@@ -56,26 +56,26 @@ def read_series(work_dirs: Sequence[str | Path], key: str) -> Series | None:
         return None
     common = sorted(set.intersection(*map(set, runs)))
     if not common:
-        raise ConfigError(f'{", ".join(map(str, work_dirs))}: no step of {key!r} in common')
+        raise ConfigError(f'{", ".join(map(str, work_dirs))}: no common steps of {key!r}')
     return Series(np.array(common), np.array([[run[s] for s in common] for run in runs]))
 
 
 def _read_groups(groups: Groups, keys: Sequence[str]) -> dict[str, dict[str, Series]]:
-    """Series by quantity, then label; without what is nowhere logged."""
+    """Read series by quantity, then label; quantities that are not logged are left out."""
     found = {key: {label: read_series(groups[label], key) for label in groups} for key in keys}
     told = {key: {k: v for k, v in lines.items() if v} for key, lines in found.items()}
     return {key: lines for key, lines in told.items() if lines}
 
 
 def plot_comparison(groups: Groups, out: str | Path) -> None:
-    """Draw training loss and every validation metric, a line a group, shaded by its spread.
+    """Plot training loss and all validation metrics, one line per group, shaded by its spread.
 
     Args:
         groups: Label to the work dirs of its runs (seeds).
-        out: File to write.
+        out: Output file.
 
     Raises:
-        FileNotFoundError: If a work dir holds no log.
+        FileNotFoundError: If a work dir has no log.
         ValueError: If the runs of a group do not match.
     """
     panels = _read_groups(groups, ('loss', *VAL_METRICS))
@@ -97,7 +97,7 @@ def plot_comparison(groups: Groups, out: str | Path) -> None:
 def tabulate_results(groups: Groups) -> str:
     """Compare the last validation of every group as a Markdown table.
 
-    A row a group: number of runs, and mean and standard deviation over them of each metric.
+    Each row is a group: number of runs, and mean and standard deviation of each metric.
     """
     metrics = _read_groups(groups, VAL_METRICS)
     rows = [['run', 'seeds', *metrics]]

@@ -1,4 +1,4 @@
-"""Contact sheet: one picture out of many."""
+"""Contact sheet: many pictures combined into one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ CAPTION = 18
 def contact_sheet(
     rows: Sequence[tuple[str, Sequence[str | Path]]], out: str | Path, width: int = 1200
 ) -> None:
-    """Put pictures into captioned rows.
+    """Arrange pictures in captioned rows.
 
     Args:
-        rows: Caption and picture files of each row; a row's pictures get equal widths.
-        out: PNG file to write.
+        rows: Caption and picture files of each row; pictures in a row have equal widths.
+        out: Output PNG file.
         width: Width of the sheet in pixels.
 
     Raises:
@@ -36,7 +36,7 @@ def contact_sheet(
                 pictures.append(source.convert('RGB').resize(size, Image.Resampling.LANCZOS))
         top = sheet.height
         tallest = max(picture.height for picture in pictures)
-        # Beyond its border a crop is black: the new row is painted white.
+        # Pixels outside a crop are black: paint the new row white.
         sheet = sheet.crop((0, 0, width, top + tallest + CAPTION + MARGIN))
         sheet.paste('white', (0, top, *sheet.size))
         ImageDraw.Draw(sheet).text((MARGIN, top + 3), caption, fill='black')

@@ -1,4 +1,4 @@
-"""Learning curves from what mmengine's runs write."""
+"""Learning curves from the logs of mmengine's runs."""
 
 import json
 from collections.abc import Mapping
@@ -7,42 +7,43 @@ from typing import Any
 
 from mmsmt.analysis.common.figures import save_figure, subplots
 
-# What a host logs per validation, best first; the curve shows the first that is there.
+# Validation metrics of the hosts, best first; the first available one is plotted.
 VAL_METRICS = ('accuracy/top1', 'coco/bbox_mAP', 'coco/segm_mAP', 'mIoU')
 
 
 def read_scalars(work_dir: str | Path) -> list[dict[str, Any]]:
-    """Read the scalars of all runs in a work dir, ordered by step.
+    """Read the scalars of all runs in a work dir, sorted by step.
 
-    A resumed training writes a new file; where two give the same training step, the later counts.
+    Resumed training writes a new file; if two files have the same training step, the later one
+    counts.
 
     Args:
-        work_dir: Folder that holds `<timestamp>/vis_data/scalars.json`.
+        work_dir: Folder with `<timestamp>/vis_data/scalars.json`.
 
     Raises:
-        FileNotFoundError: If there is no such file; it names the folder.
+        FileNotFoundError: If there is no such file; the message names the folder.
     """
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     if not files:
-        raise FileNotFoundError(f'{work_dir}: holds no log (*/vis_data/scalars.json) of a run')
+        raise FileNotFoundError(f'{work_dir}: no log of a run (*/vis_data/scalars.json)')
     records = {}
     for file in files:
         for line in file.read_text().splitlines():
-            if line.endswith('}'):  # the last line of a killed run does not
+            if line.endswith('}'):  # the last line of a killed run is incomplete
                 record = json.loads(line)
                 records['loss' in record, record.get('step', 0)] = record
     return [records[key] for key in sorted(records, key=lambda key: (key[1], not key[0]))]
 
 
 def plot_curves(work_dirs: Mapping[str, str | Path], out: str | Path) -> None:
-    """Draw training loss and validation metrics, one panel a run.
+    """Plot training loss and validation metrics, one panel per run.
 
     Args:
         work_dirs: Title of a panel to work dir.
-        out: File to write.
+        out: Output file.
 
     Raises:
-        FileNotFoundError: If a work dir holds no log.
+        FileNotFoundError: If a work dir has no log.
     """
     figure, axes = subplots(1, len(work_dirs), 4.2 * len(work_dirs), 3.2)
     for axis, (title, work_dir) in zip(axes[0], work_dirs.items(), strict=True):
@@ -55,7 +56,7 @@ def plot_curves(work_dirs: Mapping[str, str | Path], out: str | Path) -> None:
         for name in VAL_METRICS:
             points = {r['step']: r[name] for r in validated if name in r}
             if points:
-                # Validation logs count epochs where training logs count iterations.
+                # Validation logs count epochs, training logs iterations.
                 end, last = max(points), max(train, default=0)
                 scale = last / end if 0 < end < last else 1
                 twin = axis.twinx()

@@ -1,1 +1,1 @@
-"""What guides SG-Former: significance of pixels and token merging."""
+"""Significance of pixels and token merging in SG-Former."""

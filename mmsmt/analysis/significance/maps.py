@@ -1,7 +1,7 @@
-"""What guides SG-Former: the significance of pixels, and how hard they are merged by it.
+"""Significance of pixels in SG-Former, and how many of them are merged into a token.
 
-Hybrid-scale blocks find the significance, the self-guided ones after them merge many pixels into
-a token where it is low, few where it is high. Paper: https://arxiv.org/abs/2308.12216.
+Hybrid-scale blocks compute the significance. The self-guided blocks after them merge many pixels
+into a token where it is low, few where it is high. Paper: https://arxiv.org/abs/2308.12216.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,11 @@ from mmsmt.mixers.self_guided import split_sizes
 
 
 class BlockMap(NamedTuple):
-    """What one block finds or does, pixel by pixel of its map; stages and blocks from 1.
+    """A map of one block; stages and blocks are counted from 1.
 
-    `values` (B, H, W) are the significance of a hybrid-scale block; of a self-guided one, how many
-    pixels share a token. `runs` are the values that there are then, the hardest first.
+    `values` (B, H, W) are the significance of a hybrid-scale block, or the number of pixels that
+    share a token in a self-guided block. `runs` are its possible values in a self-guided block,
+    largest first.
     """
 
     stage: int
@@ -39,11 +40,11 @@ class RankMeans(NamedTuple):
 
 
 def block_maps(backbone: nn.Module, images: Tensor) -> list[BlockMap]:
-    """The maps of all blocks that guide or are guided, in the order in which they run.
+    """Return the maps of all hybrid-scale and self-guided blocks, in the order of execution.
 
     Args:
-        backbone: In evaluation mode.
-        images: Normalised (B, 3, H, W) of any size.
+        backbone: A backbone in eval mode.
+        images: Normalised images (B, 3, H, W) of any size.
 
     Raises:
         UsageError: If the backbone has no hybrid-scale block.
@@ -52,8 +53,8 @@ def block_maps(backbone: nn.Module, images: Tensor) -> list[BlockMap]:
         gives_significance(module) for module in backbone.modules()
     ):
         raise UsageError(
-            f'{type(backbone).__name__} has no hybrid-scale block, so nothing finds '
-            "significance; it takes mmsmt.SGFormer, or `mixers` with 'hybrid_scale'"
+            f'{type(backbone).__name__} has no hybrid-scale block to compute significance: use '
+            "mmsmt.SGFormer, or `mixers` with 'hybrid_scale'"
         )
     found = backbone.significance(images)
     return [m for i, stage in enumerate(found) for m in _maps_of_stage(backbone, i, stage)]
@@ -73,12 +74,12 @@ def _maps_of_stage(
 
 
 def run_lengths(significance: Tensor, runs: Sequence[int]) -> Tensor:
-    """How many pixels share a token with each pixel, itself included.
+    """Return how many pixels share a token with each pixel, including itself.
 
     Args:
-        significance: (B, H, W), as is the result.
-        runs: As `SelfGuidedAttention` has them. The last run of a part may have fewer pixels and
-            counts as full.
+        significance: (B, H, W), the shape of the result.
+        runs: See `SelfGuidedAttention`. The last run of a part may have fewer pixels, but counts as
+            full.
     """
     flat = significance.flatten(1)
     parts = torch.tensor(split_sizes(flat.shape[1], len(runs)), device=flat.device)
@@ -88,9 +89,9 @@ def run_lengths(significance: Tensor, runs: Sequence[int]) -> Tensor:
 
 
 def rank_pixels(values: Tensor) -> Tensor:
-    """Ranks (B, H, W) of the pixels of each image, from 0 to 1, in float64; their mean is 1/2.
+    """Return ranks (B, H, W) of the pixels of each image, from 0 to 1, in float64; mean 1/2.
 
-    Equal ones share their mean rank.
+    Equal values share their mean rank.
     """
     flat = values.flatten(1).cpu().double()
     ranks = torch.from_numpy(rankdata(flat.numpy(), axis=1))
@@ -98,10 +99,10 @@ def rank_pixels(values: Tensor) -> Tensor:
 
 
 def rank_inside_outside(values: Tensor, boxes: Tensor, size: tuple[int, int]) -> RankMeans | None:
-    """Compare the significance inside boxes with that outside.
+    """Compare the significance inside and outside boxes.
 
-    The difference of the two means is the probability that a pixel inside is more significant
-    than one outside, less 1/2. A pixel is inside if its centre is.
+    The difference of the two means is the probability that a pixel inside is more significant than
+    one outside, minus 1/2. A pixel is inside if its centre is.
 
     Args:
         values: Map of one image, (H, W).
@@ -109,7 +110,7 @@ def rank_inside_outside(values: Tensor, boxes: Tensor, size: tuple[int, int]) ->
         size: Height and width of the image.
 
     Returns:
-        The means; None where all pixels are inside, or none.
+        The means; None if all pixels are inside, or none.
     """
     height, width = values.shape
     y = (torch.arange(height) + 0.5)[:, None, None] * (size[0] / height)

@@ -1,4 +1,4 @@
-"""Pictures of significance and merging, drawn over images."""
+"""Pictures of significance and token merging, drawn over images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,27 +20,27 @@ from mmsmt.hosts.request import Request
 
 COLUMNS = 6
 CELL = 2.1  # inches
-# From pixels that are merged hardest to those that are merged least; two runs take the outer ones.
+# From the most merged to the least merged pixels; two runs use the outer colours.
 MERGED = {
-    '#30437a': 'significant least, merged hardest',
+    '#30437a': 'least significant, most merged',
     '#3aa3a0': 'between',
-    '#ffd23f': 'significant most, merged least',
+    '#ffd23f': 'most significant, least merged',
 }
 OPACITY = 0.6
 
 
 def draw_images(request: Request, files: Sequence[Path], out: Path) -> list[Path]:
-    """Draw `<name>_significance.png` in a folder for each image, and give these files.
+    """Write `<name>_significance.png` to a folder for each image, and return these files.
 
     Raises:
-        UsageError: If a file is no image, two have one name, or the model cannot be built or has
-            no hybrid-scale block.
+        UsageError: If a file is not an image, two have the same name, or the model cannot be built
+            or has no hybrid-scale block.
         CheckpointError: If the checkpoint does not fit, or a picture cannot be written.
     """
     names = [file.stem for file in files]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(f'two images are called {twice[0]}; draw them into two folders')
+        raise UsageError(f'two images are called {twice[0]}; write them to different folders')
     images = [open_image(file) for file in files]
     loaded = load_model(request)
     written = [out / f'{name}_significance.png' for name in names]
@@ -54,7 +54,7 @@ def draw_images(request: Request, files: Sequence[Path], out: Path) -> list[Path
 def draw_maps(image: Image.Image, maps: Sequence[BlockMap], title: str) -> Figure:
     """Draw an image, then the maps of one image (1, H, W) over it, block by block.
 
-    Significance is drawn by rank, because only the order of pixels guides.
+    Significance is drawn by rank, because only the order of pixels matters.
     """
     rows = -(-(len(maps) + 1) // COLUMNS)
     columns = -(-(len(maps) + 1) // rows)

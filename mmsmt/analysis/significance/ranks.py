@@ -1,4 +1,4 @@
-"""Ranks of significance inside and outside boxes: does an SG-Former look at the objects?"""
+"""Ranks of significance inside and outside boxes: does an SG-Former attend to the objects?"""
 
 import json
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ class BoxedImage(NamedTuple):
 
 
 def read_boxes(annotations: Path, folder: Path, limit: int | None = None) -> list[BoxedImage]:
-    """Read the images that have boxes from a COCO annotation file, in its order.
+    """Read the images with boxes from a COCO annotation file, in its order.
 
     Raises:
-        UsageError: If the file cannot be read or has no box, or if the folder is missing.
+        UsageError: If the file cannot be read or has no boxes, or the folder is missing.
     """
     if not folder.is_dir():
         raise UsageError(f'{folder}: no such folder of images')
@@ -45,9 +45,9 @@ def read_boxes(annotations: Path, folder: Path, limit: int | None = None) -> lis
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f'{type(error).__name__}: {error}'
-        raise UsageError(f'{annotations}: no readable COCO annotations: {reason}') from error
+        raise UsageError(f'{annotations}: not a readable COCO file: {reason}') from error
     if not images:
-        raise UsageError(f'{annotations}: has no box on any image')
+        raise UsageError(f'{annotations}: no boxes in it')
     return images[:limit]
 
 
@@ -58,21 +58,21 @@ def rank_models(
     out: Path,
     limit: int | None = None,
 ) -> list[Row]:
-    """Mean ranks of significance inside and outside boxes, for each model and stage.
+    """Return mean ranks of significance inside and outside boxes, for each model and stage.
 
-    Every image counts alike, and in it every hybrid-scale block of a stage; an image takes no part
-    in a stage in which all pixels are inside the boxes, or none.
+    Every image has the same weight, and so has every hybrid-scale block of a stage. An image is
+    left out of a stage in which all pixels are inside the boxes, or none.
 
     Args:
         requests: The models.
         annotations: COCO file.
-        folder: Of its images, which are taken at their own sizes.
-        out: Folder; `significance.json` in it gets the rows.
-        limit: Take the first images only, at least one.
+        folder: Folder of its images, which are used at their own sizes.
+        out: Output folder; the rows are written to `significance.json`.
+        limit: Use only the first images, at least one.
 
     Returns:
         Rows of `model`, `weights`, `stage`, `inside`, `outside`, `higher_inside` (the share of
-        images whose mean is higher inside) and `images`, how many took part.
+        images whose mean is higher inside) and `images`, the number of images used.
 
     Raises:
         UsageError: If boxes or an image cannot be read, or a model has no hybrid-scale block.
@@ -116,7 +116,7 @@ def _mean(means: Sequence[RankMeans]) -> RankMeans:
 
 
 def tabulate_ranks(rows: Sequence[Row]) -> str:
-    """The rows of `rank_models` as a Markdown table."""
+    """Format the rows of `rank_models` as a Markdown table."""
     table = [['model', 'stage', 'inside', 'outside', 'images with more inside']]
     for row in rows:
         cells = ['-', '-', '0 images']

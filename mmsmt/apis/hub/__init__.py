@@ -1,7 +1,7 @@
-"""Models in folders, and such folders on a model hub.
+"""Models in folders, and on a model hub.
 
 A folder holds `model.safetensors`, `config.py`, `metadata.json` and `README.md`. Nothing in it is
-run: `config.py` is read as data, and what could run code from there is refused.
+executed: `config.py` is read as data, and anything in it that could run code is refused.
 """
 
 from mmsmt.apis.hub.folder import ModelFolder, read_folder

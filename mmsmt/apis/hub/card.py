@@ -1,4 +1,4 @@
-"""Model cards: a README with the front matter that the Hugging Face Hub reads."""
+"""Model cards: a README with the front matter of the Hugging Face Hub."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from mmsmt.apis.names import read_index, read_metafiles
 from mmsmt.datasets.wrappers import test_dataset
 from mmsmt.hosts.model import kind_of
 
-# What a model does, in the hub's words.
+# The hub's name of each task.
 PIPELINES = {
     'classifier': 'image-classification',
     'detector': 'object-detection',
-    'instance segmenter': 'object-detection',  # the hub lets a model have one
+    'instance segmenter': 'object-detection',  # the hub allows only one task
     'segmenter': 'image-segmentation',
 }
 _DATASETS = {'ImageNet-1K': 'imagenet-1k', 'COCO': 'coco', 'ADE20K': 'scene_parse_150'}
@@ -25,15 +25,15 @@ _SHOWN_CLASSES = 100
 
 
 class Facts(NamedTuple):
-    """What a card is made from.
+    """The contents of a model card.
 
     Args:
-        name: Of the model.
-        model: Of a host; its weights are not looked at.
-        cfg: Its config.
-        classes: Names of its classes.
-        metrics: Results by name, empty if there are none.
-        license: Of the weights, empty if unknown.
+        name: Name of the model.
+        model: A host's model; its weights are not used.
+        cfg: Config of the model.
+        classes: Names of the classes.
+        metrics: Results by name, may be empty.
+        license: Licence of the weights, empty if unknown.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Facts(NamedTuple):
 
 
 def task_of(model: nn.Module) -> str:
-    """What a model does: one of `PIPELINES`."""
+    """Return the task of a model: one of `PIPELINES`."""
     kind = kind_of(model)
     heads = (model, getattr(model, 'roi_head', None))
     if kind == 'detector' and any(getattr(head, 'mask_head', None) is not None for head in heads):
@@ -54,7 +54,7 @@ def task_of(model: nn.Module) -> str:
 
 
 def write_card(facts: Facts) -> str:
-    """The card's text."""
+    """Return the text of the card."""
     entry, collection = _find_metafile(facts.cfg)
     front = yaml.safe_dump(_front_matter(facts, entry), sort_keys=False, allow_unicode=True)
     parts = [f'---\n{front}---\n', f'# {facts.name}\n', _about(facts, collection), _USAGE]
@@ -82,7 +82,7 @@ import mmsmt
 model = mmsmt.from_pretrained('model')
 ```
 
-`config.py` is read as data and `model.safetensors` holds tensors alone: nothing here is run.
+`config.py` is read as data and `model.safetensors` holds only tensors: nothing here is executed.
 """
 
 
@@ -143,7 +143,7 @@ def _recipe(entry: Mapping[str, Any]) -> str:
 
 
 def _find_metafile(cfg: Config) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The model of the index that a config is of, and its collection; empty for other configs."""
+    """Return the index entry of a config, and its collection; empty for other configs."""
     stem = re.split(r'[/\\]', cfg.filename or '')[-1].removesuffix('.py')
     files = read_metafiles()
     collections = {c['Name']: c for file in files for c in file.get('Collections', [])}
@@ -172,5 +172,5 @@ def _slug(name: str) -> str:
 
 
 def _escape(name: str) -> str:
-    """A name that Markdown shows as it is."""
+    """Escape a name for Markdown."""
     return re.sub(r'([\\`*_{}\[\]<>#|])', r'\\\1', ' '.join(name.split()))

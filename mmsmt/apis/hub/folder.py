@@ -1,4 +1,4 @@
-"""Folders of models: reading and checking them, writing them as a whole."""
+"""Model folders: reading, checking, writing all or nothing."""
 
 import json
 import shutil
@@ -20,13 +20,13 @@ from mmsmt.hosts.trust import require_harmless
 from mmsmt.text import printable
 
 WEIGHTS, CONFIG, METADATA, CARD = 'model.safetensors', 'config.py', 'metadata.json', 'README.md'
-# The most bytes that a file may have.
+# Maximum size of each file in bytes.
 LIMITS = {WEIGHTS: 20 * 2**30, CONFIG: 2**20, METADATA: 2**20, CARD: 2**20}
 REQUIRED = (WEIGHTS, CONFIG, METADATA)
 
 
 class ModelFolder(NamedTuple):
-    """A checked folder of a model.
+    """A checked model folder.
 
     Args:
         path: The folder.
@@ -41,11 +41,11 @@ class ModelFolder(NamedTuple):
     dataset_meta: dict[str, Any]
 
     def at(self, path: str | Path) -> 'ModelFolder':
-        """The same folder, moved to another path."""
+        """Return the same folder at another path."""
         return self._replace(path=Path(path), weights=str(Path(path, WEIGHTS)))
 
     def container(self) -> dict[str, Any]:
-        """Weights and classes, as `read_container` gives those of a host's checkpoint.
+        """Return weights and classes, in the form of `read_container` for a host's checkpoint.
 
         Raises:
             CheckpointError: If the weights cannot be read.
@@ -55,21 +55,21 @@ class ModelFolder(NamedTuple):
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether a path is a folder of a model, complete or not."""
+    """Return whether a path is a model folder, complete or not."""
     return any(Path(path, name).is_file() for name in (WEIGHTS, METADATA))
 
 
 def read_folder(path: str | Path) -> ModelFolder:
-    """Read a model's folder, whoever wrote it; nothing in it is run.
+    """Read a model folder without executing anything in it; it may come from a stranger.
 
-    The weights are not read yet, but their names and shapes are those of the config's model.
+    The weights are not read yet, but their names and shapes are checked against the config's model.
 
     Args:
-        path: A folder that `save_pretrained` wrote or `pull` fetched.
+        path: A folder written by `save_pretrained` or `pull`.
 
     Raises:
-        UsageError: If it is no such folder, or its model cannot be built.
-        ConfigError: If its config could run code, load files or reach the network.
+        UsageError: If it is not a model folder, or its model cannot be built.
+        ConfigError: If its config could run code, load files or access the network.
         CheckpointError: If the weights do not fit the config.
     """
     path = Path(path)
@@ -83,7 +83,7 @@ def read_folder(path: str | Path) -> ModelFolder:
         raise ConfigError(f'{source}: not a training config: `model` is missing')
     try:
         cfg = Config(plain)
-    except (KeyError, TypeError) as error:  # of keys that mmengine reserves
+    except (KeyError, TypeError) as error:  # from keys that mmengine reserves
         raise ConfigError(f'{source}: {error}') from error
     folder = ModelFolder(path, cfg, str(path / WEIGHTS), _dataset_meta(path / METADATA))
     _require_fit(folder)
@@ -91,22 +91,20 @@ def read_folder(path: str | Path) -> ModelFolder:
 
 
 def require_sizes(source: str | Path, sizes: Mapping[str, int]) -> None:
-    """Refuse a folder in which files are missing or too large.
+    """Raise UsageError if files of a folder are missing or too large.
 
     Args:
-        source: What to call it.
-        sizes: Bytes of its files, by name.
+        source: Name of the folder, for the message.
+        sizes: Size of each file in bytes, by name.
 
     Raises:
-        UsageError: With what is wrong.
+        UsageError: If a file is missing or too large.
     """
     if missing := [name for name in REQUIRED if name not in sizes]:
-        raise UsageError(f'{source}: no folder of a model, {" and ".join(missing)} missing')
+        raise UsageError(f'{source}: not a model folder: {" and ".join(missing)} missing')
     for name, most in LIMITS.items():
         if sizes.get(name, 0) > most:
-            raise UsageError(
-                f'{source}: {name} has {sizes[name]:,} bytes, at most {most:,} allowed'
-            )
+            raise UsageError(f'{source}: {name} has {sizes[name]:,} bytes, the maximum is {most:,}')
 
 
 def _text(path: Path) -> str:
@@ -117,11 +115,11 @@ def _text(path: Path) -> str:
 
 
 def _dataset_meta(path: Path) -> dict[str, Any]:
-    """Classes and palette; ConfigError where they are anything else than names and colours."""
+    """Return classes and palette; raise ConfigError unless they are names and colours."""
     try:
         content = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f'{path}: is no JSON ({error})') from error
+        raise ConfigError(f'{path}: not valid JSON ({error})') from error
     content = content if isinstance(content, dict) else {}
     classes, palette = content.get('classes'), content.get('palette')
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
@@ -141,7 +139,7 @@ def _is_color(value: Any) -> bool:
 
 
 def _require_fit(folder: ModelFolder) -> None:
-    """Compare names and shapes before memory is reserved for a model of any size."""
+    """Compare names and shapes before memory is allocated for a model of any size."""
     import_safetensors()
     from safetensors import SafetensorError, safe_open
 
@@ -152,7 +150,7 @@ def _require_fit(folder: ModelFolder) -> None:
         raise CheckpointError(f'{folder.weights}: not readable as safetensors ({error})') from error
     try:
         model = build_on_meta(folder.cfg)
-    except Exception as error:  # arguments of a stranger may raise anything
+    except Exception as error:  # untrusted arguments can raise anything
         reason = f'{type(error).__name__}: {error}'
         source = folder.path / CONFIG
         raise UsageError(f'{source}: the model cannot be built: {reason}') from error
@@ -161,29 +159,29 @@ def _require_fit(folder: ModelFolder) -> None:
 
 
 def require_free(path: str | Path) -> Path:
-    """Refuse a folder to write that holds anything.
+    """Raise unless a folder is absent or empty.
 
     Raises:
-        TargetError: If it does.
+        TargetError: If the folder holds anything.
     """
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise TargetError(f'{path}: exists; remove it or choose another folder')
+        raise TargetError(f'{path}: already exists; remove it or choose another folder')
     return path
 
 
 class Unfinished:
-    """A folder under a temporary name, which gets its own when all of it is written.
+    """Context manager for a folder with a temporary name, renamed once it is complete.
 
     Args:
-        path: Folder to write; it must be absent or empty.
+        path: Folder to write; must be absent or empty.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = require_free(path)
 
     def __enter__(self) -> Path:
-        """Make the temporary folder, beside the one to write."""
+        """Create the temporary folder next to the final one."""
         try:
             parent = self.path.absolute().parent
             parent.mkdir(parents=True, exist_ok=True)
@@ -194,10 +192,10 @@ class Unfinished:
         return self.temporary
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Rename it, or remove it after an error."""
+        """Rename the folder, or remove it after an error."""
         try:
             if kind is None:
-                self.temporary.chmod(0o755)  # mkdtemp's are for the owner only
+                self.temporary.chmod(0o755)  # mkdtemp gives access to the owner only
                 self.temporary.rename(self.path.absolute())
         except OSError as error:
             raise TargetError(f'{self.path}: cannot be written ({error.strerror})') from error
@@ -206,7 +204,7 @@ class Unfinished:
 
 
 def write_folder(path: str | Path, files: Mapping[str, bytes]) -> Path:
-    """Write a folder as a whole or not at all.
+    """Write a folder all or nothing.
 
     Args:
         path: Folder, absent or empty.

@@ -1,4 +1,4 @@
-"""Results of an evaluation, from the files that tests and trainings write."""
+"""Results of an evaluation, read from the files that tests and trainings write."""
 
 import json
 import math
@@ -8,33 +8,32 @@ from typing import Any
 
 from mmsmt.errors import UsageError
 
-# What stands beside results in these files.
+# Entries of these files that are not results.
 _OTHERS = {'seconds', 'time', 'data_time', 'epoch', 'iter', 'step', 'lr', 'base_lr', 'memory'}
 _OF_TRAINING = {'loss', 'lr'}
 
 
 def read_metrics(metrics: Mapping[str, float] | str | Path) -> dict[str, float]:
-    """The numbers of an evaluation.
+    """Return the results of an evaluation.
 
     Args:
-        metrics: Numbers by name, or a file: what `tools/test.py` writes as
-            `work_dir/TIME/TIME.json`, or a training's `vis_data/scalars.json`, of which the last
-            evaluation counts.
+        metrics: Results by name, or a file: `work_dir/TIME/TIME.json` of `tools/test.py`, or
+            `vis_data/scalars.json` of a training, whose last evaluation is used.
 
     Raises:
-        UsageError: If there are none.
+        UsageError: If there are no results.
     """
     record = metrics if isinstance(metrics, Mapping) else _last_record(Path(metrics))
     found = {
         str(name): float(value)
         for name, value in record.items()
         if name not in _OTHERS and isinstance(value, int | float) and not isinstance(value, bool)
-        # COCO's evaluation gives -1 for sizes of objects that there are none of.
+        # COCO's evaluation returns -1 for object sizes without objects.
         if math.isfinite(value) and value != -1
     }
     if not found:
         where = 'metrics' if isinstance(metrics, Mapping) else metrics
-        raise UsageError(f'{where}: holds no result of an evaluation')
+        raise UsageError(f'{where}: no evaluation results in it')
     return found
 
 
@@ -49,7 +48,7 @@ def _last_record(path: Path) -> Mapping[str, Any]:
         try:
             records = [json.loads(line) for line in text.splitlines() if line.strip()]
         except ValueError as error:
-            raise UsageError(f'{path}: is no JSON ({error})') from error
+            raise UsageError(f'{path}: not valid JSON ({error})') from error
     evaluations = [
         record
         for record in records

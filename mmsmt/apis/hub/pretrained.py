@@ -1,4 +1,4 @@
-"""`save_pretrained` and `from_pretrained`: a model into a folder, and back."""
+"""`save_pretrained` and `from_pretrained`: write a model to a folder and read it."""
 
 import json
 from collections.abc import Mapping
@@ -42,24 +42,24 @@ def save_pretrained(
     metrics: Mapping[str, float] | str | Path | None = None,
     license: str = '',
 ) -> Path:
-    """Write a model's weights, config, classes and model card into a folder.
+    """Write a model's weights, config, classes and model card to a folder.
 
     Args:
-        folder: It must be absent or empty; afterwards it is complete, or as it was.
-        model: A model of `get_model` or `from_pretrained`, whose weights are written; or a config,
-            its file or a name of `list_models()`, with a checkpoint.
-        checkpoint: `.pth` or `.safetensors`, of any dialect that fits.
-        name: Of the model, by default that of the config.
-        metrics: Results for the card, by name; or a JSON file with them, as `tools/test.py` and
-            trainings write it into `work_dir`.
-        license: Of the weights, as the Hugging Face Hub spells it: `mit`, `apache-2.0`, ...
+        folder: Must be absent or empty. On an error it is left as it was.
+        model: A model of `get_model` or `from_pretrained`, with its weights; or a config, config
+            file or name of `list_models()`, with a checkpoint.
+        checkpoint: `.pth` or `.safetensors`, in any dialect that fits.
+        name: Name of the model, that of the config by default.
+        metrics: Results for the card, by name; or a JSON file of them, as written to `work_dir` by
+            `tools/test.py` and training.
+        license: Licence of the weights as spelt by the Hugging Face Hub: `mit`, `apache-2.0`, ...
 
     Returns:
         The folder.
 
     Raises:
         UserError: If the model cannot be built, the checkpoint does not fit, the config cannot be
-            shared, or the folder holds something.
+            shared, or the folder is not empty.
 
     Examples:
         >>> import mmsmt
@@ -90,7 +90,7 @@ def save_pretrained(
         'metrics': results,
     }
     facts = Facts(name, shell, cfg, classes.names, results, license)
-    # A copy each, as tensors that share memory cannot be written.
+    # Copies, because tensors that share memory cannot be written.
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     return write_folder(
         folder,
@@ -104,12 +104,12 @@ def save_pretrained(
 
 
 def _config_of(model: nn.Module | Config | str) -> tuple[Config, str]:
-    """A model's config, and its name for messages."""
+    """Return a model's config, and its name for messages."""
     cfg: Any = model
     if isinstance(model, nn.Module):
         cfg = getattr(model, 'cfg', None)
         if not isinstance(cfg, Config):
-            raise UsageError('the model has no `cfg`: give the config and a checkpoint instead')
+            raise UsageError('the model has no `cfg`: pass its config and a checkpoint instead')
     if not isinstance(cfg, Config):
         return (get_config if is_model_name(str(cfg)) else read_config)(str(cfg)), str(cfg)
     return cfg, str(cfg.filename or 'model')
@@ -118,7 +118,7 @@ def _config_of(model: nn.Module | Config | str) -> tuple[Config, str]:
 def _container_of(model: nn.Module | Config | str, checkpoint: str | Path) -> dict[str, Any]:
     if isinstance(model, nn.Module):
         if checkpoint:
-            raise UsageError('a model has its weights already: leave the checkpoint out')
+            raise UsageError('a built model already has weights: omit the checkpoint')
         meta = getattr(model, 'dataset_meta', None) or {}
         return {'state_dict': model.state_dict(), 'meta': {'dataset_meta': meta}}
     if not checkpoint:
@@ -129,27 +129,27 @@ def _container_of(model: nn.Module | Config | str, checkpoint: str | Path) -> di
 def from_pretrained(
     source: str | Path, *, revision: str | None = None, token: str | None = None
 ) -> nn.Module:
-    """Build the model of a folder, with its weights, in evaluation mode on the CPU.
+    """Build the model of a folder with its weights, in eval mode on the CPU.
 
     Args:
-        source: A folder, or `OWNER/NAME` on the hub, which is fetched once and cached.
+        source: A folder, or `OWNER/NAME` on the hub, which is downloaded once and cached.
         revision: Branch, tag or commit on the hub.
-        token: For a private repository; by default the one of `hf auth login` or HF_TOKEN.
+        token: Token for a private repository; that of `hf auth login` or HF_TOKEN by default.
 
     Returns:
-        The model of mmpretrain, mmdet or mmseg; their functions and inferencers find the config
-        and the classes.
+        The model of mmpretrain, mmdet or mmseg, for which their functions and inferencers find the
+            config and the classes.
 
     Raises:
-        UserError: If the folder cannot be read, is refused or does not fit, or the hub does not
-            give it.
+        UserError: If the folder cannot be read, is unsafe or does not fit, or the hub cannot be
+            reached.
     """
     path = Path(source)
     if not path.exists() and is_repository(str(source)):
         path = fetch(str(source), revision=revision, token=token)
     elif not is_folder(path):
-        hint = '' if path.is_dir() else '; of the hub it would be OWNER/NAME'
-        raise UsageError(f'{source}: no folder of a model{hint}')
+        hint = '' if path.is_dir() else '; on the hub its name would be OWNER/NAME'
+        raise UsageError(f'{source}: not a model folder{hint}')
     folder = read_folder(path)
     model = build_model(folder.cfg)
     load_weights(model, folder.container(), folder.weights)

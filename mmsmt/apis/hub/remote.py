@@ -1,7 +1,7 @@
-"""Folders of models on the Hugging Face Hub, or a server that speaks its protocol.
+"""Model folders on the Hugging Face Hub, or a server with its API.
 
-The only part of the package that asks a network for a model by itself. Addresses, tokens and
-offline mode are huggingface_hub's: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE.
+The only module that downloads models without being given a URL. Endpoint, tokens and offline
+mode are those of huggingface_hub: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE.
 """
 
 import importlib
@@ -19,7 +19,7 @@ _REPOSITORY = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*')
 
 
 def is_repository(name: str) -> bool:
-    """Whether a name has the form `OWNER/NAME`."""
+    """Return whether a name has the form `OWNER/NAME`."""
     return bool(_REPOSITORY.fullmatch(name))
 
 
@@ -32,22 +32,22 @@ def push(
     token: str | None = None,
     message: str = 'Upload model',
 ) -> str:
-    """Upload a model's folder; the repository is made if there is none.
+    """Upload a model folder; the repository is created if it does not exist.
 
     Args:
-        folder: As `save_pretrained` writes it; it is checked as `pull` would check it.
+        folder: A folder written by `save_pretrained`; it is checked as in `pull`.
         repo_id: `OWNER/NAME`.
         private: Whether a new repository is private.
-        revision: Branch, by default the main one.
-        token: By default that of `hf auth login` or HF_TOKEN.
-        message: Of the commit.
+        revision: Branch, the main one by default.
+        token: That of `hf auth login` or HF_TOKEN by default.
+        message: Commit message.
 
     Returns:
-        Address of the commit.
+        URL of the commit.
 
     Raises:
-        HubError: If the hub cannot be reached, or refuses.
-        UserError: If the folder is not one of a model.
+        HubError: If the hub cannot be reached, or refuses the upload.
+        UserError: If the folder is not a model folder.
     """
     _require_repository(repo_id)
     path = read_folder(folder).path
@@ -72,22 +72,22 @@ def pull(
     revision: str | None = None,
     token: str | None = None,
 ) -> ModelFolder:
-    """Download a model into a folder, which is complete and checked afterwards, or absent.
+    """Download a model to a folder and check it; on an error, no folder is left.
 
     Args:
         repo_id: `OWNER/NAME`.
         out: Folder, absent or empty.
         revision: Branch, tag or commit.
-        token: By default that of `hf auth login` or HF_TOKEN.
+        token: That of `hf auth login` or HF_TOKEN by default.
 
     Raises:
-        HubError: If the hub cannot be reached, or refuses.
-        TargetError: If the folder holds something.
-        UserError: If what was downloaded is refused, see `read_folder`.
+        HubError: If the hub cannot be reached, or refuses the download.
+        TargetError: If the folder is not empty.
+        UserError: If the downloaded folder is refused, see `read_folder`.
     """
     _require_repository(repo_id)
     with Unfinished(out) as temporary:
-        notes = temporary / '.cache'  # where huggingface_hub keeps its own as well
+        notes = temporary / '.cache'  # with metadata of huggingface_hub
         _download(repo_id, revision, token, local_dir=temporary, cache_dir=notes)
         shutil.rmtree(notes, ignore_errors=True)
         checked = read_folder(temporary)
@@ -95,16 +95,16 @@ def pull(
 
 
 def fetch(repo_id: str, *, revision: str | None = None, token: str | None = None) -> Path:
-    """A model's folder in the cache of huggingface_hub, downloaded if it is not there.
+    """Return a model folder in the cache of huggingface_hub, downloading it if necessary.
 
     Args:
         repo_id: `OWNER/NAME`.
         revision: Branch, tag or commit.
-        token: By default that of `hf auth login` or HF_TOKEN.
+        token: That of `hf auth login` or HF_TOKEN by default.
 
     Raises:
-        HubError: If it is not there and the hub cannot be reached, or refuses.
-        UsageError: If the repository has no model of ours.
+        HubError: If it is not cached and the hub cannot be reached, or refuses the download.
+        UsageError: If the repository has no model of this package.
     """
     _require_repository(repo_id)
     return _download(repo_id, revision, token)
@@ -119,7 +119,7 @@ def _download(repo_id: str, revision: str | None, token: str | None, **where: An
             info = api.model_info(repo_id, revision=revision, files_metadata=True)
             require_sizes(repo_id, {file.rfilename: file.size or 0 for file in info.siblings or []})
         except Exception as error:
-            # Without a connection snapshot_download gives what is in its cache.
+            # Offline, snapshot_download returns what is in its cache.
             if where or not (
                 _of_client(error) or isinstance(error, hub.errors.OfflineModeIsEnabled)
             ):
@@ -129,12 +129,12 @@ def _download(repo_id: str, revision: str | None, token: str | None, **where: An
 
 def _require_repository(repo_id: str) -> None:
     if not is_repository(repo_id):
-        raise UsageError(f'{repo_id!r} is no repository of the hub, expected OWNER/NAME')
+        raise UsageError(f'{repo_id!r} is not a repository name, expected OWNER/NAME')
 
 
 def _import_hub() -> Any:
     try:
-        for part in ('errors', 'constants'):  # which the package itself does not import
+        for part in ('errors', 'constants'):  # not imported by the package itself
             importlib.import_module(f'huggingface_hub.{part}')
         return importlib.import_module('huggingface_hub')
     except ImportError as error:
@@ -143,21 +143,19 @@ def _import_hub() -> Any:
 
 @contextmanager
 def _one_line_errors(hub: Any, repo_id: str) -> Iterator[None]:
-    """Say in one line why the hub gives or takes nothing.
+    """Replace errors of the hub by one line.
 
     Raises:
-        HubError: In place of what huggingface_hub and its HTTP client raise.
+        HubError: Instead of the exceptions of huggingface_hub and its HTTP client.
     """
     errors, where = hub.errors, f'{repo_id} at {hub.constants.ENDPOINT}'
     log_in = 'log in with `hf auth login` or set HF_TOKEN'
     try:
         yield
     except errors.GatedRepoError as error:
-        raise HubError(f'{where}: access has to be asked for on its page; {log_in}') from error
+        raise HubError(f'{where}: access must be requested on its page; {log_in}') from error
     except errors.RepositoryNotFoundError as error:
-        raise HubError(
-            f'{where}: no such repository, or a private one; for that, {log_in}'
-        ) from error
+        raise HubError(f'{where}: no such repository, or it is private; {log_in}') from error
     except errors.RevisionNotFoundError as error:
         raise HubError(f'{where}: no such revision') from error
     except errors.LocalTokenNotFoundError as error:
@@ -180,7 +178,7 @@ def _one_line_errors(hub: Any, repo_id: str) -> Iterator[None]:
 
 
 def _of_client(error: Exception) -> bool:
-    """Whether an error is of the HTTP client, which one depending on huggingface_hub's version."""
+    """Return whether an error is of the HTTP client, which depends on huggingface_hub's version."""
     return type(error).__module__.partition('.')[0] in ('httpx', 'httpx2', 'requests')
 
 

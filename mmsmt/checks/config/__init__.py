@@ -1,4 +1,4 @@
-"""Checks of configs before machines are booked for them: no data, no weights in memory."""
+"""Checks of configs without data and without memory for weights."""
 
 from mmsmt.checks.config.check import check_config, check_loaders, find_configs, require_valid
 from mmsmt.checks.config.findings import Finding

@@ -1,4 +1,4 @@
-"""Channels and numbers of maps, from the backbone's outputs through the neck to the heads."""
+"""Check of channels and numbers of maps, from the backbone through the neck to the heads."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from torch import nn
 
 from mmsmt.checks.config.findings import Finding, entries
 
-# Size of the image on whose maps the neck is asked for its outputs; nothing is computed.
+# Image size for which the neck's outputs are found; nothing is computed.
 _SIDE = 256
 _DENSE = [f'model.{name}_head' for name in ('bbox', 'rpn', 'mask', 'panoptic', 'keypoint')]
 _INDEXED = ('model.decode_head', 'model.auxiliary_head')
@@ -19,10 +19,10 @@ _EXTRACTORS = [f'model.roi_head.{name}_roi_extractor' for name in ('bbox', 'mask
 def check_channels(
     model: Any, backbone: nn.Module | None, neck: nn.Module | None
 ) -> Iterator[Finding]:
-    """Compare what every part expects with what the part before it gives.
+    """Compare the input of every part with the output of the part before it.
 
-    Only a backbone that tells its `feature_info` is checked. The neck is None where there is none
-    or it cannot be built.
+    Only backbones with `feature_info` are checked. The neck is None if there is none or it cannot
+    be built.
     """
     info: Any = getattr(backbone, 'feature_info', None)
     if info is None:
@@ -37,7 +37,7 @@ def check_channels(
         wrong = list(_check_neck(key, config, maps, source))
         if neck is not None and not wrong:
             maps, wrong = _run_neck(neck, info, source)
-        else:  # what its config declares
+        else:  # as declared in its config
             width, outs = config.get('out_channels'), config.get('num_outs')
             known = isinstance(width, int) and isinstance(outs, int)
             maps = [width] * max(outs, _least_outs(config, len(maps))) if known else []
@@ -59,14 +59,14 @@ def _check_neck(key: str, neck: Any, channels: list[int], source: str) -> Iterat
 
 
 def _least_outs(neck: Any, maps: int) -> int:
-    """Maps that a pyramid makes of those from `start_level` to `end_level`; it may add more."""
+    """Return the number of maps from `start_level` to `end_level`, the minimum of a pyramid."""
     end = neck.get('end_level', -1)
     levels = (maps if end in (-1, maps - 1) else end + 1) - neck.get('start_level', 0)
     return levels if isinstance(neck.get('in_channels'), list | tuple) else 0
 
 
 def _run_neck(neck: nn.Module, info: Sequence[Any], source: str) -> tuple[list[int], list[Finding]]:
-    """Channels of the neck's outputs, or why it fails."""
+    """Return the channels of the neck's outputs, or why it fails."""
     sides = [(f.channels, _SIDE // f.stride) for f in info]
     given = tuple(torch.empty(1, width, side, side, device='meta') for width, side in sides)
     try:
@@ -82,7 +82,7 @@ def _check_heads(model: Any, maps: list[int], source: str) -> Iterator[Finding]:
     levels = _attended(model, len(maps))
     parts = [(re.sub(r'\[\d+\]', '', key), key, part) for key, part in entries(model, 'model')]
     for name, key, part in parts:
-        # DETR-like models state the number of maps wherever they attend to them.
+        # DETR-like models repeat the number of maps wherever they attend to them.
         if name.endswith(('.num_levels', '.num_feature_levels')) and isinstance(part, int):
             if part != levels:
                 yield Finding(key, f'is {part}', f'must be {levels}: {source}')
@@ -113,7 +113,7 @@ def _attended(model: Any, maps: int) -> int:
 
 
 def _compare(key: str, config: Any, want: Sequence[Any], source: str) -> Iterator[Finding]:
-    """`in_channels` as one number for every map, or one for each."""
+    """Compare `in_channels`, one number for all maps or one per map."""
     given: Any = config.get('in_channels')
     right: Any = list(want)
     if isinstance(given, list | tuple):
@@ -126,7 +126,7 @@ def _compare(key: str, config: Any, want: Sequence[Any], source: str) -> Iterato
 
 
 def _check_indexed(key: str, head: Any, maps: list[int], source: str) -> Iterator[Finding]:
-    """mmseg's heads choose maps by `in_index`, the last one by default; those of mmdet take all."""
+    """Check heads that select maps by `in_index`, the last one by default, or take all of them."""
     if 'pixel_decoder' in head:
         yield from _compare(key, head, maps, source)
         return
@@ -143,10 +143,10 @@ def _check_indexed(key: str, head: Any, maps: list[int], source: str) -> Iterato
 def _check_extractor(
     key: str, config: Any, heads: dict[str, Any], maps: list[int], source: str
 ) -> Iterator[Finding]:
-    """Regions are cut out of the first maps, one for each stride."""
+    """Check an extractor, which crops regions from the first maps, one per stride."""
     width, strides = config.get('out_channels'), config.get('featmap_strides') or []
     if len(strides) > len(maps):
-        right = f'at most {len(maps)}: {source}'
+        right = f'must be at most {len(maps)}: {source}'
         yield Finding(f'{key}.featmap_strides', f'has {len(strides)} entries', right)
     if isinstance(width, int) and any(width != channels for channels in maps[: len(strides)]):
         yield Finding(f'{key}.out_channels', f'is {width}', f'must be {maps[0]}: {source}')

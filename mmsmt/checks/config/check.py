@@ -1,4 +1,4 @@
-"""All checks of a config, of the configs in folders, and of one that is about to be run."""
+"""All checks of a config, of the configs in folders, and before a run."""
 
 import logging
 import os
@@ -31,15 +31,15 @@ from mmsmt.paths import carried
 
 OWN_CONFIGS = carried('configs')
 _SPLITS = ('train', 'val', 'test')
-# Where launchers tell the number of this process, before it connects to the others.
+# Variables in which launchers pass the rank of this process.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
 def find_configs(paths: Iterable[Path]) -> list[Path]:
-    """The configs in files and folders; what lies in a folder `_base_` is none by itself.
+    """Return the configs in files and folders, except those in folders named `_base_`.
 
     Raises:
-        FileNotFoundError: If a path is missing or a folder holds no config.
+        FileNotFoundError: If a path is missing or a folder has no configs.
     """
     found: list[Path] = []
     for path in paths:
@@ -50,7 +50,7 @@ def find_configs(paths: Iterable[Path]) -> list[Path]:
             files = sorted(path.rglob('*.py'))
             inside = [p for p in files if '_base_' not in p.relative_to(path).parts]
         if not inside:
-            raise FileNotFoundError(f'{path}: no config (*.py) inside')
+            raise FileNotFoundError(f'{path}: no configs (*.py) in it')
         found += inside
     return list(dict.fromkeys(found))
 
@@ -58,17 +58,17 @@ def find_configs(paths: Iterable[Path]) -> list[Path]:
 def check_config(
     path: Path, processes: int | None = None, max_levels: int | None = None
 ) -> list[Finding]:
-    """Find what is wrong in a config without building its data.
+    """Find the errors in a config without building its data.
 
     Args:
         path: A training config.
-        processes: Number of processes that train; for this project's own configs 8, on the
-            digits 1, otherwise not known.
-        max_levels: Levels of inheritance allowed, installed packages not counted; for this
-            project's own configs 3, otherwise not limited.
+        processes: Number of training processes; by default 8 for this project's own configs, 1 on
+            the digits, otherwise unknown.
+        max_levels: Maximum levels of inheritance, without installed packages; by default 3 for this
+            project's own configs, otherwise unlimited.
 
     Returns:
-        The findings, all that can be found at once.
+        All findings that can be found at once.
     """
     file = path.resolve()
     if file.is_relative_to(OWN_CONFIGS):
@@ -80,23 +80,25 @@ def check_config(
             return findings
         if max_levels and (levels := count_levels(path)) > max_levels:
             wrong = f'{levels} levels of inheritance'
-            findings.append(Finding('_base_', wrong, f'{max_levels} at most; inherit more flatly'))
+            findings.append(
+                Finding('_base_', wrong, f'the maximum is {max_levels}: inherit more directly')
+            )
         if not isinstance(config.get('model'), dict):
             right = 'define one, or move the file to a folder `_base_`'
-            return [*findings, Finding('model', 'is no dictionary of a model', right)]
+            return [*findings, Finding('model', 'is not a dictionary with a model', right)]
         return findings + _check_parts(config, processes)
 
 
 def require_valid(cfg: Config, trains: bool = True) -> None:
-    """Stop a run whose config is wrong; warn if the rate of a training is for another batch.
+    """Raise if a config is wrong; warn if the learning rate is for another batch size.
 
     Args:
-        cfg: With all options of a training applied, `launcher` among them; is not changed. Its
-            weights are left alone.
-        trains: Whether it will be trained with, not only tested.
+        cfg: Config with all options applied, including `launcher`; it is not changed. Its weights
+            are not checked.
+        trains: Whether it will be trained, not only tested.
 
     Raises:
-        UsageError: If anything but the batch is wrong: names the key and what is right.
+        UsageError: If anything but the batch size is wrong; names the key and the right value.
     """
     processes = planned_processes(cfg.launcher)
     with _quiet():
@@ -106,18 +108,18 @@ def require_valid(cfg: Config, trains: bool = True) -> None:
         more = f' (and {len(faults) - 1} more: mmsmt check config)' if len(faults) > 1 else ''
         raise UsageError(f'{faults[0]}{more}; --no-check runs it anyway')
     scaling = cfg.get('auto_scale_lr') or {}
-    first = not any(int(os.environ.get(name, 0)) for name in _RANKS)  # it speaks for all
+    first = not any(int(os.environ.get(name, 0)) for name in _RANKS)  # only it warns
     unscaled = scaling.get('base_batch_size') and not scaling.get('enable')
     if trains and unscaled and first:
         for finding in findings:
-            print(f'warning: {finding}; --auto-scale-lr does that', file=sys.stderr)
+            print(f'warning: {finding}; --auto-scale-lr does this', file=sys.stderr)
 
 
 def check_loaders(cfg: Config) -> list[Finding]:
     """Find unknown types and arguments in data loaders, data sets, transforms and evaluators.
 
     Args:
-        cfg: A config; is not changed.
+        cfg: A config; it is not changed.
     """
     names = [f'{split}_{part}' for split in _SPLITS for part in ('dataloader', 'evaluator')]
     parts = {name: cfg[name] for name in [*names, 'tta_pipeline'] if cfg.get(name)}
@@ -127,10 +129,10 @@ def check_loaders(cfg: Config) -> list[Finding]:
 
 
 def _check_scope(scope: str) -> list[Finding]:
-    """Say why a host cannot be imported, if it cannot."""
+    """Return a finding if a host cannot be imported."""
     try:
         import_module(f'{scope}.registry')
-    except (ImportError, AssertionError) as error:  # hosts assert the version of mmcv
+    except (ImportError, AssertionError) as error:  # hosts assert mmcv's version
         return [Finding('default_scope', f'{scope} cannot be used: {error}', f'install {scope}')]
     return []
 
@@ -139,15 +141,15 @@ def _check_parts(config: Any, processes: int | None, weights: bool = True) -> li
     kind, findings = str(config.model.get('type')), list[Finding]()
     scope = config.get('default_scope') or find_scope(kind) or 'mmengine'
     if scope != (config.get('default_scope') or 'mmengine'):
-        right = f'default_scope = {scope!r} is where {kind} is found'
+        right = f'set default_scope = {scope!r}, where {kind} is registered'
         inherited = not any(config.get(f'{split}_dataloader') for split in _SPLITS)
-        findings.append(Finding('default_scope', 'is absent', right, note=inherited))
+        findings.append(Finding('default_scope', 'is missing', right, note=inherited))
     if unusable := _check_scope(scope):
         return unusable
     model, refused = build_part(config, 'model', scope)
     skipped = [f.key.removesuffix('.type') for f in refused if f.needs_package or f.note]
     findings += check_arguments(config, scope, model is not None, skipped)
-    if model is None and not skipped:  # what resembled a right name is corrected now
+    if model is None and not skipped:  # misspelt names are corrected now
         model, refused = build_part(config, 'model', scope)
     backbone, neck = (
         build_part(config, f'model.{name}', scope)[0]
@@ -163,13 +165,13 @@ def _check_parts(config: Any, processes: int | None, weights: bool = True) -> li
     findings += check_views(config)
     if weights:
         findings += check_weights(config, model, backbone)
-    # What the first check says of a key is more exact than what follows from it.
+    # The first finding for a key is more exact than those that follow from it.
     return list({f.key: f for f in reversed(findings)}.values())[::-1]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what hosts log, print and warn of while they register and build."""
+    """Suppress logs, output and warnings of hosts while they register and build."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""Number of classes: of the data set, without building it, and of the heads."""
+"""Check of the number of classes in data sets, without building them, and in heads."""
 
 import re
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from mmsmt.checks.config.findings import Finding, entries
 from mmsmt.checks.config.registries import find_types
 
 _HEADS = r'model(\.roi_head)*\.(bbox_|mask_|decode_|auxiliary_)?head(\[\d+\])?'
-# Panoptic data sets have classes of stuff as well, which heads of objects do not see.
+# Panoptic data sets also have stuff classes, which are not classes of the detection heads.
 _OBJECTS = r'model(\.roi_head)*\.(bbox_|mask_)head.*'
-# Parts of a model that read the names of classes.
+# Parts of a model that use class names.
 _TEXTS = ('language_model', 'text_encoder', 'text_backbone')
-# Heads whose classes are not those of the data: STDC's tells boundaries from the rest.
+# Heads whose classes are not those of the data: STDC's separates boundaries from the rest.
 _OTHER = ('STDCHead',)
 
 
 def check_classes(config: Any, scope: str) -> Iterator[Finding]:
     """Compare the heads with the data, and a classifier's preprocessor with its head.
 
-    Data sets that find their classes in files are not judged, and neither are models of open
-    vocabularies, whose heads compare texts.
+    Data sets that find their classes in files are skipped, and so are open-vocabulary models, whose
+    heads compare texts.
     """
     if any(config.model.get(name) for name in _TEXTS):
         return
@@ -42,8 +42,8 @@ def check_classes(config: Any, scope: str) -> Iterator[Finding]:
         key, dataset = _innermost(f'{name}.dataset', loader['dataset'])
         number, things, source = _count(dataset, scope)
         if isinstance(number, str):
-            right = f'must be a list of names, or a file of them; one class is ({number!r},)'
-            yield Finding(f'{key}.{source}', f'is the text {number!r}', right)
+            right = f'must be a list of names, or a file of them; for one class write ({number!r},)'
+            yield Finding(f'{key}.{source}', f'is the string {number!r}', right)
         elif number is not None:
             for head, given in heads.items():
                 want = things if things and re.fullmatch(_OBJECTS, head) else number
@@ -59,7 +59,7 @@ def check_classes(config: Any, scope: str) -> Iterator[Finding]:
 
 
 def _innermost(key: str, dataset: Any) -> tuple[str, Any]:
-    """What a data set wraps: repeated, or the first of several."""
+    """Return the innermost data set: what is repeated, or the first of several."""
     inner, several = dataset.get('dataset'), dataset.get('datasets')
     if isinstance(inner, dict):
         return _innermost(f'{key}.dataset', inner)
@@ -69,9 +69,9 @@ def _innermost(key: str, dataset: Any) -> tuple[str, Any]:
 
 
 def _count(dataset: Any, scope: str) -> tuple[int | str | None, int, str]:
-    """Number of classes, that of things among them where stuff is as well, and who says so.
+    """Return the number of classes, that of things for panoptic data, and the source.
 
-    The first is a text where one stands for the names.
+    The first is a string if a single string is given for the names.
     """
     metainfo = dataset.get('metainfo') or {}
     for name, part in (('metainfo.classes', metainfo), ('classes', dataset)):

@@ -1,4 +1,4 @@
-"""Finding of a check, and the entries of a config by their keys."""
+"""Findings of config checks, and iteration over the entries of a config."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem of a config.
+    """A problem in a config.
 
     Args:
-        key: Where: `model.neck.in_channels`, `param_scheduler[0]`, `_base_`.
+        key: Position: `model.neck.in_channels`, `param_scheduler[0]`, `_base_`.
         wrong: What is wrong there.
-        right: What would be right.
-        note: Worth knowing, but not an error.
-        needs_package: A package that is not installed is needed; the config itself may be right.
+        right: The right value, or what to do.
+        note: Whether it is only a note, not an error.
+        needs_package: Whether a package is missing; the config itself may be right.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Finding:
 
 
 def entries(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Everything inside a part of a config, with keys as users write them: `model.neck[0].type`."""
+    """Yield everything inside a part of a config, with keys like `model.neck[0].type`."""
     if isinstance(value, dict):
         inside = [(f'{key}.{name}', inner) for name, inner in value.items()]
     else:

@@ -1,4 +1,4 @@
-"""`_base_`: files that are missing, cannot be parsed, or define the same key twice."""
+"""Check of `_base_`: files that are missing, invalid, or define the same key twice."""
 
 import ast
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
 def read_config(path: Path) -> tuple[Config | None, list[Finding]]:
-    """Read a config, or say in one line for every cause why it cannot be read.
+    """Read a config, or report in one line per cause why it cannot be read.
 
-    A config in Python is a program: reading it runs it, as training does.
+    A Python config is a program: reading it runs it, as training does.
     """
     if path.suffix not in SUFFIXES:
         kinds = ', '.join(SUFFIXES)
-        return None, [Finding('file', f'is no config: {path.name}', f'a config ends in {kinds}')]
+        return None, [Finding('file', f'is not a config: {path.name}', f'configs end in {kinds}')]
     with metafiles_read_once():
         if findings := list(dict.fromkeys(_check_chain(path, 'here'))):
             return None, findings
@@ -30,23 +30,23 @@ def read_config(path: Path) -> tuple[Config | None, list[Finding]]:
             return Config.fromfile(path), []
         except Exception as error:  # noqa: BLE001  a config is a program, which may raise anything
             text = ' '.join(f'{type(error).__name__}: {error}'.splitlines())[:300]
-            other = Finding('file', f'cannot be read: {text}', 'correct the line that raises this')
+            other = Finding('file', f'cannot be read: {text}', 'fix the line that raises this')
             return None, list(_check_duplicates(path)) or [other]
 
 
 def count_levels(path: Path) -> int:
-    """Levels of inheritance, this file's included, those of installed packages not counted."""
+    """Return the levels of inheritance, including this file, without installed packages."""
     local = [base for base in _bases_of(path) if '::' not in base]
     return 1 + max((count_levels(_find_base(base, path)) for base in local), default=0)
 
 
 def _bases_of(path: Path) -> list[str]:
-    """The entries of `_base_` of a file; none in configs that import their bases."""
+    """Return the entries of `_base_` in a file; empty for new-style configs."""
     return [str(base) for base in Config._get_base_files(str(path))]
 
 
 def _find_base(base: str, path: Path) -> Path:
-    """The file that an entry of `_base_` names, which need not exist; its package has to."""
+    """Return the file that an entry of `_base_` names; only its package must exist."""
     package, separator, inner = base.partition('::')
     if separator and not is_installed(package):
         raise ModuleNotFoundError(package)
@@ -61,10 +61,10 @@ def _host_configs(package: str) -> Path:
 
 
 def _check_chain(path: Path, where: str) -> Iterator[Finding]:
-    """Every file of the chain exists and is Python."""
+    """Check that every file in the chain exists and is valid Python."""
     try:
         if path.suffix == '.py':
-            ast.parse(path.read_text())  # mmengine's own check loses the line
+            ast.parse(path.read_text())  # mmengine's own check loses the line number
         bases = _bases_of(path)
     except SyntaxError as error:
         message = f'{where}: {error.msg}' if where != 'here' else error.msg
@@ -72,7 +72,7 @@ def _check_chain(path: Path, where: str) -> Iterator[Finding]:
         return
     except Exception as error:  # noqa: BLE001  whatever the expression after `_base_` raises
         wrong = f'{where}: cannot be evaluated: {type(error).__name__}: {error}'
-        right = 'write a path or a list of paths, relative to this file or as package::path'
+        right = 'must be a path or a list of paths, relative to this file or as package::path'
         yield Finding('_base_', wrong, right)
         return
     for base in bases:
@@ -89,7 +89,7 @@ def _check_chain(path: Path, where: str) -> Iterator[Finding]:
 
 
 def _suggest(file: Path, base: str) -> str:
-    """The nearest existing path: in the same folder, or of the same installed package."""
+    """Suggest the nearest existing path: in the same folder, or of the same installed package."""
     package, separator, inner = base.partition('::')
     if separator:
         folder = _host_configs(package)
@@ -102,7 +102,7 @@ def _suggest(file: Path, base: str) -> str:
 
 
 def _check_duplicates(path: Path) -> Iterator[Finding]:
-    """Keys that two bases of one file define, which mmengine reports without the files."""
+    """Find keys defined by two bases of a file; mmengine's error does not name the files."""
     files = {base: _find_base(base, path) for base in _bases_of(path)}
     for file in files.values():
         yield from _check_duplicates(file)
@@ -110,7 +110,7 @@ def _check_duplicates(path: Path) -> Iterator[Finding]:
         keys = {b: set(Config.fromfile(f, import_custom_modules=False)) for b, f in files.items()}
     except Exception:  # noqa: BLE001  reported by whoever reads that base
         return
-    right = 'one key may come from one base only; inherit one of them, or merge in a base'
+    right = 'a key can come from only one base: inherit one of them, or merge them in a base'
     for a, b in combinations(keys, 2):
         for key in sorted(keys[a] & keys[b]):
             yield Finding(key, f'defined by both {a!r} and {b!r}', right)

@@ -1,4 +1,4 @@
-"""Batch that the learning rate is for, and the batch that is configured."""
+"""Check of the batch size that the learning rate is for."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +11,9 @@ KEY = 'auto_scale_lr.base_batch_size'
 def check_rate(config: Any, processes: int | None) -> Iterator[Finding]:
     """Compare `auto_scale_lr.base_batch_size` with the batch of one step.
 
-    A config need not state it: `--auto-scale-lr` alone asks for it. Where the number of processes
-    is not known, any whole number fits, and what one process would need is a note. A config
-    without training data has nothing to compare.
+    The key is optional; only `--auto-scale-lr` needs it. If the number of processes is unknown, any
+    integer fits, and the one for a single process is a note. A config without training data has
+    nothing to compare.
     """
     images = (config.get('train_dataloader') or {}).get('batch_size')
     if not isinstance(images, int):
@@ -27,17 +27,18 @@ def check_rate(config: Any, processes: int | None) -> Iterator[Finding]:
     number = processes or 1
     batch = number * images * accumulated
     if not isinstance(base, int) or base < 1:
-        wrong = 'is absent' if base is None else f'is {base!r}'
-        right = f'state the batch that lr {rate} is for: {batch}, {number} x {step}?'
+        wrong = 'is missing' if base is None else f'is {base!r}'
+        right = f'set the batch size that lr {rate} is for: {batch}, {number} x {step}?'
         yield Finding(KEY, wrong, right, note=base is None and not scaling.get('enable'))
     elif base != batch:
         whole = processes is None and base % batch == 0
         wrong = f'is {base}'
         if processes is None:
-            several = base // batch if whole else 'which is no whole number of'
-            wrong += f'{":" if whole else ","} {several} processes with {step}'
+            wrong += (
+                f': {base // batch} processes with {step}' if whole else f', no multiple of {step}'
+            )
         scaled = f'the rate would be that of {base} x {batch} / {base}'
         if rate is not None:
             scaled = f'lr {rate:g} would be {rate * batch / base:g}'
-        right = f'{number} x {step} are a batch of {batch}, for which {scaled}'
+        right = f'{number} x {step} is a batch of {batch}, for which {scaled}'
         yield Finding(KEY, wrong, right, note=whole)

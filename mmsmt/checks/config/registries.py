@@ -1,4 +1,4 @@
-"""Registries from which the parts of a config are built, and what their types mean."""
+"""Registries for the parts of a config, and look-up of their types."""
 
 import re
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ from mmengine.utils import get_object_from_string
 from mmsmt.text import nearest
 
 HOSTS = ('mmpretrain', 'mmdet', 'mmseg')
-# Among hundreds of names, difflib's 0.6 takes `XBertEncoder` for `MAEPretrainDecoder`.
+# With difflib's 0.6 `XBertEncoder` would match `MAEPretrainDecoder` among hundreds of names.
 _SIMILAR = 0.75
 
 
 class Role(NamedTuple):
-    """What a dictionary of a config is for; `extra` are keys taken out before it is built."""
+    """The role of a dictionary in a config; `extra` are keys removed before it is built."""
 
-    pattern: str  # of its key, indices left out
-    what: str = ''  # for messages; empty where anything may stand
+    pattern: str  # of its key, without indices
+    what: str = ''  # for messages; empty if it can be anything
     registries: tuple[Registry, ...] = ()  # empty for all
-    default: str | None = None  # type where the config may name none
+    default: str | None = None  # type if the config may omit it
     extra: tuple[str, ...] = ()
 
 
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     config: dict[str, Any]
     role: Role
     scope: str | None
-    parent: Any = None  # type of the dictionary that it is in
+    parent: Any = None  # type of the enclosing dictionary
 
 
 _ANY = Role('.*')
@@ -43,7 +43,7 @@ _LOADER = ('num_batch_per_epoch', 'collate_fn', 'worker_init_fn')
 _SCHEDULER = ('convert_to_iter_based', 'epoch_length')
 _WRAPPER = ('constructor', 'paramwise_cfg')
 _POLICY = ('magnitude_key', 'magnitude_range')
-# The first that matches counts. Top-level entries of other names are variables.
+# The first match counts. Top-level entries with other names are variables.
 _ROLES = (
     Role('(tta_)?model', 'module', (root.MODELS,)),
     Role('(train|val|test)_dataloader', 'dataloader', (), 'torch.utils.data.DataLoader', _LOADER),
@@ -62,7 +62,7 @@ _ROLES = (
     Role(r'.+\.optimizer', 'optimizer', (root.OPTIMIZERS,)),
     Role(r'.+\.vis_backends', 'visualization backend', (root.VISBACKENDS,)),
     Role(r'.+\.init_cfg', 'initializer', (root.WEIGHT_INITIALIZERS,), extra=('override',)),
-    # mmpretrain's `AutoAugment`, mmcv's `batched_nms` and `build_norm_layer` take these out.
+    # Removed by mmpretrain's `AutoAugment`, mmcv's `batched_nms` and `build_norm_layer`.
     Role(r'.+\.policies', 'transform', (root.TRANSFORMS,), extra=_POLICY),
     Role(r'.+\.nms', extra=('class_agnostic', 'split_thr')),
     Role(r'.+\.\w*norm_cfg', extra=('requires_grad',)),
@@ -70,9 +70,9 @@ _ROLES = (
 
 
 def parts_of(config: Any) -> Iterator[Part]:
-    """Every part of a config from which training or testing builds something.
+    """Yield every part of a config from which training or testing builds something.
 
-    Variables (`train_pipeline`) are not parts; what uses them is.
+    Variables (`train_pipeline`) are not parts, but their uses are.
     """
     for name, value in config.items():
         if _role(name) is not _ANY or name == 'default_hooks':
@@ -90,29 +90,29 @@ def _walk(value: Any, key: str, scope: str | None = None, parent: Any = '') -> I
         for i, inner in enumerate(value):
             yield from _walk(inner, f'{key}[{i}]', scope, parent)
     elif isinstance(value, dict):
-        # mmengine builds what is inside in the same scope: a prefix of the type changes nothing.
+        # mmengine builds nested parts in the same scope, whatever the prefix of the type.
         scope = value.get('_scope_') or scope
         role, kind = _role(key), value.get('type')
-        if key == 'train_cfg' and kind is None:  # mmengine chooses the loop by `by_epoch`
+        if key == 'train_cfg' and kind is None:  # mmengine selects the loop by `by_epoch`
             unit = 'Epoch' if value.get('by_epoch', 'max_epochs' in value) else 'Iter'
             role = role._replace(default=f'{unit}BasedTrainLoop', extra=('by_epoch',))
         if role.what == 'initializer' and str(parent).startswith('mmsmt.'):
-            # This suite's backbones load `Pretrained` themselves and can be told what may differ.
+            # Our backbones load `Pretrained` themselves and accept what may differ.
             role = role._replace(extra=(*role.extra, 'allow'))
         if 'type' in value or role.what:
             yield Part(key, value, role, scope, parent)
         if role.what == 'transform' and str(kind).rpartition('.')[2].startswith('Albu'):
-            return  # what is inside belongs to albumentations
+            return  # nested parts are albumentations'
         for name, inner in value.items():
             yield from _walk(inner, f'{key}.{name}', scope, kind)
 
 
 def find_types(name: str, scope: str, registries: tuple[Registry, ...]) -> list[Any]:
-    """Every class or function that a `type` can mean, in all registries where none are given."""
+    """Return the classes and functions that a `type` can mean, in all registries if none given."""
     prefix, bare = Registry.split_scope_key(name)
     found = []
     for registry in _search_order(registries, prefix or scope):
-        if not prefix or registry.scope == prefix:  # with a prefix mmengine looks nowhere else
+        if not prefix or registry.scope == prefix:  # with a prefix mmengine looks only there
             found.append(registry.module_dict.get(bare))
     if not any(found) and name.count('.') > 1 and _is_package(name.partition('.')[0]):
         found = [get_object_from_string(name)]
@@ -123,12 +123,12 @@ def find_types(name: str, scope: str, registries: tuple[Registry, ...]) -> list[
 
 
 def name_one_of(scope: str) -> str:
-    """Advice on a type that resembles none."""
+    """Return advice for a type that resembles no known name."""
     return f'name one of {scope}, or of the packages in `custom_imports`'
 
 
 def find_scope(name: str) -> str | None:
-    """The host that has a model of this type, None where none or mmengine itself has it."""
+    """Return the host that has a model of this type, or None if it is unknown or mmengine's."""
     if find_types(name, 'mmengine', (root.MODELS,)):
         return None
     hosts = [host for host in HOSTS if _is_package(host)]
@@ -136,7 +136,7 @@ def find_scope(name: str) -> str | None:
 
 
 def suggest_type(name: str, scope: str, registries: tuple[Registry, ...]) -> str | None:
-    """The registered name that is nearest to a wrong one, with a scope where it needs one."""
+    """Return the nearest registered name, with a scope if it needs one."""
     prefix, bare = Registry.split_scope_key(name)
     names: dict[str, str] = {}
     for package in dict.fromkeys(('mmsmt', prefix or scope, scope)):
@@ -148,7 +148,7 @@ def suggest_type(name: str, scope: str, registries: tuple[Registry, ...]) -> str
 
 
 def _search_order(registries: tuple[Registry, ...], scope: str) -> Iterator[Registry]:
-    """Registries of a scope, and those above each, in which mmengine looks names up."""
+    """Yield the registries of a scope and their parents, in mmengine's order of look-up."""
     if _is_package(f'{scope}.registry'):
         for top in registries or _all_registries(scope):
             with top.switch_scope_and_registry(scope) as found:
@@ -161,7 +161,7 @@ def _search_order(registries: tuple[Registry, ...], scope: str) -> Iterator[Regi
 
 @cache
 def _all_registries(scope: str) -> tuple[Registry, ...]:
-    """The roots of all registries of mmengine and of a package."""
+    """Return the root registries of mmengine and of a package."""
     found = {**vars(root), **vars(import_module(f'{scope}.registry'))}.values()
     return tuple(dict.fromkeys(r._get_root_registry() for r in found if isinstance(r, Registry)))
 

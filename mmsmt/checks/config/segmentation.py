@@ -1,4 +1,4 @@
-"""Faults that end a segmenter's training late: labels of padding, and a last batch of one image."""
+"""Check for late failures of segmenters: labels of padding, and a last batch of one image."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,33 +8,33 @@ from mmsmt.hosts.config import IGNORED, ignored_label
 
 
 def check_segmentation(config: Any) -> Iterator[Finding]:
-    """Check what only models of mmseg have.
+    """Check what is specific to models of mmseg.
 
     Args:
         config: A config.
 
     Yields:
-        The findings. A last batch of one image is a note, since the size of the data is not known.
+        The findings. A last batch of one image is a note, because the size of the data is unknown.
     """
     if config.get('default_scope') != 'mmseg':
         return
     kind = str((config.model.get('backbone') or {}).get('type'))
     if config.model.get('pretrained') and kind.startswith('mmsmt.'):
-        right = f'set it to None: {kind} takes weights by `init_cfg`'
+        right = f'set it to None: {kind} loads weights with `init_cfg`'
         yield Finding('model.pretrained', f'is {config.model.pretrained!r}', right)
-    if not str(config.model.get('type')).endswith('DepthEstimator'):  # it has no labels
+    if not str(config.model.get('type')).endswith('DepthEstimator'):  # without labels
         yield from _check_padding(config)
         yield from _check_evaluators(config)
     yield from _check_zero_label(config)
     loader = config.get('train_dataloader') or {}
     infinite = 'Infinite' in str((loader.get('sampler') or {}).get('type'))
     if loader and not infinite and not loader.get('drop_last') and loader.get('batch_size', 0) > 1:
-        right = 'set drop_last=True: a last batch of one image ends a training with batch norms'
+        right = 'set drop_last=True: a last batch of one image makes training with batch norms fail'
         yield Finding('train_dataloader.drop_last', 'is not set', right, note=True)
 
 
 def _check_zero_label(config: Any) -> Iterator[Finding]:
-    """A data set and what loads its labels have to agree on the label 0."""
+    """Check that a data set and the loading of its labels agree on the label 0."""
     for split in ('train', 'val', 'test'):
         dataset = (config.get(f'{split}_dataloader') or {}).get('dataset') or {}
         key = f'{split}_dataloader.dataset'
@@ -48,11 +48,11 @@ def _check_zero_label(config: Any) -> Iterator[Finding]:
             for name, given in entries(pipeline, where):
                 said = name.endswith('.reduce_zero_label') and None not in (given, wanted)
                 if said and given != wanted:
-                    yield Finding(name, f'is {given}', f'must be {wanted}, as that of {key}')
+                    yield Finding(name, f'is {given}', f'must be {wanted}, as in {key}')
 
 
 def _check_padding(config: Any) -> Iterator[Finding]:
-    """Padded pixels have to be among those without a label."""
+    """Check that padded pixels are unlabelled."""
     inside = config.model.get('data_preprocessor')
     key = 'model.data_preprocessor' if inside else 'data_preprocessor'
     pixels = inside or config.get('data_preprocessor') or {}
@@ -67,7 +67,7 @@ def _check_padding(config: Any) -> Iterator[Finding]:
 
 
 def _check_evaluators(config: Any) -> Iterator[Finding]:
-    """Pixels that a training leaves out must not count in its evaluation."""
+    """Check that pixels ignored in training are ignored in evaluation."""
     ignored = ignored_label(config.model)
     for name in ('val_evaluator', 'test_evaluator'):
         given = config.get(name) or []

@@ -1,4 +1,4 @@
-"""Argument names that a registered class takes, those it passes on to its bases included."""
+"""Argument names of registered classes, including those passed on to base classes."""
 
 import inspect
 import re
@@ -10,10 +10,11 @@ from torch import nn
 
 @cache
 def accepted_arguments(target: Any) -> tuple[frozenset[str], bool]:
-    """Names of the arguments that a class or function of a registry takes.
+    """Return the argument names of a registered class or function.
 
     Returns:
-        The known names, and whether others may be right too because `**kwargs` may go anywhere.
+        The known names, and whether other names may be valid because `**kwargs` are passed
+        elsewhere.
     """
     if not inspect.isclass(target):
         names, rest = _parameters(target)
@@ -38,16 +39,18 @@ def accepted_arguments(target: Any) -> tuple[frozenset[str], bool]:
 
 
 def _parameters(function: Any) -> tuple[list[str], str]:
-    """Names that can be given, and that of the `**` argument, empty where there is none."""
+    """Return the names of the arguments, and of the `**` argument, empty if there is none."""
     parameters = inspect.signature(function).parameters.values()
     rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), '')
     return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)], rest
 
 
 def _follow(init: Any, rest: str, cls: str, found: set[str]) -> bool:
-    """Add the names that `init` takes out of `**rest`; whether more than a base gets the others."""
+    """Add the names that `init` takes out of `**rest`; return whether the rest goes elsewhere."""
     try:
-        source = re.sub(rf'\*\*{rest}\b', '', inspect.getsource(init), count=1)  # the signature's
+        source = re.sub(
+            rf'\*\*{rest}\b', '', inspect.getsource(init), count=1
+        )  # remove the signature's
     except (OSError, TypeError):
         return True
     taken = rf'\b{rest}(?:\.(?:pop|get|setdefault)\(\s*|\[)[\'"](\w+)[\'"]'

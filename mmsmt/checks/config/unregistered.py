@@ -1,4 +1,4 @@
-"""Classes of a host that are not registered, because a package that they need is missing."""
+"""Search for classes of a host that are not registered because a package is missing."""
 
 import re
 from functools import cache
@@ -11,17 +11,17 @@ def find_unregistered(name: str, package: str) -> str | None:
 
     Args:
         name: Name of the class.
-        package: mmpretrain, say.
+        package: Name of the package, such as mmpretrain.
 
     Returns:
-        The module's dotted name, None if there is none.
+        The module's dotted name, or None.
     """
     return _classes_of(package).get(name)
 
 
 @cache
 def _classes_of(package: str) -> dict[str, str]:
-    """The module of every class at the top level of a package's modules."""
+    """Return the module of every class at the top level of a package's modules."""
     spec = find_spec(package)
     found: dict[str, str] = {}
     for folder in spec.submodule_search_locations or () if spec else ():

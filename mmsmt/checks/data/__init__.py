@@ -1,7 +1,7 @@
-"""Checks of the data that a config names, before a training starts.
+"""Checks of the data of a config before training.
 
-Paths, suffixes and names of classes come from the hosts' own data set objects, built without
-reading anything; files are read here. Imports no host library itself.
+Paths, suffixes and class names come from the hosts' own data set objects, built without reading
+anything; files are read here. Imports no host library itself.
 """
 
 from mmsmt.checks.data.check import check_data, explain_loader

@@ -1,4 +1,4 @@
-"""Boxes and masks of a COCO file: what the host would leave out or misread."""
+"""Check of boxes and masks in a COCO file: what the host would ignore or misread."""
 
 from collections.abc import Iterator
 from math import isfinite
@@ -9,15 +9,15 @@ from mmsmt.checks.data.datasets import Opened
 from mmsmt.checks.data.findings import Finding
 from mmsmt.text import count, some
 
-# Single slips of annotators are in COCO 2017 itself and no reason to stop; a mistake in the
-# writing of a file hits far more than one box in a hundred.
+# COCO 2017 itself has single wrong boxes; a bug in writing a file hits far more than 1 % of the
+# boxes.
 TOLERATED = 0.01
-ROUNDING = 1.0  # px by which a box may stick out
+ROUNDING = 1.0  # px by which a box may exceed the image
 Annotations = list[dict[str, Any]]
 
 
 def check_boxes(opened: Opened, content: dict[str, Any]) -> Iterator[Finding]:
-    """Check all boxes of a file's content against their images, and masks if they are asked for."""
+    """Check the boxes of a file against their images, and masks if the pipeline loads them."""
     path = opened.dataset.ann_file
     images = {image['id']: image for image in content['images']}
     annotations = [a for a in content['annotations'] if a['image_id'] in images]
@@ -25,28 +25,30 @@ def check_boxes(opened: Opened, content: dict[str, Any]) -> Iterator[Finding]:
     for annotation in annotations:
         kinds[_kind(annotation, images[annotation['image_id']])].append(annotation)
     right = 'bbox is [x, y, width, height] in pixels'
-    yield from _some_are(path, kinds['broken'], annotations, 'boxes not of four numbers', right, 0)
-    right = 'the host leaves them out'
+    yield from _some_are(
+        path, kinds['broken'], annotations, 'boxes that are not four numbers', right, 0
+    )
+    right = 'the host ignores them'
     if all(max(a['bbox']) <= 1 for a in kinds['void']):
-        right += '; bbox is in pixels, not in shares of the image'
-    wrong = 'boxes under a pixel in size or outside the image'
+        right += '; bbox is in pixels, not relative to the image'
+    wrong = 'boxes smaller than a pixel or outside the image'
     yield from _some_are(path, kinds['void'], annotations, wrong, right)
     right = 'bbox is [x, y, width, height], not two corners'
     yield from _some_are(path, kinds['beyond'], annotations, 'boxes reach beyond the image', right)
     used = {a['image_id'] for a in annotations}
     empty = len(images) - len(used)
     counts = f'{count(len(images), "image")}, {count(len(annotations), "annotation")}'
-    yield Finding('note', path, f'{counts}, {count(empty, "image")} without any')
+    yield Finding('note', path, f'{counts}, {count(empty, "image")} without annotations')
     if not used and 'train' in opened.splits:
-        yield Finding('error', path, 'has no annotation at all to learn from')
+        yield Finding('error', path, 'has no annotations')
     if _asks_for_masks(opened.config.get('pipeline')):
         without = [a for a in annotations if not a.get('segmentation')]
-        right = 'the pipeline asks for masks: add them, or use a detector of boxes'
+        right = 'the pipeline loads masks: add them, or use a box detector'
         wrong = 'annotations without `segmentation`'
         yield from _some_are(path, without, annotations, wrong, right)
         wide = [a for a in annotations if not _mask_fits(a, images[a['image_id']])]
         right = '`size` of run lengths is [height, width]'
-        wrong = 'masks not of the size of their image'
+        wrong = 'masks that differ in size from their image'
         yield from _some_are(path, wide, annotations, wrong, right, 0)
 
 
@@ -58,7 +60,7 @@ def _some_are(
     right: str,
     tolerated: float = TOLERATED,
 ) -> Iterator[Finding]:
-    """A finding about annotations, an error where they are more than a tolerated share."""
+    """Yield a finding about annotations, an error if they exceed the tolerated share."""
     if found:
         ids = some(annotation['id'] for annotation in found)
         wrong = f'{len(found):,} of {len(whole):,} {wrong}: annotations {ids}'
@@ -80,12 +82,12 @@ def _asks_for_masks(node: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value of JSON is a number that one can compute with: no NaN, no Infinity."""
+    """Return whether a JSON value is a finite number."""
     return isinstance(value, Real) and isfinite(value)
 
 
 def _kind(annotation: dict[str, Any], image: dict[str, Any]) -> str:
-    """What the host would do with a box: 'void' ones it leaves out."""
+    """Return what the host does with a box: 'void' ones are ignored."""
     box = annotation['bbox']
     if not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
         return 'broken'

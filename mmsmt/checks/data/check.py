@@ -1,4 +1,4 @@
-"""All checks of all data sets of a config."""
+"""All checks of all data sets in a config."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from mmsmt.checks.data.images import Opener
 from mmsmt.checks.data.labels import check_labels
 from mmsmt.checks.data.places import check_places
 
-# By the class of a host that reads the files.
+# By the host's class that reads the files.
 CHECKS: dict[str, Callable[[Opened, Config, Opener], Check]] = {
     'CocoDataset': check_coco,
     'BaseSegDataset': check_labels,
@@ -25,11 +25,11 @@ CHECKS: dict[str, Callable[[Opened, Config, Opener], Check]] = {
 
 
 def check_data(cfg: Config, opener: Opener | None = None) -> Iterator[Finding]:
-    """Say what is missing, misplaced or damaged in the data of a config.
+    """Find what is missing, misplaced or damaged in the data of a config.
 
     Args:
         cfg: Training config of mmpretrain, mmdet or mmseg.
-        opener: How many images are opened. Default: a sample of each data set.
+        opener: Selects the images to open; a sample of each data set by default.
 
     Yields:
         Findings, each once.
@@ -47,7 +47,7 @@ def _check_all(cfg: Config, opener: Opener) -> Iterator[Finding]:
         yield Finding('error', fault.key, fault.wrong, fault.right)
     opened, troubles = open_datasets(cfg)
     keys = [fault.key.partition('.pipeline')[0] for fault in faults]
-    for trouble in troubles:  # a fault in the entry of a data set says why it cannot be built
+    for trouble in troubles:  # an error in the entry explains why it cannot be built
         if not any(key.startswith(f'{trouble.where}.') for key in keys):
             yield trouble
     if not opened and not troubles:
@@ -63,19 +63,19 @@ def _check_all(cfg: Config, opener: Opener) -> Iterator[Finding]:
 
 
 def _check_places_only(opened: Opened, cfg: Config, opener: Opener) -> Check:
-    """Check that files and folders exist, for data sets whose contents have no check here."""
+    """Check only that files and folders exist, for data sets without a check of their contents."""
     dataset = opened.dataset
     folders = filter(None, getattr(dataset, 'data_prefix', {}).values())
     file = getattr(dataset, 'ann_file', '')
     yield from check_places(dict.fromkeys(folders, 'folder') | ({file: 'file'} if file else {}))
-    wrong = f'contents of {type(dataset).__name__} not checked'
-    right = 'there are checks for ' + ', '.join(CHECKS)
+    wrong = f'contents of {type(dataset).__name__} are not checked'
+    right = 'checks exist for ' + ', '.join(CHECKS)
     yield Finding('warning', f'{opened.title} data set', wrong, right)
     return []
 
 
 def _check_evaluators(cfg: Config, opened: Sequence[Opened]) -> Iterator[Finding]:
-    """Check that evaluators compare with the annotations of the data set that they evaluate."""
+    """Check that evaluators use the annotations of the data set that they evaluate."""
     for split in ('val', 'test'):
         files = [one.dataset.ann_file for one in opened if split in one.splits]
         files = [os.path.normpath(path) for path in files if path]
@@ -84,11 +84,11 @@ def _check_evaluators(cfg: Config, opened: Sequence[Opened]) -> Iterator[Finding
             path = evaluator.get('ann_file')
             if path and files and os.path.normpath(path) not in files:
                 wrong = f'is {path}, but the data set reads {", ".join(files)}'
-                yield Finding('error', f'{split}_evaluator.ann_file', wrong, 'name the same file')
+                yield Finding('error', f'{split}_evaluator.ann_file', wrong, 'use the same file')
 
 
 def explain_loader(cfg: Config, dataloader: Any) -> str | None:
-    """Say what is wrong with the files of a data loader that cannot be built, if anything."""
+    """Explain what is wrong with the files of a data loader that cannot be built, if anything."""
     split = next((s for s in SPLITS if cfg.get(f'{s}_dataloader') == dataloader), 'train')
     content = {'model': cfg.model, 'default_scope': cfg.get('default_scope')}
     found = check_data(Config({**content, f'{split}_dataloader': dataloader}))

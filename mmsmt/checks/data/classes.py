@@ -1,4 +1,4 @@
-"""Classes: their number in the model and in the data, and their names in several data sets."""
+"""Check of classes: their number in model and data, and their names in several data sets."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,9 +13,9 @@ from mmsmt.text import some
 def count_classes(
     opened: Opened, cfg: Config, classes: Sequence[str] | None
 ) -> Generator[Finding, None, int | None]:
-    """The number of classes: that of the data set's `classes`, else the model's first.
+    """Return the number of classes of the data set, or the first in the model if unknown.
 
-    The former is compared with the model. None where neither says a number.
+    The number is compared with the model. None if both are unknown.
     """
     if classes is None:
         return next((number for _, number in _num_classes({'model': cfg.model}, '')), None)
@@ -24,7 +24,7 @@ def count_classes(
 
 
 def check_num_classes(cfg: Config, number: int, data: str) -> Iterator[Finding]:
-    """Compare every `num_classes` of a model with the number of classes in some `data`."""
+    """Compare every `num_classes` in a model with the number of classes in `data`."""
     parts = {'model': cfg.model, 'data_preprocessor': cfg.get('data_preprocessor')}
     for where, configured in _num_classes(parts, ''):
         if configured != number:
@@ -41,12 +41,12 @@ def _num_classes(node: Any, where: str) -> Iterator[tuple[str, int]]:
             place = f'{where}.{key}' if where else key
             if key == 'num_classes' and isinstance(child, int):
                 yield place, child
-            elif key != 'rpn_head':  # tells objects from background only
+            elif key != 'rpn_head':  # separates only objects from background
                 yield from _num_classes(child, place)
 
 
 def compare_classes(classes: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """Compare names of classes in the order of their labels, by file or folder."""
+    """Compare the class names of several files or folders, in the order of their labels."""
     paths = list(classes)
     for path in paths[1:]:
         first, names = classes[paths[0]], classes[path]
@@ -56,6 +56,6 @@ def compare_classes(classes: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
         more = [name for name in names if name not in first]
         parts = [f'without {some(less)}'] * bool(less) + [f'with {some(more)}'] * bool(more)
         how = ', '.join(parts) or 'in another order'
-        wrong = f'other classes than in {paths[0]}: {how}'
-        right = 'labels count the classes in order, so all splits need the same'
+        wrong = f'classes differ from {paths[0]}: {how}'
+        right = 'labels are indices of the classes, so all splits need the same'
         yield Finding('error', path, wrong, right)

@@ -1,4 +1,4 @@
-"""Data sets in COCO's format: one annotation file, one folder of images."""
+"""Check of data sets in COCO format: one annotation file, one folder of images."""
 
 import json
 from collections import Counter
@@ -15,26 +15,26 @@ from mmsmt.checks.data.images import Opener, check_images
 from mmsmt.checks.data.places import check_places, check_presence
 from mmsmt.text import count, nearest, some
 
-# What the host reads of every record; without one of them it raises KeyError. What a value has to
-# be, and whether it is.
-ID = 'a whole number', lambda value: isinstance(value, int | str)
+# Fields that the host reads from every record; a missing one raises KeyError. With each, the
+# expected value and a test for it.
+ID = 'an integer', lambda value: isinstance(value, int | str)
 TEXT = 'a text', lambda value: isinstance(value, str) and bool(value)
 SIZE = 'a number above 0', lambda value: is_number(value) and value > 0
 NUMBER = 'a number', is_number
-BOX = '', lambda value: True  # `check_boxes` says more
+BOX = '', lambda value: True  # checked by `check_boxes`
 FIELDS = {
     'images': dict(id=ID, file_name=TEXT, width=SIZE, height=SIZE),
     'annotations': dict(id=ID, image_id=ID, category_id=ID, bbox=BOX, area=NUMBER),
     'categories': dict(id=ID, name=TEXT),
 }
-FORM = 'a COCO file is one object with the lists images, annotations and categories'
+FORM = 'a COCO file is an object with the lists images, annotations and categories'
 
 
 def check_coco(opened: Opened, cfg: Config, opener: Opener) -> Check:
-    """Check a data set that mmdet's CocoDataset reads.
+    """Check a data set for mmdet's CocoDataset.
 
     Returns:
-        Names of the classes in the order of their labels, empty where that is unknown.
+        Names of the classes in the order of their labels, empty if unknown.
     """
     dataset = opened.dataset
     path, folder = dataset.ann_file, dataset.data_prefix.get('img')
@@ -53,7 +53,7 @@ def check_coco(opened: Opened, cfg: Config, opener: Opener) -> Check:
         return []
     yield from _check_ids(path, content)
     yield from _check_class_names(opened, content['categories'])
-    if not getattr(dataset, 'return_classes', False):  # heads of open vocabularies count otherwise
+    if not getattr(dataset, 'return_classes', False):  # open-vocabulary heads have other classes
         yield from count_classes(opened, cfg, dataset.metainfo['classes'])
     yield from check_boxes(opened, content)
     if folder not in missing:
@@ -62,20 +62,20 @@ def check_coco(opened: Opened, cfg: Config, opener: Opener) -> Check:
 
 
 def _read_annotations(path: str) -> tuple[dict[str, Any], list[Finding]]:
-    """Content of a COCO file; the second result says why it is none."""
+    """Return the content of a COCO file, and findings if it is not valid."""
     try:
         with open(path, encoding='utf-8') as file:
             content = json.load(file)
     except (ValueError, OSError) as error:
-        right = 'a download or a writing that broke off? make the file anew'
-        return {}, [Finding('error', path, f'is no JSON ({error})', right)]
+        right = 'incomplete download or write? create the file again'
+        return {}, [Finding('error', path, f'not valid JSON ({error})', right)]
     if not isinstance(content, dict):
         return {}, [Finding('error', path, f'holds a {type(content).__name__}', FORM)]
     return content, list(_check_fields(path, content))
 
 
 def _check_fields(path: str, content: dict[str, Any]) -> Iterator[Finding]:
-    """Fields that are missing, or with which nothing can be computed."""
+    """Find fields that are missing or have unusable values."""
     for kind, fields in FIELDS.items():
         records = content.get(kind)
         if not isinstance(records, list):
@@ -98,12 +98,12 @@ def _check_fields(path: str, content: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_ids(path: str, content: dict[str, Any]) -> Iterator[Finding]:
-    """Ids that stand twice or refer to nothing."""
+    """Find ids that are duplicated or refer to nothing."""
     known = {kind: {record['id'] for record in content[kind]} for kind in FIELDS}
     for kind in FIELDS:
         if twice := _repeated(content[kind], 'id'):
-            wrong = f'{count(len(twice), "id")} of `{kind}` given twice: {some(twice)}'
-            yield Finding('error', path, wrong, 'every record needs an id of its own')
+            wrong = f'{count(len(twice), "id")} of `{kind}` used twice: {some(twice)}'
+            yield Finding('error', path, wrong, 'every record needs a unique id')
     if names := _repeated(content['categories'], 'name'):
         yield Finding('error', path, f'categories named twice: {some(names)}')
     for field, kind in (('image_id', 'images'), ('category_id', 'categories')):
@@ -120,20 +120,20 @@ def _repeated(records: list[dict[str, Any]], field: str) -> list[Any]:
 
 
 def _label_names(opened: Opened, categories: list[dict[str, Any]]) -> list[str]:
-    """Names of the classes in the order of their labels, which is that of the file."""
+    """Return the names of the classes in the order of their labels, that of the file."""
     classes = opened.dataset.metainfo['classes']
     return [c['name'] for c in categories if c['name'] in classes]
 
 
 def _check_class_names(opened: Opened, categories: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Names of classes in the config, or built into the data set's class, against the file's."""
+    """Compare class names in the config, or built into the data set's class, with the file."""
     path, classes = opened.dataset.ann_file, opened.dataset.metainfo['classes']
     if isinstance(classes, str):
         right = f'write ({classes!r},) with the comma for one class, or a list of names'
-        yield Finding('error', 'metainfo.classes', f'is the text {classes!r}', right)
+        yield Finding('error', 'metainfo.classes', f'is the string {classes!r}', right)
         return
     if strange := [name for name in classes if not isinstance(name, str)]:
-        right = f'write names as texts: {str(strange[0])!r}'
+        right = f'write names as strings: {str(strange[0])!r}'
         yield Finding('error', 'metainfo.classes', f'holds {some(map(repr, strange))}', right)
         return
     names = [category['name'] for category in categories]
@@ -148,12 +148,12 @@ def _check_class_names(opened: Opened, categories: list[dict[str, Any]]) -> Iter
         there = f'there are {", ".join(map(repr, sorted(names)[:6]))}'
         for name in unknown:
             similar = nearest(name, names)
-            right = f'the nearest there is {similar!r}' if similar else there
-            wrong = f'has no category {name!r}, which metainfo.classes names'
+            right = f'the nearest one there is {similar!r}' if similar else there
+            wrong = f'has no category {name!r}, which is in metainfo.classes'
             yield Finding('error', path, wrong, right)
     elif list(classes) != _label_names(opened, categories):
         right = 'predictions would get wrong names: write metainfo.classes in the order of the file'
-        yield Finding('error', path, 'lists the classes in another order than the config', right)
+        yield Finding('error', path, 'has the classes in another order than the config', right)
     if unused and not unknown:
         wrong = f'{len(unused)} of {len(names)} categories are not among the classes: '
         yield Finding('warning', path, wrong + some(unused), 'their objects count as background')

@@ -1,4 +1,4 @@
-"""Data sets of a config, built by the host but with nothing read."""
+"""Data sets of a config, built by the host without reading any data."""
 
 import os
 from collections.abc import Iterator
@@ -14,34 +14,34 @@ BUILD_ERRORS = (ValueError, KeyError, TypeError, AttributeError, AssertionError,
 
 
 class Opened(NamedTuple):
-    """One data set of a config."""
+    """A data set of a config."""
 
-    splits: list[str]  # loaders that read it, of 'train', 'val', 'test'
+    splits: list[str]  # loaders that use it: 'train', 'val', 'test'
     config: dict[str, Any]  # its entry in the config
     dataset: Any  # the host's object, which knows all paths and class names
 
     @property
     def title(self) -> str:
-        """For people, such as 'val, test'."""
+        """Return its splits for display, such as 'val, test'."""
         return ', '.join(self.splits)
 
     @property
     def reader(self) -> str:
-        """The host's class whose `load_data_list` reads the files; children may have their own."""
+        """Return the host's class whose `load_data_list` reads the files, perhaps a base class."""
         method = getattr(type(self.dataset), 'load_data_list', None)
         return method.__qualname__.partition('.')[0] if method else ''
 
     @property
     def path(self) -> str:
-        """Its annotation file, or its first folder where it has none."""
+        """Return its annotation file, or its first folder if it has none."""
         return self.dataset.ann_file or next(iter(self.dataset.data_prefix.values()))
 
 
 def open_datasets(cfg: Config) -> tuple[list[Opened], list[Finding]]:
-    """Build every data set of a config without reading data, wrapped ones too.
+    """Build every data set of a config without reading data, including wrapped ones.
 
     Returns:
-        The data sets, each once even if several loaders read it, and what could not be built.
+        The data sets, each once even if several loaders use it, and those that cannot be built.
     """
     opened: dict[tuple, Opened] = {}
     troubles = []
@@ -54,7 +54,7 @@ def open_datasets(cfg: Config) -> tuple[list[Opened], list[Finding]]:
             continue
         for where, config in _unwrap(loader['dataset'], f'{split}_dataloader.dataset'):
             try:
-                # A pipeline has no paths of the data, and may need what only a training has.
+                # The pipeline has no data paths, and may need what exists only in training.
                 with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
                     dataset = registry.build({**config, 'pipeline': [], 'lazy_init': True})
             except BUILD_ERRORS as error:
@@ -70,7 +70,7 @@ def open_datasets(cfg: Config) -> tuple[list[Opened], list[Finding]]:
 
 
 def _unwrap(config: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and entry of the data sets inside RepeatDataset, ConcatDataset and the like."""
+    """Yield position and config of the data sets inside RepeatDataset, ConcatDataset and so on."""
     if isinstance(config.get('datasets'), list | tuple):
         for number, child in enumerate(config['datasets']):
             yield from _unwrap(child, f'{where}.datasets[{number}]')
@@ -81,10 +81,10 @@ def _unwrap(config: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def find_places(cfg: Config) -> tuple[list[str], list[str]]:
-    """The files and folders that a config's training and validation read, by whether they exist.
+    """Return the files and folders that training and validation read, by whether they exist.
 
     Returns:
-        Those that exist, and those that are missing.
+        The existing ones, and the missing ones.
     """
     opened, _ = open_datasets(Config({k: v for k, v in cfg.items() if k != 'test_dataloader'}))
     places: dict[str, bool] = {}

@@ -1,18 +1,18 @@
-"""Findings of a check, one line each."""
+"""Findings of data checks, one line each."""
 
 from collections.abc import Generator
 from typing import Literal, NamedTuple
 
 
 class Finding(NamedTuple):
-    """One line about the data.
+    """A finding about the data.
 
     Args:
-        level: 'error' where a training would stop or learn something else than meant, 'warning'
-            where hosts leave something out or a person should look, 'note' for what is right.
+        level: 'error' if training would stop or learn the wrong thing, 'warning' if hosts ignore
+            something or a person should look, 'note' for information.
         where: Path, or entry of the config.
         wrong: What is found there.
-        right: What should be there or how to fix it.
+        right: The expected value, or how to fix it.
     """
 
     level: Literal['error', 'warning', 'note']
@@ -25,5 +25,5 @@ class Finding(NamedTuple):
         return ' '.join(f'{line}; {self.right}'.split()) if self.right else line
 
 
-# Yields what it finds on the way to a list of names, of classes or files.
+# Yields findings on the way to a list of names, of classes or files.
 Check = Generator[Finding, None, list[str]]

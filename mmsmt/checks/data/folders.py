@@ -1,4 +1,4 @@
-"""Classification: one folder a class, or a list of names and labels."""
+"""Check of classification data: one folder per class, or a list of names and labels."""
 
 import os
 
@@ -13,10 +13,10 @@ from mmsmt.text import count, some
 
 
 def check_folders(opened: Opened, cfg: Config, opener: Opener) -> Check:
-    """Check a data set that mmpretrain's CustomDataset reads, such as ImageNet.
+    """Check a data set for mmpretrain's CustomDataset, such as ImageNet.
 
     Returns:
-        Names of the class folders in the order of their labels, empty where a list gives labels.
+        Names of the class folders in the order of their labels, empty if a list gives labels.
     """
     dataset, folder = opened.dataset, opened.dataset.img_prefix
     kinds = {folder: 'folder'} | ({dataset.ann_file: 'file'} if dataset.ann_file else {})
@@ -47,16 +47,16 @@ def _suffixes(opened: Opened) -> str:
 def _layout(opened: Opened) -> str:
     dataset = opened.dataset
     if dataset.ann_file:
-        return f'the images whose names and labels {dataset.ann_file} lists'
+        return f'the images listed with labels in {dataset.ann_file}'
     if not dataset.with_label:
         return 'images'
     split = os.path.basename(os.path.normpath(dataset.img_prefix))
     meta = f', or flat, with lines NAME LABEL in {dataset.data_root}/meta/{split}.txt'
-    return 'CLASS/NAME.jpg, one folder a class' + (meta if 'split' in opened.config else '')
+    return 'CLASS/NAME.jpg, one folder per class' + (meta if 'split' in opened.config else '')
 
 
 def _check_classes(opened: Opened, cfg: Config, names: list[str]) -> Check:
-    """Check the folders of the classes; returns the names of all images."""
+    """Check the folders of the classes; return the names of all images."""
     dataset, folder = opened.dataset, opened.dataset.img_prefix
     loose = [entry.name for entry in os.scandir(folder) if dataset.is_valid_file(entry.name)]
     if not names:
@@ -65,13 +65,13 @@ def _check_classes(opened: Opened, cfg: Config, names: list[str]) -> Check:
         return []
     if loose:
         wrong = f'{count(len(loose), "image")} in no class folder: {some(sorted(loose))}'
-        yield Finding('warning', folder, wrong, 'the host leaves them out')
+        yield Finding('warning', folder, wrong, 'the host ignores them')
     if hidden := [name for name in names if name.startswith('.')]:
         wrong = f'hidden folders {some(hidden)} count as classes'
         yield Finding('error', folder, wrong, 'remove them')
     if dataset.CLASSES is not None and len(dataset.CLASSES) != len(names):
         wrong = f'{count(len(names), "class folder")}, but {len(dataset.CLASSES)} class names'
-        yield Finding('error', folder, wrong, 'one folder for each class, no other folders')
+        yield Finding('error', folder, wrong, 'keep one folder per class, and no other folders')
     yield from check_num_classes(cfg, len(names), f'{folder} (class folders)')
     found = {name: list_files(os.path.join(folder, name), dataset.extensions) for name in names}
     if empty := [name for name in names if not found[name]]:
@@ -81,7 +81,7 @@ def _check_classes(opened: Opened, cfg: Config, names: list[str]) -> Check:
 
 
 def _check_list(opened: Opened, cfg: Config) -> Check:
-    """Check a list of names and labels; returns the names that exist."""
+    """Check a list of names and labels; return the names that exist."""
     dataset, path = opened.dataset, opened.dataset.ann_file
     with open(path, encoding='utf-8') as file:
         names = [line.strip() for line in file]
@@ -91,7 +91,7 @@ def _check_list(opened: Opened, cfg: Config) -> Check:
         bad = [n for n, p in enumerate(parts, 1) if len(p) < 2 or not p[1].isdecimal()]
         if bad:
             wrong = f'{count(len(bad), "line")} not of the form NAME LABEL: lines {some(bad)}'
-            yield Finding('error', path, wrong, 'a label is a number from 0 on')
+            yield Finding('error', path, wrong, 'labels are numbers from 0')
             return []
         names, labels = [p[0] for p in parts], {int(p[1]) for p in parts}
     number = yield from count_classes(opened, cfg, dataset.CLASSES)
@@ -99,8 +99,10 @@ def _check_list(opened: Opened, cfg: Config) -> Check:
         unused = sorted(set(range(number)) - labels)
         if max(labels) >= number:
             wrong = f'labels go from {min(labels)} to {max(labels)}'
-            yield Finding('error', path, wrong, f'{number} classes take 0 to {number - 1}')
+            yield Finding(
+                'error', path, wrong, f'the labels of {number} classes are 0 to {number - 1}'
+            )
         elif unused:
-            wrong = f'{len(unused)} of {number} classes have no image: labels {some(unused)}'
+            wrong = f'{len(unused)} of {number} classes have no images: labels {some(unused)}'
             yield Finding('warning', path, wrong)
     return (yield from check_presence(dataset.img_prefix, names, 'image', f'{path} lists them; '))

@@ -1,4 +1,4 @@
-"""Images of a data set, opened: all of them, or a sample."""
+"""Check of a data set's images by opening all of them, or a sample."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,26 +12,26 @@ from mmsmt.checks.data.findings import Finding
 from mmsmt.datasets.image_files import look_at
 from mmsmt.text import count, some
 
-SAMPLE = 50  # pictures of each data set without `full`: about a second
-CHUNK = 16  # pictures handed to a thread at once
+SAMPLE = 50  # images per data set without `full`: about a second
+CHUNK = 16  # images per task of a thread
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
 
 @dataclass(frozen=True)
 class Opener:
-    """How pictures are opened.
+    """Opens images in threads.
 
     Attributes:
-        full: All of them; else an even sample of 50. Default False.
-        track: Wraps an iterable as `rich.progress.Progress.track` does. Default: shows nothing.
+        full: Whether to open all images, or an even sample of 50.
+        track: Wraps an iterable like `rich.progress.Progress.track`; shows nothing by default.
     """
 
     full: bool = False
     track: Callable[..., Iterable[Any]] = lambda items, **_: items
 
     def choose(self, items: Sequence[Item]) -> list[Item]:
-        """Choose all items, or evenly spaced ones, the same in every run."""
+        """Select all items, or evenly spaced ones, the same in every run."""
         if self.full or len(items) <= SAMPLE:
             return list(items)
         return [items[i] for i in np.linspace(0, len(items) - 1, SAMPLE).astype(int)]
@@ -39,7 +39,7 @@ class Opener:
     def run(
         self, look: Callable[[Item], Result], items: Sequence[Item], what: str
     ) -> Iterator[tuple[Item, Result]]:
-        """Look at the chosen items in threads, decoders being free of Python's lock."""
+        """Process the selected items in threads; decoders release Python's lock."""
         chosen = self.choose(items)
         with ThreadPool(os.cpu_count()) as pool:
             results = pool.imap(look, chosen, chunksize=CHUNK)
@@ -53,12 +53,12 @@ def check_images(
     opener: Opener,
     sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> Iterator[Finding]:
-    """Open images of a folder, of which an annotation file may say width and height in pixels."""
+    """Open images of a folder; an annotation file may give their width and height in pixels."""
     odd: dict[tuple[Any, str], list[str]] = {}
     wanted = sizes or {}
     for path, picture in opener.run(look_at, paths, f'opening {folder}'):
         if picture.size is None:
-            yield Finding('error', path, picture.damage, 'copy it anew or take it out')
+            yield Finding('error', path, picture.damage, 'copy it again or remove it')
             continue
         if picture.oddity:
             kind = picture.level, picture.oddity

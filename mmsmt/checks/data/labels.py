@@ -1,4 +1,4 @@
-"""Segmentation: every image has a label image of its size with values of known classes."""
+"""Check of segmentation data: every image has a label image of its size and known values."""
 
 import os
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ from mmsmt.text import count, some
 
 
 def check_labels(opened: Opened, cfg: Config, opener: Opener) -> Check:
-    """Check a data set that mmseg's BaseSegDataset reads.
+    """Check a data set for mmseg's BaseSegDataset.
 
     Returns:
-        No names of classes: label images hold none.
+        An empty list: label images have no class names.
     """
     dataset = opened.dataset
     folder, label_folder = (dataset.data_prefix.get(k) for k in ('img_path', 'seg_map_path'))
     if folder is None:
         yield Finding('error', f'{opened.title} data set', '`data_prefix` has no `img_path`')
         return []
-    # A file may list the names, rather than the folder itself; as the host decides it.
+    # As in the host, a file may list the names instead of the folder.
     listed = dataset.ann_file if dataset.ann_file and not os.path.isdir(dataset.ann_file) else ''
     expected = {folder: f'images, NAME{dataset.img_suffix}'}
     if label_folder is not None:
@@ -63,11 +63,11 @@ def check_labels(opened: Opened, cfg: Config, opener: Opener) -> Check:
 
 
 def _check_files(folder: str, names: list[str], noun: str) -> Check:
-    """Check that files are there; returns those that are."""
+    """Check that files exist; return those that do."""
     if names:
         return (yield from check_presence(folder, names, noun))
     others = {os.path.splitext(name)[1] for name in list_files(folder, '')}
-    wrong = f'holds files of the suffixes {some(sorted(others))}' if others else 'is empty'
+    wrong = f'it has files with the suffixes {some(sorted(others))}' if others else 'is empty'
     yield Finding('error', folder, f'no {noun} found: {wrong}', 'see img_suffix, ann_file')
     return []
 
@@ -75,7 +75,7 @@ def _check_files(folder: str, names: list[str], noun: str) -> Check:
 def _check_pairs(
     opened: Opened, cfg: Config, opener: Opener, pairs: list[tuple[str, str]]
 ) -> Iterator[Finding]:
-    """Open label images next to their images."""
+    """Open label images together with their images."""
     dataset, folder = opened.dataset, opened.dataset.data_prefix['seg_map_path']
     number = yield from count_classes(opened, cfg, dataset.metainfo.get('classes') or None)
     pairs = [pair for pair in pairs if all(map(os.path.isfile, pair))]
@@ -88,31 +88,33 @@ def _check_pairs(
         elif seen.image_size and seen.size != seen.image_size:
             sizes = [f'{size[0]}x{size[1]}' for size in (seen.size, seen.image_size)]
             wrong = f'is {sizes[0]} pixels, its image {image} {sizes[1]}'
-            yield Finding('error', path, wrong, 'the two must be equal')
+            yield Finding('error', path, wrong, 'the sizes must be equal')
         for value in seen.strange:
             strange.setdefault(value, []).append(os.path.basename(path))
     if strange:
         files = sorted({name for names in strange.values() for name in names})
         values = some(sorted(strange), 6)
-        wrong = f'values {values} stand for no class, in {count(len(files), "file")}: {some(files)}'
+        wrong = f'values {values} are not classes, in {count(len(files), "file")}: {some(files)}'
         right = (
-            f'reduce_zero_label=True takes 1 to {number}, and 0 and 255 for what is not labelled'
+            f'with reduce_zero_label=True classes are 1 to {number}, and 0 and 255 are unlabelled'
         )
         if not dataset.reduce_zero_label:
-            right = f'the {number} classes take 0 to {(number or 1) - 1}, and {ignored} for what is'
-            right += ' not labelled; where 0 is no class, set reduce_zero_label=True'
+            right = (
+                f'the {number} classes are 0 to {(number or 1) - 1}, and {ignored} is unlabelled'
+            )
+            right += '; if 0 means unlabelled, set reduce_zero_label=True'
         if len(strange) == 1:
             right += f'; {unlabelled_advice(next(iter(strange)), dataset.reduce_zero_label)}'
         yield Finding('error', folder, wrong, right)
 
 
 class Labels(NamedTuple):
-    """What opening a label image showed; sizes are width and height in pixels."""
+    """Result of opening a label image; sizes are width and height in pixels."""
 
     size: tuple[int, int] = (0, 0)
-    image_size: tuple[int, int] | None = None  # None where the image cannot be read
-    strange: tuple[int, ...] = ()  # values in the file that become no class
-    damage: str = ''  # why it cannot be read or used
+    image_size: tuple[int, int] | None = None  # None if the image cannot be read
+    strange: tuple[int, ...] = ()  # values in the file that are not classes
+    damage: str = ''  # why it cannot be used
 
 
 def look_at_labels(
@@ -120,8 +122,8 @@ def look_at_labels(
 ) -> Labels:
     """Open a label image and the header of its image.
 
-    The host's data set says how values become classes, whose number may be unknown. The model
-    says which label is `ignored`.
+    The host's data set defines the class of every value; the number of classes may be unknown.
+    `ignored` is the unlabelled value of the model.
     """
     path, image_path = pair
     try:
@@ -135,14 +137,14 @@ def look_at_labels(
         with Image.open(image_path) as image:
             image_size = seen_size(image)
     except DAMAGE:
-        image_size = None  # the image's own check names it
+        image_size = None  # reported by the check of images
     raw = np.unique(values)
     outside = () if number is None else raw[~_is_class(raw, dataset, number, ignored)]
     return Labels(values.shape[::-1], image_size, tuple(int(value) for value in outside))
 
 
 def _is_class(values: np.ndarray, dataset: Any, number: int, ignored: int) -> np.ndarray:
-    """Whether values of a file become a class or the ignored value, by the host's rules."""
+    """Return where values of a file become a class or the ignored value, by the host's rules."""
     labels = values.astype(np.int64)
     if dataset.reduce_zero_label:
         labels = np.where((labels == 0) | (labels == IGNORED), IGNORED, labels - 1)

@@ -1,4 +1,4 @@
-"""Places: whether folders and files are where a config looks for them, and where else they are."""
+"""Check that files and folders of a config exist, and search for missing ones nearby."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from mmsmt.text import count, some
 def check_places(
     kinds: Mapping[str, str], expected: Mapping[str, str] | None = None
 ) -> list[Finding]:
-    """Find folders and files that are missing, and files that are empty.
+    """Find files and folders that are missing, and files that are empty.
 
-    The kinds, 'folder' or 'file', are by path. Where something is missing, notes say what is
-    expected at each path.
+    The kinds, 'folder' or 'file', are by path. If something is missing, notes say what is expected
+    at each path.
     """
     found = []
     for path, kind in kinds.items():
@@ -29,33 +29,33 @@ def check_places(
 def _trouble(path: str, kind: str) -> str:
     if os.path.islink(path) and not os.path.exists(path):
         return f'is a link to {os.readlink(path)}, which is missing'
-    return f'is no {kind}' if os.path.exists(path) else f'no such {kind}'
+    return f'is not a {kind}' if os.path.exists(path) else f'no such {kind}'
 
 
 def _elsewhere(path: str) -> str:
-    """Folders or files of that name nearby: next to the first missing part, or one level down."""
+    """Search for that name nearby: next to the first missing part, or one level down."""
     wanted = Path(path)
     nearest = next((folder for folder in wanted.parents if folder.is_dir()), None)
-    # The current folder or the root of the disk is no part of a data set.
+    # The current folder and the root of the disk are not part of a data set.
     if nearest is None or nearest.resolve() in (Path.cwd(), Path(wanted.anchor or '/')):
-        return 'say with --data-root where `data` is; mmsmt check data CONFIG shows the layout'
+        return 'set --data-root to the location of `data`; mmsmt check data CONFIG shows the layout'
     candidates = [*subfolders(nearest), nearest.parent]
     found = [folder / wanted.name for folder in candidates if (folder / wanted.name).exists()]
     if found:
-        return f'there is {some(found)}: move it, or link it there'
+        return f'found {some(found)}: move or link it there'
     return f'{nearest} holds {some(sorted(os.listdir(nearest)), 6) or "nothing"}'
 
 
 def subfolders(folder: Path | str) -> list[Path]:
-    """The folders in a folder, sorted by name."""
+    """Return the folders in a folder, sorted by name."""
     with os.scandir(folder) as entries:
         return sorted(Path(entry.path) for entry in entries if entry.is_dir())
 
 
 def check_presence(folder: str, names: Sequence[str], noun: str, right: str = '') -> Check:
-    """Find files that are missing in a folder; returns the names that are there.
+    """Find files missing in a folder; return the names that exist.
 
-    Lists every folder once, and opens nothing. The finding's advice begins with `right`.
+    Lists every folder once, and opens no file. The finding's advice begins with `right`.
     """
     listed: dict[str, set[str]] = {}
     missing = []
@@ -75,20 +75,20 @@ def check_presence(folder: str, names: Sequence[str], noun: str, right: str = ''
 
 
 def _similar_file(folder: str, name: str) -> str:
-    """The file that differs in case or suffix only, as advice on a missing one."""
+    """Suggest a file that differs only in case or suffix from a missing one."""
     parent, base = os.path.split(os.path.join(folder, name))
     stem = os.path.splitext(base)[0].lower()
     names = sorted(os.listdir(parent)) if os.path.isdir(parent) else []
     found = next((other for other in names if os.path.splitext(other)[0].lower() == stem), None)
     if found:
-        return f'for {base} there is {found}: names must agree in case and suffix'
+        return f'{found} exists instead of {base}: names must agree in case and suffix'
     return f'{parent} holds {some(names) or "nothing"}'
 
 
 def list_files(folder: str, suffixes: str | tuple[str, ...]) -> list[str]:
-    """Names of all files under a folder as the hosts find them, sorted, without hidden ones.
+    """Return the names of all files in a folder as found by the hosts, sorted, without hidden ones.
 
-    Several suffixes are compared in lower case, a single one as it is.
+    Several suffixes are compared in lower case, a single one exactly.
     """
     found = []
     for parent, _, names in os.walk(folder, followlinks=True):

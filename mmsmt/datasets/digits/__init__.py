@@ -1,9 +1,9 @@
-"""Real data without a download: digits and photographs bundled with scikit-learn.
+"""Real data without a download: the digits and photographs bundled with scikit-learn.
 
-Single digits on tiles for classification, and scenes of digits at very
-different scales with boxes, masks and semantic labels. What is written are
-plain files (image folders, COCO JSON, ADE20K-style label maps) that the stock
-data set classes of mmpretrain, mmdet and mmseg read. Imports no host library.
+Single digits on tiles for classification, and scenes of digits at very different scales with
+boxes, masks and semantic labels. They are written as plain files (image folders, COCO JSON,
+ADE20K-style label maps) for the standard data set classes of mmpretrain, mmdet and mmseg. Imports
+no host library.
 """
 
 from mmsmt.datasets.digits.photographs import load_photographs

@@ -1,32 +1,31 @@
-"""Annotations of a scene: an ADE20K-style label map, and COCO records with run-length masks."""
+"""Annotations of a scene: ADE20K-style label map and COCO records with run-length masks."""
 
 import numpy as np
 
 from mmsmt.datasets.digits.scenes import Scene
 from mmsmt.datasets.digits.source import CLASSES
 
-BACKGROUND = 1  # of a label map, where 0 would mean 'not labelled', and no pixel is
+BACKGROUND = 1  # in label maps; 0 would mean 'not labelled', which no pixel is
 FIRST_DIGIT = 2
 IGNORED = 255  # label of pixels that a loss leaves out
 FIRST_CATEGORY = 1  # COCO category ids start at 1: digit d is category d + 1
 
 
 def label_map(scene: Scene) -> np.ndarray:
-    """Label every pixel, shape (size, size), uint8: 1 is background, 2 to 11 the digits 0 to 9.
+    """Label every pixel, shape (size, size), uint8: 1 for background, 2 to 11 for digits 0 to 9.
 
-    Read with `reduce_zero_label=True` they become 0 and 1 to 10.
+    `reduce_zero_label=True` turns them into 0 and 1 to 10.
     """
     labels = [FIRST_DIGIT + instance.label for instance in scene.instances]
     return np.array([BACKGROUND, *labels], dtype=np.uint8)[scene.owners]
 
 
 def coco_annotations(scene: Scene, image_id: int, first_id: int) -> list[dict]:
-    """Describe the visible part of every digit of a scene, ids counting from `first_id`.
+    """Return a COCO record for the visible part of every digit; ids count from `first_id`.
 
-    Masks are run lengths, not polygons: 0, 6, 8 and 9 have holes. In addition to
-    COCO's fields a record holds `sample_id` (row in `load_digits()`), `height` (px,
-    hidden parts included) and `visible` (share of the digit's pixels that no other
-    digit hides).
+    Masks are run lengths, not polygons, because 0, 6, 8 and 9 have holes. In addition to COCO's
+    fields a record has `sample_id` (row in `load_digits()`), `height` (px, including hidden parts)
+    and `visible` (share of the digit's pixels that no other digit hides).
     """
     from pycocotools import mask as mask_utils  # comes with mmdet
 
@@ -53,7 +52,7 @@ def coco_annotations(scene: Scene, image_id: int, first_id: int) -> list[dict]:
 
 
 def coco_categories() -> list[dict]:
-    """List the ten categories, ids 1 to 10, names '0' to '9'."""
+    """Return the ten COCO categories, ids 1 to 10, names '0' to '9'."""
     return [{'id': FIRST_CATEGORY + label, 'name': name} for label, name in enumerate(CLASSES)]
 
 

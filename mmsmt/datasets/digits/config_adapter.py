@@ -1,4 +1,4 @@
-"""Configs for COCO, ADE20K or ImageNet turned into ones for the digits, their pipelines kept."""
+"""Adaptation of configs for COCO, ADE20K or ImageNet to the digits, with their own pipelines."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,11 +11,11 @@ from mmsmt.datasets.num_classes import set_classes
 from mmsmt.datasets.wrappers import entry_with_pipeline
 from mmsmt.errors import UsageError
 
-# Keys under which the hosts' transforms and preprocessors keep sizes in pixels.
+# Keys of the hosts' transforms and preprocessors that hold sizes in pixels.
 SIZE_KEYS = ('scale', 'scales', 'img_scale', 'crop_size', 'size')
-# Numbers of proposals and samples, on which the time of heads depends.
+# Keys for numbers of proposals and samples, which decide the time of heads.
 COUNT_KEYS = ('num', 'nms_pre', 'max_per_img', 'num_points')
-# In place of mmdet's `LoadPanopticAnnotations`: the digits have masks and label maps instead.
+# Replaces mmdet's `LoadPanopticAnnotations`: the digits have masks and label maps instead.
 LOAD_PANOPTIC = (
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True, with_seg=True),
     dict(type='mmsmt.datasets.digits.annotations.BackgroundAsStuff'),
@@ -23,27 +23,27 @@ LOAD_PANOPTIC = (
 
 
 def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1) -> Config:
-    """Let a config of mmpretrain, mmdet or mmseg read the digits, in place.
+    """Make a config of mmpretrain, mmdet or mmseg use the digits, in place.
 
-    Data sets and numbers of classes change; pipelines stay, on smaller images if asked.
-    Pre-trained weights are not asked for, batches hold two images.
+    Data sets and numbers of classes change; pipelines stay, with smaller images if requested.
+    Pre-trained weights are removed, and the batch size is two images.
 
     Args:
         cfg: Training config.
-        data_root: Folder that `prepare_digits` wrote.
-        divisor: By which image sizes and numbers of proposals shrink.
+        data_root: Folder written by `prepare_digits`.
+        divisor: Factor by which image sizes and numbers of proposals shrink.
 
     Returns:
         The config.
 
     Raises:
-        ValueError: If the config is of another host.
+        ValueError: If the config is of an unknown host.
     """
     scope = cfg.get('default_scope')
     hosts = sorted(_dataset('', ''))
     if scope not in hosts:
         raise ValueError(f'default_scope must be one of {hosts}, got {scope!r}')
-    classes = len(CLASSES) + (scope == 'mmseg')  # a segmenter has the background as well
+    classes = len(CLASSES) + (scope == 'mmseg')  # a segmenter also has the background
     with suppress(UsageError):  # a network without classes, such as an RPN alone
         set_classes(cfg, classes, stuff=1)
     for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
@@ -59,11 +59,11 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
 
 
 def make_small(cfg: Config, divisor: int = 1) -> Config:
-    """Ask for no pre-trained weights, put two images in a batch, shrink images, in place.
+    """Remove pre-trained weights, set the batch size to two, and shrink images, in place.
 
     Args:
         cfg: Training config.
-        divisor: By which image sizes and numbers of proposals shrink.
+        divisor: Factor by which image sizes and numbers of proposals shrink.
 
     Returns:
         The config.
@@ -108,7 +108,7 @@ def _on_instances(evaluator: Any, data_root: str) -> Any:
 
 
 def _dataset(data_root: str, split: str) -> dict[str, dict[str, Any]]:
-    """The data set of a split, by host."""
+    """Return the data set of a split, by host."""
     return dict(
         mmpretrain=dict(type='CustomDataset', data_prefix=f'{data_root}/cls/{split}'),
         mmdet=dict(
@@ -130,7 +130,7 @@ def _dataset(data_root: str, split: str) -> dict[str, dict[str, Any]]:
 
 
 def _change(node: Any, keys: Iterable[str], change: Callable[[Any], Any]) -> Any:
-    """Copy a part of a config with other values under some keys, at any depth."""
+    """Copy a part of a config with the values of some keys changed, at any depth."""
     if isinstance(node, dict):
         return type(node)(
             {k: change(v) if k in keys else _change(v, keys, change) for k, v in node.items()}

@@ -1,7 +1,7 @@
-"""From 8x8 ink to an opacity map of any height, with smooth outlines.
+"""Upscaling of 8x8 digits to opacity maps of any height, with smooth outlines.
 
-The ink counts the black pixels of 4x4 blocks, so interpolating it and cutting
-at about half restores the outline of the pen stroke rather than a blurred one.
+The ink counts the black pixels of 4x4 blocks, so interpolating it and thresholding at about half
+restores the outline of the pen stroke instead of a blurred one.
 """
 
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-MARGIN = 3  # cells of empty paper on each side, so that a turned digit stays on it
+MARGIN = 3  # empty cells on each side, so that a rotated digit is not cut off
 CUT = 0.5
-EDGE = 0.2  # ink over which opacity rises from 0 to 1
+EDGE = 0.2  # range of ink in which opacity rises from 0 to 1
 
 MAX_ROTATION = 12.0
 MAX_SHEAR = 0.2
@@ -27,12 +27,12 @@ def warp_ink(
     stretch: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
-    """Enlarge and distort a digit smoothly, its centre in the centre of a square.
+    """Enlarge and distort a digit smoothly, centred in a square.
 
     Args:
         ink: One digit, shape (8, 8), float32 in [0, 1].
         extent: Side of the square in pixels.
-        scale: Pixels a cell of the ink.
+        scale: Pixels per cell of the ink.
         rotation: Degrees, counter-clockwise.
         shear: Sideways shift per unit of height; positive leans to the right.
         stretch: Factor on the width.
@@ -44,7 +44,7 @@ def warp_ink(
     turn = np.deg2rad(rotation)
     cos, sin = np.cos(turn), np.sin(turn)
     forward = np.array([[cos, sin], [-sin, cos]]) @ np.array([[stretch, -shear], [0, 1]])
-    # PIL asks where each pixel of the drawing comes from: the inverse, about the centre.
+    # PIL needs the inverse map, from output to input pixels, about the centre.
     backward = np.linalg.inv(forward * scale)
     centre = len(ink) / 2 + MARGIN
     offset = centre - backward @ (np.full(2, extent / 2) + shift)
@@ -62,15 +62,14 @@ def draw_glyph(
     Args:
         ink: One digit, shape (8, 8), float32 in [0, 1].
         height: Height of the inked part in pixels, at least 1.
-        max_width: Pixels; a digit that would be wider is drawn as wide, and
-            less high. Default: no limit.
+        max_width: Maximum width in pixels; a wider digit is scaled down to it. No limit by
+            default.
         **distortion: `rotation`, `shear` and `stretch` of `warp_ink`.
 
     Returns:
-        Opacity, shape (height, width), float32 in [0, 1]; the digit itself is
-        where it exceeds 0.5.
+        Opacity, shape (height, width), float32 in [0, 1]; the digit is where it exceeds 0.5.
     """
-    scale = height // len(ink) + 2  # px a cell: drawn a little too large, then reduced
+    scale = height // len(ink) + 2  # px per cell: drawn slightly too large, then reduced
     paper = warp_ink(ink, (len(ink) + 2 * MARGIN) * scale, scale, **distortion)
     drawing = ((paper - CUT) / EDGE + 0.5).clip(0, 1)
     rows, columns = (np.flatnonzero((drawing > 0.5).any(axis=axis)) for axis in (1, 0))
@@ -88,7 +87,7 @@ def draw_random_glyph(
 ) -> np.ndarray:
     """Draw a digit like `draw_glyph`, slightly distorted.
 
-    Its height is between `heights` in pixels, where every octave is equally likely.
+    Its height is drawn log-uniformly from `heights`, in pixels.
     """
     height = round(float(np.exp(rng.uniform(*np.log(heights)))))
     return draw_glyph(ink, height, max_width, **draw_distortion(rng))

@@ -1,22 +1,22 @@
-"""Digits painted on a picture in a colour that a reader can tell from it."""
+"""Painting of digits on a picture in a readable colour."""
 
 import numpy as np
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 MIN_CONTRAST = 0.3
-OUTLIERS = 0.02  # share of darkest and of brightest pixels that contrast may ignore
-REACH = 3  # px around a digit that its colour is told from
+OUTLIERS = 0.02  # share of the darkest and of the brightest pixels ignored for contrast
+REACH = 3  # px around a digit with which its colour must contrast
 
 
 def pick_colour(surroundings: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Draw a colour clearly brighter or clearly darker than what it will lie on.
+    """Draw a colour clearly brighter or clearly darker than its surroundings.
 
-    Its luma is `MIN_CONTRAST` outside the range of the surroundings, shape (H, W, 3),
-    less `OUTLIERS` at both ends.
+    Its luma differs by `MIN_CONTRAST` from the range of the surroundings, shape (H, W, 3), where
+    `OUTLIERS` are ignored at both ends.
 
     Returns:
-        RGB, shape (3,), float32 in [0, 1]; None where the surroundings are both
-        too dark and too bright.
+        RGB, shape (3,), float32 in [0, 1]; None if the surroundings are both too dark and too
+            bright.
     """
     dark, bright = np.quantile(surroundings @ LUMA, [OUTLIERS, 1 - OUTLIERS])
     ranges = [(0.0, dark - MIN_CONTRAST), (bright + MIN_CONTRAST, 1.0)]
@@ -36,11 +36,11 @@ def paint(
 ) -> bool:
     """Paint a digit on a picture, in place, in a colour drawn by `pick_colour`.
 
-    The picture is RGB, shape (H, W, 3), the digit's opacity has the shape (h, w); both are
-    float32 in [0, 1]. The digit must lie inside the picture.
+    The picture is RGB, shape (H, W, 3), the digit's opacity has shape (h, w); both are float32 in
+    [0, 1]. The digit must lie inside the picture.
 
     Returns:
-        Whether it was painted: False where no colour would be readable.
+        Whether it was painted: False if no colour is readable.
     """
     bottom, right = top + opacity.shape[0], left + opacity.shape[1]
     around = picture[max(0, top - REACH) : bottom + REACH, max(0, left - REACH) : right + REACH]

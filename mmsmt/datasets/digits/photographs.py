@@ -1,7 +1,7 @@
 """Backgrounds: random crops of the two photographs bundled with scikit-learn.
 
-Each photograph is cut in two by a vertical line; training takes its crops left
-of it, validation right of it, so the two share no pixel.
+Each photograph is split by a vertical line; training crops come from the left of it, validation
+crops from the right, so the two share no pixel.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ TRAIN_FRACTION = 0.6
 CROP_SIDES = (96, 256)  # px; 256 is the width of the narrower (validation) part
 CONTRAST = (0.35, 0.75)
 BRIGHTNESS = (0.3, 0.7)
-# Either bound leaves more than `painting.MIN_CONTRAST`: the first digit is readable anywhere.
+# Both bounds leave more than `painting.MIN_CONTRAST`, so the first digit is readable anywhere.
 RANGES = ((0.0, 0.69), (0.31, 1.0))
 
 
@@ -19,9 +19,9 @@ def load_photographs() -> dict[str, list[np.ndarray]]:
     """Load the disjoint parts of both photographs.
 
     Returns:
-        For 'train' and 'val' two arrays each, (H, W, 3), uint8, RGB.
+        Two arrays each for `train` and `val`, (H, W, 3), uint8, RGB.
     """
-    from sklearn.datasets import load_sample_images  # of the extra `digits`
+    from sklearn.datasets import load_sample_images  # from the extra `digits`
 
     images = load_sample_images().images
     borders = [round(image.shape[1] * TRAIN_FRACTION) for image in images]
@@ -34,10 +34,10 @@ def load_photographs() -> dict[str, list[np.ndarray]]:
 def crop_background(
     photographs: list[np.ndarray], size: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw a square crop at a random place and scale, perhaps flipped.
+    """Draw a square crop at a random place and scale, possibly flipped.
 
-    Contrast and brightness are random too, so that a model cannot tell a digit
-    by absolute colour. Every crop leaves room for a brighter or a darker digit.
+    Contrast and brightness are random too, so that a model cannot recognise a digit by absolute
+    colour. Every crop leaves room for a brighter or a darker digit.
 
     Returns:
         RGB, shape (size, size, 3), float32 in [0, 1].

@@ -1,4 +1,4 @@
-"""Preparation of the whole data set of digits: tiles, scenes and a manifest."""
+"""Preparation of the digits data set: tiles, scenes and a manifest."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,23 +15,23 @@ from mmsmt.errors import TargetError
 
 MANIFEST = 'digits.json'
 LIBRARIES = ('numpy', 'pillow', 'pycocotools', 'scikit-learn')
-MAX_SIZE = 4096  # px; more is a slip of the keyboard, and a gigabyte a scene
+MAX_SIZE = 4096  # px; more is probably a typo, and would take a gigabyte per scene
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Everything that the written bytes depend on, apart from code and libraries.
+    """Parameters that determine the written bytes, apart from code and library versions.
 
     Attributes:
         scenes_train: Training scenes, at least 1.
         scenes_val: Validation scenes, at least 1.
         size: Side of a scene in pixels, 160 to 4096.
-        renderings: Tiles in other colours and on photographs for each training digit, at least 0.
+        renderings: Additional tiles, in colours and on photographs, per training digit, at least 0.
         seed: Seed of all pictures, at least 0; the split of the digits is fixed.
-        revision: Raised whenever the code draws other pictures than before.
+        revision: Increased whenever the code draws different pictures.
 
     Raises:
-        ValueError: If a value is out of its range; names it.
+        ValueError: If a value is out of its range; the message names it.
     """
 
     scenes_train: int = 2000
@@ -51,16 +51,16 @@ class Parameters:
 
 
 def is_prepared(out: Path, parameters: Parameters, force: bool = False) -> bool:
-    """Tell whether a target already holds what is asked for.
+    """Return whether a target already holds the requested digits.
 
     Args:
         out: The target.
-        parameters: What is asked for.
-        force: Whether prepared digits with other parameters may be replaced;
-            anything else never is. Default False.
+        parameters: The requested digits.
+        force: Whether prepared digits with other parameters may be replaced; anything else never
+            is.
 
     Raises:
-        TargetError: If it holds something else that must stay.
+        TargetError: If it holds something else that must be kept.
     """
     found, asked = _read_parameters(out), asdict(parameters)
     if found is not None and found != asked and not force:
@@ -71,11 +71,11 @@ def is_prepared(out: Path, parameters: Parameters, force: bool = False) -> bool:
 
 
 def _read_parameters(out: Path) -> dict | None:
-    """Parameters that a target was prepared with, None where nothing is prepared yet."""
+    """Read the parameters of a prepared target; None if nothing is prepared yet."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not (out / MANIFEST).is_file():
-        raise TargetError(f'{out} exists and holds no {MANIFEST}: choose another folder')
+        raise TargetError(f'{out} exists but has no {MANIFEST}: choose another folder')
     try:
         return dict(json.loads((out / MANIFEST).read_text(encoding='ascii'))['parameters'])
     except (ValueError, KeyError, TypeError) as error:
@@ -87,13 +87,12 @@ def prepare_digits(
     parameters: Parameters,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, int]:
-    """Write the whole data set; `is_prepared` says beforehand whether it may.
+    """Write the whole data set; call `is_prepared` first to check the target.
 
     Args:
-        out: The target; replaced as a whole, once everything is written.
+        out: The target folder, replaced as a whole once everything is written.
         parameters: What to write.
-        advance: Called after each picture with how many are done, and of how
-            many. Default: nothing.
+        advance: Called after each picture with the number done and the total.
 
     Returns:
         The number of pictures in each folder.

@@ -1,10 +1,9 @@
 """Scenes: digits at very different scales on a photograph.
 
-Digits are painted one after the other, each fully inside the picture, large
-ones first so that none hides a much smaller one; a place is refused where too
-much of an earlier digit would be hidden, or where the new one could not be
-read. One map of owners says which digit each pixel shows, and every annotation
-is read from that map, so boxes, masks and semantic labels cannot disagree.
+Digits are painted one after the other, each fully inside the picture, large ones first so that none
+hides a much smaller one. A place is rejected if it would hide too much of an earlier digit, or if
+the new digit would be unreadable. A map of owners records the digit that each pixel shows, and all
+annotations are read from that map, so boxes, masks and semantic labels are consistent.
 """
 
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ HEIGHTS = (12, 120)  # px, drawn log-uniformly
 COUNTS = (1, 8)
 MIN_VISIBLE = 0.6
 MAX_ATTEMPTS = 50
-MIN_SIZE = 160  # px; the largest digits still have a choice of places
+MIN_SIZE = 160  # px; leaves several places for the largest digits
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and what it shows.
+    """A picture and its content.
 
     Attributes:
         image: RGB, shape (size, size, 3), uint8.
@@ -59,7 +58,7 @@ class Scene:
 def _draw_places(
     mask: np.ndarray, owners: np.ndarray, areas: list[int], rng: np.random.Generator
 ) -> Iterator[tuple[int, int]]:
-    """Draw places (row, column) for a digit that leave enough of all earlier ones visible."""
+    """Draw places (row, column) for a digit that keep enough of all earlier ones visible."""
     visible = np.bincount(owners.ravel(), minlength=len(areas) + 1)
     needed = MIN_VISIBLE * np.array([0, *areas])
     height, width = mask.shape

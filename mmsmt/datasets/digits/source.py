@@ -1,8 +1,8 @@
-"""The 1,797 handwritten digits bundled with scikit-learn, and their one split.
+"""The 1,797 handwritten digits bundled with scikit-learn, and their fixed split.
 
-The split is fixed and never depends on the seed of a preparation: a classifier
-pre-trained on one prepared set and a detector evaluated on another must not
-meet the same handwriting on both sides.
+The split does not depend on the seed of a preparation, so that a classifier pre-trained on one
+prepared set and a detector evaluated on another never share handwriting between training and
+evaluation.
 
 Source of the digits: UCI "Optical Recognition of Handwritten Digits" (test
 part), https://doi.org/10.24432/C50P49, CC BY 4.0.
@@ -41,9 +41,9 @@ def load_split() -> dict[str, Digits]:
     """Load all digits, split by sample and stratified by class.
 
     Returns:
-        `{'train': 1,297 samples, 'val': 500 samples}`; equal on every call.
+        `{'train': 1,297 samples, 'val': 500 samples}`; the same on every call.
     """
-    # Here and not above, so that other data can be checked without the extra `digits`.
+    # Imported here, so that other data can be checked without the extra `digits`.
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

@@ -1,4 +1,4 @@
-"""A folder that is built aside and put in place only when it is complete."""
+"""A folder that is replaced atomically, once it is complete."""
 
 import fcntl
 import os
@@ -12,21 +12,20 @@ from mmsmt.errors import FolderBusyError
 
 @contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder next to the target; on success it becomes the target.
+    """Yield an empty folder next to the target that becomes the target on success.
 
-    However the process ends, the target is never half-written. A lock on the
-    staging folder ends with its process, so the next run knows what a killed
-    one left and removes it.
+    However the process ends, the target is never half-written. The staging folder is locked by its
+    process, so the next run detects and removes what a killed run left behind.
 
     Args:
-        target: The folder to make; what it held before is replaced.
+        target: The folder to write; its old content is replaced.
 
     Yields:
         `.<name>.partial` next to the target, to be filled.
 
     Raises:
         FolderBusyError: If another process is building this target.
-        OSError: If the parent cannot be made or written.
+        OSError: If the parent cannot be created or written.
     """
     target = target.resolve()  # '.' has no name to derive siblings from
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,7 @@
 """Single digits on 64x64 tiles, for classification: RGB, shape (64, 64, 3), uint8.
 
-A plain tile shows the sample itself, white on black; a coloured one the same in
-two colours; a rendered one shows it as a scene would, so that what a classifier
-learns serves detection as well.
+A plain tile shows the sample white on black; a coloured one shows it in two colours; a rendered one
+shows it as in a scene, so that a pre-trained classifier helps detection.
 """
 
 import numpy as np
@@ -14,7 +13,7 @@ from mmsmt.datasets.digits.photographs import crop_background
 
 TILE = 64
 HEIGHTS = (24, 64)  # px, drawn log-uniformly
-ZOOM = (0.75, 1.1)  # of a coloured tile, as a factor on a plain one's
+ZOOM = (0.75, 1.1)  # of a coloured tile relative to a plain one
 SHIFT = 4.0  # px
 
 
@@ -40,7 +39,7 @@ def coloured_tile(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def rendered_tile(
     ink: np.ndarray, photographs: list[np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
-    """Paint a sample as a whole at a random scale and place on a photograph."""
+    """Paint a whole sample at a random scale and place on a photograph."""
     picture = crop_background(photographs, TILE, rng)
     opacity = draw_random_glyph(ink, HEIGHTS, TILE, rng)
     top, left = (int(rng.integers(TILE - extent + 1)) for extent in opacity.shape)

@@ -1,8 +1,7 @@
-"""Tiles and scenes as files, each of them a function of the seed alone.
+"""Writers of tiles and scenes; every file depends only on the seed.
 
-Each random picture has a generator of its own, seeded by (seed, stream,
-number), so that its bytes depend neither on how many others are written nor on
-their order.
+Each random picture has its own generator, seeded by (seed, stream, number), so its bytes do not
+depend on the number or order of the others.
 """
 
 import json
@@ -17,7 +16,7 @@ from mmsmt.datasets.digits.scenes import compose_scene
 from mmsmt.datasets.digits.source import SPLITS, Digits
 from mmsmt.datasets.digits.tiles import coloured_tile, plain_tile, rendered_tile
 
-TILE_STREAM = len(SPLITS)  # the streams before it are those of the splits' scenes
+TILE_STREAM = len(SPLITS)  # after the streams of the splits' scenes
 
 
 def write_tiles(
@@ -25,10 +24,10 @@ def write_tiles(
 ) -> Iterator[Path]:
     """Write `<label>/<sample>_plain.png`, and `renderings` tiles `<label>/<sample>_<number>.png`.
 
-    The latter are in turn rendered and coloured.
+    The latter are alternately rendered and coloured.
 
     Yields:
-        The path of each picture once it is written.
+        The path of each picture after it is written.
     """
     for ink, label, sample in zip(digits.images, digits.labels, digits.sample_ids):
         target = folder / str(label)
@@ -36,7 +35,7 @@ def write_tiles(
         tiles = {'plain': plain_tile(ink)}
         for number in range(renderings):
             rng = np.random.default_rng([seed, TILE_STREAM, sample, number])
-            # Without the easier coloured ones a network starts to learn epochs later.
+            # Without the easier coloured tiles a network starts to learn epochs later.
             tiles[str(number)] = (
                 coloured_tile(ink, rng) if number % 2 else rendered_tile(ink, photographs, rng)
             )
@@ -55,13 +54,13 @@ def write_scenes(
     size: int,
     seed: int,
 ) -> Iterator[Path]:
-    """Write scenes of a split, 'train' or 'val', with their instance and semantic labels.
+    """Write the scenes of a split, `train` or `val`, with instance and semantic labels.
 
     The files are `images/<split>/*.jpg`, `labels/<split>/*.png` and, at the end,
     `annotations/instances_<split>.json`.
 
     Yields:
-        The path of each image once it and its label map are written.
+        The path of each image after it and its label map are written.
     """
     image_folder, label_folder = folder / 'images' / split, folder / 'labels' / split
     for target in (image_folder, label_folder, folder / 'annotations'):
@@ -83,5 +82,5 @@ def write_scenes(
 
 
 def write_json(path: Path, content: dict, indent: int | None = None) -> None:
-    """Write JSON with sorted keys, so that equal contents are equal bytes."""
+    """Write JSON with sorted keys, so that equal content gives equal bytes."""
     path.write_text(json.dumps(content, sort_keys=True, indent=indent) + '\n', encoding='ascii')

@@ -1,4 +1,4 @@
-"""Formats of data sets: which one a folder has, its classes and splits, and files for the hosts."""
+"""Formats of data sets: detection of the format, its classes and splits, files for the hosts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from mmsmt.errors import UsageError
 
 __all__ = ['FORMATS', 'Found', 'Split', 'recognise']
 
-# By task, in the order in which they are tried.
+# By task, in the order of checking.
 FORMATS: dict[str, tuple[ModuleType, ...]] = {
     'cls': (folders,),
     'det': (coco, voc, yolo),
@@ -20,25 +20,25 @@ FORMATS: dict[str, tuple[ModuleType, ...]] = {
 
 
 def recognise(task: str, root: Path, seed: int = 0, unlabelled: int | None = None) -> Found:
-    """Find out what a folder of data holds; nothing is written.
+    """Detect the format and content of a data folder; nothing is written.
 
     Args:
-        task: 'cls', 'det' or 'seg'.
-        root: The folder.
-        seed: Of the choice of validation images, where the data have none. Default 0.
-        unlabelled: Value of label images that stands for no class. Default: found, where it can.
+        task: `cls`, `det` or `seg`.
+        root: The data folder.
+        seed: Seed for choosing validation images, if the data have none.
+        unlabelled: Value of unlabelled pixels in label images; detected by default, if possible.
 
     Raises:
-        UsageError: If it is in no known format, or something in it is missing or damaged.
+        UsageError: If the format is unknown, or something in it is missing or damaged.
     """
     if not root.is_dir():
         raise UsageError(f'{root}: no such folder')
     options: dict[str, Any] = {'unlabelled': unlabelled} if task == 'seg' else {}
     if unlabelled is not None and task != 'seg':
-        raise UsageError('--unlabelled is of label images, that is of seg')
+        raise UsageError('--unlabelled only applies to label images (task seg)')
     for reader in FORMATS[task]:
         read: Callable[..., Found | None] = reader.recognise
         if (found := read(root, seed, **options)) is not None:
             return found
     layouts = '; or '.join(reader.LAYOUT for reader in FORMATS[task])
-    raise UsageError(f'{root}: holds no data for {task} in a known format: {layouts}')
+    raise UsageError(f'{root}: no {task} data in a known format: {layouts}')

@@ -1,4 +1,4 @@
-"""Boxes of any format, checked, split, and turned into COCO files."""
+"""Boxes of all formats: checks, splits, and conversion to COCO files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ ROUNDING = 1.0  # pixels by which a box may stick out of its image
 
 
 class Instance(NamedTuple):
-    """An object of an image: class, `x, y, width, height` in pixels, and where it is written."""
+    """An object in an image: class, `x, y, width, height` in pixels, and its position in a file."""
 
     label: int
     box: tuple[float, float, float, float]
     where: str
-    crowd: bool = False  # left out of training and evaluation
+    crowd: bool = False  # ignored in training and evaluation
     polygon: tuple[float, ...] = ()
 
 
 class Record(NamedTuple):
-    """An image: name below the folder of its split, width and height, objects."""
+    """An image: name relative to the folder of its split, width and height, objects."""
 
     name: str
     size: Size
@@ -37,17 +37,17 @@ def build_found(
     records: Mapping[str, tuple[str, list[Record]]],
     seed: int,
 ) -> Found:
-    """Check boxes, split images where they are not, and write COCO files into memory.
+    """Check boxes, split images if necessary, and create COCO files in memory.
 
     Args:
-        format_name: For people.
+        format_name: Name of the format, for display.
         classes: Names in the order of their labels.
-        records: Folder of images and its images, by split; the split '' is of images that are in
-            none. Without 'val' some of 'train' or '' are chosen.
-        seed: Of that choice.
+        records: Folder of images and its images, by split; the split '' is for images in no split.
+            Without `val`, some of `train` or '' are chosen.
+        seed: Seed of that choice.
 
     Raises:
-        UsageError: If a split is empty, or boxes are wrong that are no slips.
+        UsageError: If a split is empty, or too many boxes are wrong.
     """
     kept, remarks = _check_boxes(records)
     kept, said = with_val(kept, seed)
@@ -72,10 +72,10 @@ def build_found(
 def with_val(
     records: Mapping[str, tuple[str, list[Record]]], seed: int
 ) -> tuple[dict[str, tuple[str, list[Record]]], list[str]]:
-    """Choose validation images where there are none; the second result says so.
+    """Choose validation images if there are none, and return a remark on the choice.
 
     Raises:
-        UsageError: If a split is empty, there is nothing to train, or too little to split.
+        UsageError: If a split is empty, there is no training split, or too few images to split.
     """
     for split, (folder, images) in records.items():
         if not images:
@@ -85,7 +85,7 @@ def with_val(
         return given, []
     whole = 'train' if 'train' in given else ''
     if whole not in given:
-        raise UsageError(f'there is no split train, only {", ".join(given)}')
+        raise UsageError(f'no train split, only {", ".join(given)}')
     folder, images = given.pop(whole)
     parts, said = divide({r.name: {i.label for i in r.instances} for r in images}, seed, folder)
     divided = {
@@ -98,7 +98,7 @@ def with_val(
 def _check_boxes(
     records: Mapping[str, tuple[str, list[Record]]],
 ) -> tuple[dict[str, tuple[str, list[Record]]], list[str]]:
-    """Clip boxes to their images and leave slips of annotators out, which the remarks name."""
+    """Clip boxes to their images; drop a few wrong ones with a remark, raise if there are many."""
     faults, slips, total = Faults('correct them, or take them out'), [], 0
     kept: dict[str, tuple[str, list[Record]]] = {}
     for split, (folder, images) in records.items():
@@ -121,9 +121,9 @@ def _check_boxes(
 
 
 def wrong_with(box: Sequence[float], size: Size) -> str:
-    """Why a box, `x, y, width, height` in pixels, cannot be used; empty if it can."""
+    """Return why a box, `x, y, width, height` in pixels, cannot be used; empty if it can."""
     if not all(map(isfinite, box)):
-        return f'box {_show(box)} is not of four numbers'
+        return f'box {_show(box)} is not four numbers'
     x, y, width, height = box
     if width <= 0 or height <= 0:
         return f'box is {width:g} x {height:g} pixels'
@@ -145,7 +145,7 @@ def _clip(box: Sequence[float], size: Size) -> tuple[float, float, float, float]
 
 
 def to_coco(records: Sequence[Record], classes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The content of a COCO file; ids count from 1."""
+    """Return the content of a COCO file; ids count from 1."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, record in enumerate(records, 1):
@@ -169,12 +169,12 @@ def to_coco(records: Sequence[Record], classes: Sequence[str]) -> dict[str, list
 
 
 def to_json(content: Any) -> bytes:
-    """A JSON file, the same for the same content."""
+    """Encode JSON deterministically."""
     return (json.dumps(content, ensure_ascii=False, separators=(',', ':')) + '\n').encode()
 
 
 def _area(polygon: Sequence[float]) -> float:
-    """Area of a polygon `x1, y1, x2, y2, ...`."""
+    """Return the area of a polygon `x1, y1, x2, y2, ...`."""
     xs, ys = polygon[::2], polygon[1::2]
     twice = sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))
     return abs(twice) / 2

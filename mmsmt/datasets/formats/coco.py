@@ -1,4 +1,4 @@
-"""COCO: one JSON file a split with images, annotations and categories."""
+"""COCO: one JSON file per split with images, annotations and categories."""
 
 import json
 from pathlib import Path
@@ -19,19 +19,19 @@ from mmsmt.datasets.formats.split import divide
 from mmsmt.errors import UsageError
 from mmsmt.text import some
 
-LAYOUT = 'annotations/*_train*.json with the images below (COCO)'
+LAYOUT = 'annotations/*_train*.json with the images in subfolders (COCO)'
 LISTS = ('images', 'annotations', 'categories')
 
 
 def recognise(root: Path, seed: int = 0) -> Found | None:
-    """Read a folder in the format of COCO; None if it is of another.
+    """Read a folder in COCO format; None if it is in another format.
 
-    Files are left as they are, unless validation images have to be chosen. What is wrong inside
-    of them, `mmsmt.checks.data` says.
+    Files are used unchanged, unless validation images must be chosen. Errors inside them are found
+    by `mmsmt.checks.data`.
 
     Raises:
-        UsageError: If a file is no JSON, images are not where they can be found, or splits have
-            other classes.
+        UsageError: If a file is not valid JSON, images are not found, or splits have different
+            classes.
     """
     files = _annotation_files(root)
     if not files:
@@ -42,8 +42,8 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
         if classes and names != classes:
             first = next(iter(files.values()))[0]
             raise UsageError(
-                f'{path}: has the classes {some(names, 6)}; {first} has {some(classes, 6)}: all '
-                f'splits need the same, in the same order'
+                f'{path}: has classes {some(names, 6)}, but {first} has {some(classes, 6)}: all '
+                f'splits need the same classes in the same order'
             )
         classes = names
     splits, sizes = {}, []
@@ -57,15 +57,15 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
     whole = 'train' if 'train' in splits else ''
     written, remarks = {}, []
     if whole not in splits:
-        raise UsageError(f'{root}: there is no annotation file of the split train')
+        raise UsageError(f'{root}: no annotation file for the train split')
     if 'val' not in splits:
-        former, (path, content) = splits.pop(whole), files[whole]
+        previous, (path, content) = splits.pop(whole), files[whole]
         parts, said = _divide(path, content, seed)
         remarks.append(said)
         for split, part in parts.items():
             name = f'{COCO_FOLDER}/{split}.json'
             written[name] = to_json(part)
-            splits[split] = Split(former.images, len(part['images']), name)
+            splits[split] = Split(previous.images, len(part['images']), name)
     objects = [a for _, content in files.values() for a in content['annotations']]
     return Found(
         'COCO',
@@ -79,17 +79,17 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
 
 
 def _annotation_files(root: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
-    """Files with objects by split, '' for a single one that is named after none.
+    """Return annotation files with objects by split, '' for a single file without a split.
 
     Raises:
-        UsageError: If one cannot be read, or several are of one split.
+        UsageError: If one cannot be read, or a split has several.
     """
     found: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for path in sorted(p for f in (root, *subfolders(root)) for p in f.glob('*.json')):
         try:
             content = json.loads(path.read_text(encoding='utf-8'))
         except (ValueError, OSError) as error:
-            raise UsageError(f'{path}: is no JSON ({error})') from error
+            raise UsageError(f'{path}: not valid JSON ({error})') from error
         if not isinstance(content, dict) or not all(
             isinstance(content.get(name), list) for name in LISTS
         ):
@@ -100,17 +100,17 @@ def _annotation_files(root: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
         found.setdefault(split, []).append((path, content))
     for split, group in found.items():
         instances = [one for one in group if 'instances' in one[0].stem]
-        if len(group) > 1 and len(instances) == 1:  # next to keypoints and captions
+        if len(group) > 1 and len(instances) == 1:  # besides keypoints and captions
             found[split] = instances
         elif len(group) > 1:
             names = some(path for path, _ in group)
-            what = f'of the split {split}' if split else 'named after no split'
+            what = f'for the split {split}' if split else 'without a split in their names'
             raise UsageError(f'{len(group)} annotation files {what}: {names}; keep one')
     return {split: group[0] for split, group in found.items()}
 
 
 def _require_fields(path: Path, content: dict[str, Any]) -> None:
-    """Refuse records that lack what is read here."""
+    """Raise unless records have the fields that are read here."""
     fields = dict(images=('id', 'file_name', 'width', 'height'), categories=('id', 'name'))
     fields['annotations'] = ('image_id', 'category_id')
     for kind, names in fields.items():
@@ -121,7 +121,7 @@ def _require_fields(path: Path, content: dict[str, Any]) -> None:
 
 
 def _image_folder(root: Path, path: Path, split: str, images: list[dict[str, Any]]) -> str:
-    """The folder below which the first images lie."""
+    """Return the folder that contains the first images."""
     names = [image['file_name'] for image in images[:20]]
     folders = [*subfolders(root / 'images'), *subfolders(root), root / 'images', root, path.parent]
     fitting = [f for f in folders if split and split_of(f.name) == split]
@@ -130,13 +130,13 @@ def _image_folder(root: Path, path: Path, split: str, images: list[dict[str, Any
             inside = folder.relative_to(root).as_posix()
             return '' if inside == '.' else inside
     tried = some((f.relative_to(root).as_posix() for f in dict.fromkeys(fitting + folders)), 6)
-    raise UsageError(f'{path}: its images, such as {names[0]}, are in none of {tried}')
+    raise UsageError(f'{path}: its images, such as {names[0]}, are not in any of {tried}')
 
 
 def _divide(
     path: Path, content: dict[str, Any], seed: int
 ) -> tuple[dict[str, dict[str, Any]], str]:
-    """Parts `train` and `val` of a file's content, and a remark."""
+    """Divide a file's content into `train` and `val`, and return a remark."""
     labels: dict[str, set[Any]] = {str(image['id']): set() for image in content['images']}
     for annotation in content['annotations']:
         labels.setdefault(str(annotation['image_id']), set()).add(annotation['category_id'])

@@ -1,4 +1,4 @@
-"""Image folders: a folder a class, in a folder a split or without splits."""
+"""Image folders: one folder per class, with or without folders for splits."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ from mmsmt.errors import UsageError
 from mmsmt.text import some
 
 LAYOUT = 'SPLIT/CLASS/NAME.jpg or CLASS/NAME.jpg (image folders)'
-SAMPLE = 200  # images whose size is read
+SAMPLE = 200  # number of images whose size is read
 
 
 def recognise(root: Path, seed: int = 0) -> Found | None:
     """Read image folders; None if there are none.
 
     Raises:
-        UsageError: If splits have other classes, or a class has no image.
+        UsageError: If splits have different classes, or a class has no images.
     """
     parts = {split: _read(path) for split, path in by_split(subfolders(root)).items()}
     folders = {split: by_split(subfolders(root))[split].name for split in parts}
@@ -41,15 +41,17 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
         lacking = [name for name in classes if not images.get(name)]
         more = [name for name in images if name not in classes]
         if lacking or more:
-            what = f'no image of {some(lacking)}' if lacking else f'classes {some(more)} alone'
+            what = (
+                f'no images of {some(lacking)}' if lacking else f'additional classes {some(more)}'
+            )
             raise UsageError(f'{root / folders[split]}: {what}; all splits need the same classes')
     whole = 'train' if 'train' in parts else ''
     if whole not in parts:
-        raise UsageError(f'{root}: there is no split train, only {", ".join(parts)}')
+        raise UsageError(f'{root}: no train split, only {", ".join(parts)}')
     splits = {s: Split(folders[s], sum(map(len, images.values()))) for s, images in parts.items()}
     files, remarks = {}, list[str]()
     if 'val' not in parts:
-        former = splits.pop(whole)
+        previous = splits.pop(whole)
         labels = {name: c for c, names in parts[whole].items() for name in names}
         divided, said = divide({name: {c} for name, c in labels.items()}, seed, root)
         remarks.append(said)
@@ -57,7 +59,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
             lines = [f'{name} {classes.index(labels[name])}\n' for name in sorted(chosen)]
             path = f'{LIST_FOLDER}/{split}.txt'
             files[path] = ''.join(lines).encode()
-            splits[split] = Split(former.images, len(lines), names=path)
+            splits[split] = Split(previous.images, len(lines), names=path)
     faults = Faults()
     paths = [root / folders[whole] / name for names in parts[whole].values() for name in names]
     sizes = [size_of(path, faults) for path in paths[:: max(1, len(paths) // SAMPLE)]]
@@ -73,7 +75,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
 
 
 def _read(folder: Path) -> dict[str, list[str]]:
-    """Images of each class, relative to the folder; classes in sorted order, as hosts count."""
+    """Return the images of each class as relative paths; classes are sorted as in the hosts."""
     return {
         path.name: [f'{path.name}/{image.name}' for image in images_in(path)]
         for path in subfolders(folder)

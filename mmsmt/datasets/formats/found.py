@@ -1,4 +1,4 @@
-"""What a format tells of a folder of data, and the words for what is wrong in it."""
+"""Description of a data set found in a folder, and collection of its faults."""
 
 import re
 from collections.abc import Iterable
@@ -14,22 +14,22 @@ from mmsmt.text import count, some
 
 SPLITS = ('train', 'val', 'test')
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
-# Folders that this package writes next to the data.
+# Folders that this package writes into the data folder.
 COCO_FOLDER, LIST_FOLDER, LABEL_FOLDER = 'mmsmt_coco', 'mmsmt_split', 'mmsmt_labels'
 OWN = (COCO_FOLDER, LIST_FOLDER, LABEL_FOLDER)
-# Faults of annotators are in COCO 2017 itself; a mistake in writing hits more than a box in 100.
+# COCO 2017 itself has single wrong boxes; a bug in writing hits more than 1 % of the boxes.
 TOLERATED = 0.01
 Size = tuple[int, int]  # width and height in pixels
 
 
 class Split(NamedTuple):
-    """One part of a data set; paths are relative to its folder, with `/`.
+    """A split of a data set; paths are relative to the data folder, with `/`.
 
     Args:
         images: Folder of the images.
-        number: Of images.
-        annotations: COCO file, or folder of label images; empty where folders tell the class.
-        names: File that lists the images of this split; empty where it is the whole folder.
+        number: Number of images.
+        annotations: COCO file, or folder of label images; empty if folders define the classes.
+        names: File that lists the images of this split; empty if it is the whole folder.
     """
 
     images: str
@@ -39,18 +39,18 @@ class Split(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A data set as a config of a host can name it.
+    """A data set in the form that a host's config needs.
 
     Args:
-        format: For people, such as 'PASCAL VOC'.
+        format: Name of the format for display, such as `PASCAL VOC`.
         classes: Names in the order of their labels.
-        splits: By 'train', 'val' and, where there is one, 'test'.
+        splits: By `train`, `val` and, if there is one, `test`.
         size: Typical width and height of the images in pixels.
-        files: What has to be written first, by path relative to the folder.
-        remarks: What a person should know, one line each.
+        files: Files to write first, by path relative to the folder.
+        remarks: Remarks for the user, one line each.
         masks: Whether every object has a mask.
-        suffixes: Of images and label images.
-        reduce_zero_label: Whether label images hold 0 for what is not labelled.
+        suffixes: Suffixes of images and label images.
+        reduce_zero_label: Whether 0 means unlabelled in label images.
         palette: A colour for each class, if the data have them.
     """
 
@@ -67,10 +67,10 @@ class Found(NamedTuple):
 
 
 class Faults:
-    """Faults of files, told together in one line.
+    """Faults of files, reported together in one line.
 
     Args:
-        advice: Ends the line.
+        advice: End of the line.
     """
 
     def __init__(self, advice: str = '') -> None:
@@ -78,14 +78,14 @@ class Faults:
         self.advice = advice
 
     def add(self, path: Path | str, wrong: str, line: int = 0) -> None:
-        """Note a fault of a file, with the number of the line if that is known."""
+        """Add a fault of a file, with its line number if known."""
         self.found.append(f'{path}{f":{line}" if line else ""}: {wrong}')
 
     def stop(self) -> None:
-        """Stop if there is a fault.
+        """Raise if there are any faults.
 
         Raises:
-            UsageError: Tells the first faults and how many more there are.
+            UsageError: With the first faults and the number of the others.
         """
         if self.found:
             advice = f'; {self.advice}' if self.advice else ''
@@ -93,7 +93,7 @@ class Faults:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a file or folder is named after: 'val' for `valid`, `instances_val2017`."""
+    """Return the split that a file or folder name stands for: `val` for `instances_val2017`."""
     words = re.split(r'[^a-z]+', name.lower())
     for word in words:
         for split, known in (
@@ -107,7 +107,7 @@ def split_of(name: str) -> str | None:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Folders in a folder, sorted, without hidden ones and those that this package writes."""
+    """Return the folders in a folder, sorted, except hidden ones and those of this package."""
     inside = folder.iterdir() if folder.is_dir() else ()
     return sorted(
         p for p in inside if p.is_dir() and not p.name.startswith('.') and p.name not in OWN
@@ -115,30 +115,30 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Images directly in a folder, sorted."""
+    """Return the images directly in a folder, sorted."""
     inside = folder.iterdir() if folder.is_dir() else ()
     return sorted(p for p in inside if p.suffix.lower() in SUFFIXES and not p.name.startswith('.'))
 
 
 def by_split(folders: Iterable[Path]) -> dict[str, Path]:
-    """Folders by the split that they are named after, in the order of `SPLITS`.
+    """Return folders by the split that their names stand for, in the order of `SPLITS`.
 
     Raises:
-        UsageError: If two are of one split.
+        UsageError: If two stand for the same split.
     """
     found: dict[str, Path] = {}
     for folder in folders:
         if (split := split_of(folder.name)) is not None:
             if split in found:
                 raise UsageError(
-                    f'{found[split]} and {folder} are both of the split {split}: move one away'
+                    f'{found[split]} and {folder} are both the split {split}: move one away'
                 )
             found[split] = folder
     return {split: found[split] for split in SPLITS if split in found}
 
 
 def size_of(path: Path, faults: Faults, noun: str = 'image') -> Size | None:
-    """Width and height of an image as the hosts see it; None, and a fault, if unreadable."""
+    """Return width and height of an image as read by the hosts; None, and a fault, on error."""
     try:
         with Image.open(path) as image:
             return seen_size(image)
@@ -150,20 +150,20 @@ def size_of(path: Path, faults: Faults, noun: str = 'image') -> Size | None:
 
 
 def typical(sizes: Iterable[Size]) -> Size:
-    """Median width and height."""
+    """Return the median width and height."""
     sizes = list(sizes)
     return median_low(w for w, _ in sizes), median_low(h for _, h in sizes)
 
 
 def require_names(classes: Iterable[str], where: Path | str) -> tuple[str, ...]:
-    """Refuse names of classes that are given twice, or none at all.
+    """Raise unless there are names of classes without duplicates.
 
     Raises:
-        UsageError: If they are.
+        UsageError: If there are none or duplicates.
     """
     names = tuple(classes)
     if not names:
-        raise UsageError(f'{where}: names no class')
+        raise UsageError(f'{where}: no class names in it')
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f'{where}: {count(len(twice), "class")} named twice: {some(twice)}')
@@ -171,10 +171,10 @@ def require_names(classes: Iterable[str], where: Path | str) -> tuple[str, ...]:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a text file that are not empty, with their numbers from 1.
+    """Return the non-empty lines of a text file, with their line numbers from 1.
 
     Raises:
-        UsageError: If it is no text.
+        UsageError: If it is not a text file.
     """
     try:
         text = path.read_text(encoding='utf-8-sig')
@@ -185,7 +185,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def read_class_list(root: Path) -> tuple[tuple[str, ...], Path] | None:
-    """Classes of `classes.txt` or a file of a similar name, one a line, and the file."""
+    """Read the classes in `classes.txt` or a similar file, one per line; also return the file."""
     for name in ('classes.txt', 'obj.names', 'labels.txt', 'class_names.txt'):
         if (path := root / name).is_file():
             return require_names((line for _, line in read_lines(path)), path), path

@@ -1,4 +1,4 @@
-"""Where images and their label images lie, and which belong together."""
+"""Locations of images and label images, and their pairing."""
 
 import os
 from pathlib import Path
@@ -16,18 +16,18 @@ from mmsmt.datasets.formats.found import (
 
 IMAGES = ('images', 'image', 'imgs', 'img', 'img_dir', 'jpegimages')
 LABELS = ('labels', 'label', 'annotations', 'masks', 'mask', 'ann_dir', 'segmentationclass', 'gt')
-ENDINGS = ('annot', '_labels', '_label', '_masks', '_mask', '_annotations')  # of a split's folder
+ENDINGS = ('annot', '_labels', '_label', '_masks', '_mask', '_annotations')  # of label folders
 
 
 class Pairs(NamedTuple):
-    """Images of a split with their label images.
+    """The images of a split with their label images.
 
     Args:
         images: Folder of the images.
         labels: Folder of the label images.
-        names: Images without suffix.
-        suffixes: Of the images, and of the label images after the same name.
-        listed: File that lists the names, None where the folder holds no others.
+        names: Names of the images without suffix.
+        suffixes: Suffix of the images, and the ending of the label images after the same name.
+        listed: File that lists the names, or None if the folder holds no others.
     """
 
     images: Path
@@ -38,7 +38,7 @@ class Pairs(NamedTuple):
 
 
 def find_pairs(root: Path, faults: Faults) -> dict[str, Pairs]:
-    """Images and label images by split, '' where there are no splits; empty if there are none."""
+    """Return images and label images by split, '' without splits; empty if there are none."""
     places = _places(root)
     lists = {s: root / 'ImageSets' / 'Segmentation' / f'{s}.txt' for s in SPLITS}
     lists = {split: path for split, path in lists.items() if path.is_file()}
@@ -49,7 +49,7 @@ def find_pairs(root: Path, faults: Faults) -> dict[str, Pairs]:
 
 
 def _places(root: Path) -> dict[str, tuple[Path, Path]]:
-    """Folders of images and of label images by split."""
+    """Return the folders of images and of label images by split."""
     if both := _both(root):
         parts = by_split(subfolders(both[0]))
         if parts and not images_in(both[0]):
@@ -60,8 +60,8 @@ def _places(root: Path) -> dict[str, tuple[Path, Path]]:
     parts = by_split(path for path in folders if path not in ends)
     found: dict[str, tuple[Path, Path]] = {}
     for split, path in parts.items():
-        beside = [end for end in ends if split_of(_without_ending(end.name)) == split]
-        both = _both(path) or ((path, beside[0]) if len(beside) == 1 else None)
+        matching = [end for end in ends if split_of(_without_ending(end.name)) == split]
+        both = _both(path) or ((path, matching[0]) if len(matching) == 1 else None)
         if both is None:
             return {}
         found[split] = both
@@ -69,7 +69,7 @@ def _places(root: Path) -> dict[str, tuple[Path, Path]]:
 
 
 def _both(folder: Path) -> tuple[Path, Path] | None:
-    """Folders of images and of label images in a folder."""
+    """Return the folders of images and of label images in a folder."""
     inside = {path.name.lower(): path for path in subfolders(folder)}
     images = [inside[name] for name in IMAGES if name in inside]
     labels = [inside[name] for name in LABELS if name in inside]
@@ -82,18 +82,18 @@ def _without_ending(name: str) -> str:
 
 
 def _pair(images: Path, labels: Path, faults: Faults, listed: Path | None = None) -> Pairs:
-    """Match images to label images, which have the same name or one that begins with it."""
+    """Match images to label images, whose names start with the name of the image."""
     files, targets = images_in(images), {path.name for path in images_in(labels)}
     suffixes = sorted({file.suffix for file in files})
     names = [file.stem for file in files]
     if listed:
         names = [line for _, line in read_lines(listed)]
     if not names:
-        faults.add(listed or images, 'is empty: no image of this split')
+        faults.add(listed or images, 'is empty: no images for this split')
         return Pairs(images, labels, [], ('.jpg', '.png'), listed)
     if len(suffixes) != 1:
         other = [file.name for file in files if file.suffix == suffixes[-1]]
-        wrong = f'images of the suffixes {", ".join(suffixes)}, such as {other[0]}; use one'
+        wrong = f'images with the suffixes {", ".join(suffixes)}, such as {other[0]}; use only one'
         faults.add(images, wrong)
     endings = [t[len(names[0]) :] for t in sorted(targets) if t.startswith(names[0])]
     ending = next((e for e in endings if e[0] in '._-'), '.png')

@@ -1,4 +1,4 @@
-"""What the values or colours of label images stand for."""
+"""Meaning of the values or colours in label images."""
 
 import re
 from pathlib import Path
@@ -15,12 +15,12 @@ Colour = tuple[int, int, int]
 
 
 class Meaning(NamedTuple):
-    """What values in label images stand for.
+    """The meaning of the values in label images.
 
     Args:
         classes: Names in the order of their labels.
-        table: Label by value, 255 for none; None where hosts read the values as they are.
-        reduce_zero_label: Whether hosts have to take 0 for no class, and 1 for the first.
+        table: Label by value, 255 for unlabelled; None if hosts can read the values unchanged.
+        reduce_zero_label: Whether hosts must treat 0 as unlabelled, and 1 as the first class.
         palette: A colour for each class, if known.
     """
 
@@ -31,10 +31,10 @@ class Meaning(NamedTuple):
 
 
 def read_classes(root: Path) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
-    """Names and colours of the list of classes in a folder, empty where there is none.
+    """Read names and colours from the list of classes in a folder; empty without a list.
 
     Raises:
-        UsageError: If a line cannot be read or a name or colour stands twice.
+        UsageError: If a line cannot be read, or a name or colour is duplicated.
     """
     path = next((root / name for name in LISTS if (root / name).is_file()), None)
     if path is None:
@@ -45,17 +45,17 @@ def read_classes(root: Path) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
         shades = [int(word) for word in words if word.isdigit()]
         rest = ' '.join(word for word in words if not word.isdigit())
         if not rest or len(shades) not in (0, 3) or any(shade > 255 for shade in shades):
-            if len(words) == 1 and len(shades) == 1:  # a class that is called by a number
+            if len(words) == 1 and len(shades) == 1:  # a class whose name is a number
                 rest, shades = line, []
             else:
-                raise UsageError(f'{path}:{number}: {line!r} is neither NAME nor NAME R G B')
+                raise UsageError(f'{path}:{number}: {line!r} is not NAME or NAME R G B')
         if path.suffix == '.csv' and number == 1 and not shades and len(words) > 1:
-            continue  # names of the columns
+            continue  # column headers
         names.append(rest)
         if shades:
             colours.append((shades[0], shades[1], shades[2]))
     if colours and len(colours) != len(names):
-        raise UsageError(f'{path}: {len(colours)} of {len(names)} classes have a colour')
+        raise UsageError(f'{path}: only {len(colours)} of {len(names)} classes have a colour')
     twice = [colour for colour in colours if colours.count(colour) > 1]
     if twice:
         raise UsageError(f'{path}: two classes have the colour {twice[0]}')
@@ -70,10 +70,10 @@ def understand(
     unlabelled: int | None,
     palette: tuple[Colour, ...],
 ) -> Meaning:
-    """Find out which value is which class.
+    """Find the class of every value.
 
     Raises:
-        UsageError: If values have no class, or might be either.
+        UsageError: If a value has no class, or the meaning is ambiguous.
     """
     values = set().union(*present.values())
     shown = colours or palette
@@ -89,19 +89,19 @@ def understand(
         return Meaning(tuple(names[i] for i in kept), table, palette=shades)
     labels = values - {IGNORED, unlabelled}
     if not labels:
-        raise UsageError(f'{root}: no pixel of any label image has a class')
+        raise UsageError(f'{root}: no pixel in any label image has a class')
     number = len(names) or max(labels) + (unlabelled != 0)
     zero = unlabelled == 0 or (0 not in values and max(labels) == number and bool(names))
     names = names or tuple(f'class_{i}' for i in range(number))
     if not zero and unlabelled is None and max(labels) == number:
         raise UsageError(
-            f'{root}: label images hold 0 to {number}, but there are {number} classes: say which '
-            f'value is of no class, --unlabelled {number} or --unlabelled 0'
+            f'{root}: label images hold 0 to {number}, but there are {number} classes: specify the '
+            f'unlabelled value, --unlabelled {number} or --unlabelled 0'
         )
     if unlabelled is not None and 0 < unlabelled < number:
         raise UsageError(
-            f'--unlabelled {unlabelled} is the value of {names[unlabelled]}; call it `void` in the '
-            f'list of classes'
+            f'--unlabelled {unlabelled} is the value of {names[unlabelled]}; call it `void` in '
+            f'the list of classes'
         )
     known = range(zero, number + zero)
     table = {value: value for value in (*known, IGNORED)}
@@ -117,10 +117,10 @@ def understand(
 
 
 def _require_known(present: dict[Path, set[int]], table: dict[int, int]) -> None:
-    """Stop at values of no class."""
+    """Raise if there are values without a class."""
     classes = [value for value, label in table.items() if label != IGNORED]
     faults = Faults(f'the classes have the values {min(classes)} to {max(classes)}')
     for path, values in present.items():
         if strange := sorted(values - set(table)):
-            faults.add(path, f'holds {some(strange)}, which stands for no class')
+            faults.add(path, f'has the values {some(strange)}, which are not classes')
     faults.stop()

@@ -1,4 +1,4 @@
-"""Label images: a value, or a colour, a pixel for its class."""
+"""Label images: one value or colour per pixel for its class."""
 
 import io
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ LAYOUT = (
 def recognise(root: Path, seed: int = 0, unlabelled: int | None = None) -> Found | None:
     """Read images with label images; None if there are none.
 
-    Classes are those of a list, `classes.txt` with lines `NAME` or `NAME R G B`, or as many as
-    there are values. Label images in colours, or with another value than 0 and 255 for pixels
-    without a label, are written anew as values.
+    Classes come from a list, `classes.txt` with lines `NAME` or `NAME R G B`; otherwise there are
+    as many as values. Label images in colours, or with another unlabelled value than 0 and 255, are
+    rewritten as values.
 
     Args:
-        root: Folder of the data.
-        seed: Of the choice of validation images, where the data have no splits.
-        unlabelled: Value that stands for no class, where the list of classes does not say so.
+        root: The data folder.
+        seed: Seed for choosing validation images, if the data have no splits.
+        unlabelled: Value of unlabelled pixels, if the list of classes does not define it.
 
     Raises:
         UsageError: If files are missing, damaged, or contradict each other.
@@ -98,11 +98,11 @@ def _found(
     size: Size,
     seed: int,
 ) -> Found:
-    """The data set for a config, split where it is not."""
+    """Return the data set for a config, split if necessary."""
     splits, remarks = {}, []
     converted = bool(files)
     if converted:
-        remarks.append(f'label images were written anew as values in {LABEL_FOLDER}')
+        remarks.append(f'label images were rewritten as values in {LABEL_FOLDER}')
     for split, pair in pairs.items():
         labels = pair.labels.relative_to(root).as_posix()
         if converted:
@@ -112,12 +112,14 @@ def _found(
         splits[split] = Split(images, len(pair.names), labels, listed)
     suffixes = {pair.suffixes for pair in pairs.values()}
     if len(suffixes) > 1:
-        raise UsageError(f'{root}: splits have files of other suffixes: {some(sorted(suffixes))}')
+        raise UsageError(
+            f'{root}: splits have files with different suffixes: {some(sorted(suffixes))}'
+        )
     whole = 'train' if 'train' in splits else ''
     if whole not in splits:
-        raise UsageError(f'{root}: there is no split train, only {", ".join(splits)}')
+        raise UsageError(f'{root}: no train split, only {", ".join(splits)}')
     if 'val' not in splits:
-        former, pair = splits.pop(whole), pairs[whole]
+        previous, pair = splits.pop(whole), pairs[whole]
         ending = pair.suffixes[1]
         labels_of = {n: present[pair.labels / (n + ending)] for n in pair.names}
         divided, said = divide(labels_of, seed, pair.images)
@@ -126,7 +128,7 @@ def _found(
             names = [name for name in pair.names if name in chosen]
             path = f'{LIST_FOLDER}/{split}.txt'
             files[path] = ''.join(f'{name}\n' for name in names).encode()
-            splits[split] = former._replace(number=len(names), names=path)
+            splits[split] = previous._replace(number=len(names), names=path)
     image_suffix, label_suffix = suffixes.pop()
     return Found(
         'label images',
@@ -142,18 +144,18 @@ def _found(
 
 
 def is_in_colours(path: Path) -> bool:
-    """Whether a label image has colours, not values that the hosts could read."""
+    """Return whether a label image has colours instead of values that the hosts could read."""
     with Image.open(path) as picture:
         return picture.mode in COLOURED
 
 
 def read_labels(path: Path, colours: Sequence[Colour]) -> tuple[np.ndarray, tuple[Colour, ...]]:
-    """Values (H, W) of a label image, and its palette.
+    """Read the values (H, W) of a label image, and its palette.
 
-    Colours become the numbers of their classes in the list.
+    Colours become the index of their class in the list.
 
     Raises:
-        ValueError: If it cannot be read, or has other colours than the list.
+        ValueError: If it cannot be read, or has a colour that is not in the list.
     """
     try:
         with Image.open(path) as picture:
@@ -164,19 +166,19 @@ def read_labels(path: Path, colours: Sequence[Colour]) -> tuple[np.ndarray, tupl
         raise ValueError(describe(error, str(path))) from error
     if array.ndim == 2:
         if array.max() > IGNORED or array.min() < 0:
-            raise ValueError(f'holds {array.max():g}; hosts read 8 bits')
+            raise ValueError(f'has the value {array.max():g}; hosts read only 8 bits')
         shades = shades or []
         palette = [(shades[i], shades[i + 1], shades[i + 2]) for i in range(0, len(shades), 3)]
         return array.astype(np.uint8), tuple(palette)
     if mode not in COLOURED:
         raise ValueError(f'is in mode {mode}; label images have values, a palette or colours')
     if not colours:
-        raise ValueError('is in colours: classes.txt has to say which, with lines NAME R G B')
+        raise ValueError('is in colours: define them in classes.txt with lines NAME R G B')
     return _by_colour(array, colours), ()
 
 
 def _by_colour(array: np.ndarray, colours: Sequence[Colour]) -> np.ndarray:
-    """Number of the class (H, W) of colours (H, W, 3)."""
+    """Return the class index (H, W) of colours (H, W, 3)."""
     radix = np.array((65536, 256, 1))
     keys, labels = array.astype(np.int64) @ radix, np.full(array.shape[:2], -1)
     for number, colour in enumerate(colours):
@@ -184,7 +186,7 @@ def _by_colour(array: np.ndarray, colours: Sequence[Colour]) -> np.ndarray:
     if (labels < 0).any():
         y, x = np.argwhere(labels < 0)[0]
         shade = ', '.join(map(str, array[y, x]))
-        raise ValueError(f'pixel ({x}, {y}) has the colour ({shade}), which is of no class')
+        raise ValueError(f'pixel ({x}, {y}) has the colour ({shade}), which is not a class')
     return labels.astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Training and validation images of data without splits: chosen by a seed, alike in classes."""
+"""Stratified choice of validation images for data without splits."""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Set
@@ -13,7 +13,7 @@ VAL_SHARE = 0.2
 
 
 class Division(NamedTuple):
-    """Names of images by `train` and `val`, and a remark on the choice."""
+    """Names of images in `train` and `val`, and a remark on the choice."""
 
     parts: dict[str, set[str]]
     remark: str
@@ -23,16 +23,16 @@ def divide(labels: Mapping[str, Set[Hashable]], seed: int, where: Path | str) ->
     """Divide images into `train` and `val`.
 
     Args:
-        labels: See `choose_val`; so is `seed`.
-        seed: Of the choice.
-        where: What holds the images, for the message.
+        labels: See `choose_val`.
+        seed: Seed of the choice.
+        where: Folder of the images, for the message.
 
     Raises:
-        UsageError: If they are too few.
+        UsageError: If there are too few images.
     """
     chosen, number = choose_val(labels, seed), count(len(labels), 'image')
     if not chosen:
-        raise UsageError(f'{where}: {number}, too few for a split')
+        raise UsageError(f'{where}: {number}, too few to split')
     remark = f'{len(chosen)} of {number} were chosen for validation (seed {seed})'
     return Division({'train': set(labels) - chosen, 'val': chosen}, remark)
 
@@ -42,17 +42,16 @@ def choose_val(
 ) -> set[str]:
     """Choose images for validation.
 
-    Images are grouped by their rarest class, and of every group the same share is chosen, by a hash
-    of seed and name: the choice is the same on every machine, and an image that is added later
-    moves few others.
+    Images are grouped by their rarest class, and the same share of every group is chosen, by a hash
+    of seed and name. The choice is the same on every machine, and adding images changes it little.
 
     Args:
         labels: Classes in each image, by its name. An image may have none.
-        seed: Another seed makes another choice.
-        share: Of images to choose. Default 0.2.
+        seed: Another seed gives another choice.
+        share: Share of images to choose.
 
     Returns:
-        Names of the chosen images. A class with one image alone stays in training.
+        Names of the chosen images. If a class has only one image, it stays in training.
     """
     frequency = Counter(label for classes in labels.values() for label in classes)
     groups: dict[object, list[str]] = {}

@@ -1,4 +1,4 @@
-"""PASCAL VOC: an XML file an image in `Annotations`, names of the splits in `ImageSets/Main`."""
+"""PASCAL VOC: one XML file per image in `Annotations`, split lists in `ImageSets/Main`."""
 
 import xml.sax
 from pathlib import Path
@@ -22,10 +22,10 @@ CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
 def recognise(root: Path, seed: int = 0) -> Found | None:
-    """Read a folder in the format of PASCAL VOC; None if it is of another.
+    """Read a folder in PASCAL VOC format; None if it is in another format.
 
-    Coordinates count from 1, as mmdet reads them. Objects marked `difficult` are neither trained
-    nor evaluated.
+    Coordinates count from 1, as in mmdet. Objects marked `difficult` are ignored in training and
+    evaluation.
 
     Raises:
         UsageError: If files are missing, damaged, or contradict each other.
@@ -34,7 +34,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
     if not (annotations.is_dir() and any(annotations.glob('*.xml'))):
         return None
     if not images.is_dir():
-        raise UsageError(f'{images}: no such folder; it holds the images of {annotations}')
+        raise UsageError(f'{images}: no such folder; it must contain the images of {annotations}')
     faults = Faults()
     files = {image.stem: image for image in images_in(images)}
     listed = _read_splits(root, faults)
@@ -45,7 +45,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
     used = sorted({obj.name for file in read.values() for obj in file.objects})
     classes = given[0] if given else tuple(used)
     if not classes:
-        raise UsageError(f'{annotations}: no object in {len(read)} files')
+        raise UsageError(f'{annotations}: no objects in {len(read)} files')
     records = {}
     for stem, file in read.items():
         path = files.get(stem, images / file.image if file.image else images / f'{stem}.jpg')
@@ -58,7 +58,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
             if obj.name not in classes:
                 hint = f'; did you mean {meant}?' if (meant := nearest(obj.name, classes)) else ''
                 assert given is not None
-                wrong = f'object of class {obj.name!r}, which {given[1].name} does not name{hint}'
+                wrong = f'object of class {obj.name!r}, which is not in {given[1].name}{hint}'
                 faults.add(annotations / f'{stem}.xml', wrong, obj.line)
                 continue
             left, top, right, bottom = (value - 1 for value in obj.corners)
@@ -74,7 +74,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
 
 
 def _read_splits(root: Path, faults: Faults) -> dict[str, list[str]]:
-    """Names of the images by split; all of them under '' where there is no list of any."""
+    """Return the names of the images by split; all of them under '' if there is no split list."""
     folder = root / 'ImageSets' / 'Main'
     lists = {split: folder / f'{split}.txt' for split in SPLITS}
     lists = {split: path for split, path in lists.items() if path.is_file()}
@@ -92,7 +92,7 @@ def _read_splits(root: Path, faults: Faults) -> dict[str, list[str]]:
             if stem not in known:
                 faults.add(path, f'{stem} has no Annotations/{stem}.xml', number)
             elif stem in first:
-                faults.add(path, f'{stem} is in {first[stem]} already', number)
+                faults.add(path, f'{stem} is already in {first[stem]}', number)
             else:
                 first[stem] = path.name
                 found[split].append(stem)
@@ -103,7 +103,7 @@ def _read_splits(root: Path, faults: Faults) -> dict[str, list[str]]:
 
 
 class _Object:
-    """An object of an XML file."""
+    """An object in an XML file."""
 
     def __init__(self, line: int) -> None:
         self.line = line
@@ -113,7 +113,7 @@ class _Object:
 
 
 class _File(ContentHandler):
-    """What an XML file says, with lines."""
+    """The content of an XML file, with line numbers."""
 
     def __init__(self, path: Path, faults: Faults) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class _File(ContentHandler):
             self._check(self.objects[-1])
 
     def _size(self) -> tuple[int, int] | None:
-        """Width and height; None where a tool wrote 0, as some do."""
+        """Return width and height; None if they are 0, as some tools write them."""
         try:
             size = int(self._values['width']), int(self._values['height'])
         except (KeyError, ValueError):
@@ -170,7 +170,7 @@ class _File(ContentHandler):
         try:
             return [float(self._values[corner]) for corner in CORNERS]
         except (KeyError, ValueError):
-            wrong = f'`bndbox` has no four numbers {", ".join(CORNERS)}'
+            wrong = f'`bndbox` does not have the four numbers {", ".join(CORNERS)}'
             self.faults.add(self.path, wrong, self._line())
             return [1, 1, 2, 2]
 
@@ -185,5 +185,5 @@ def _read(path: Path, faults: Faults) -> _File:
     try:
         xml.sax.parse(str(path), file)
     except xml.sax.SAXParseException as error:
-        faults.add(path, f'is no XML ({error.getMessage()})', error.getLineNumber() or 0)
+        faults.add(path, f'not valid XML ({error.getMessage()})', error.getLineNumber() or 0)
     return file

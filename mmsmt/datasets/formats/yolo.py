@@ -1,4 +1,4 @@
-"""YOLO: a text file an image, lines `CLASS X Y WIDTH HEIGHT` or `CLASS X1 Y1 X2 Y2 ...`."""
+"""YOLO: one text file per image, lines `CLASS X Y WIDTH HEIGHT` or `CLASS X1 Y1 X2 Y2 ...`."""
 
 from math import isfinite
 from pathlib import Path
@@ -25,13 +25,13 @@ LAYOUT = (
     'images/SPLIT/NAME.jpg with labels/SPLIT/NAME.txt, or SPLIT/images and SPLIT/labels, and '
     'data.yaml or classes.txt (YOLO)'
 )
-FORM = 'a line is CLASS X Y WIDTH HEIGHT in shares of the image, or CLASS and the points of a mask'
+FORM = 'a line is CLASS X Y WIDTH HEIGHT relative to the image, or CLASS and the points of a mask'
 
 
 def recognise(root: Path, seed: int = 0) -> Found | None:
-    """Read a folder in the format of YOLO; None if it is of another.
+    """Read a folder in YOLO format; None if it is in another format.
 
-    An image without a text file has no objects. Lines with points of a polygon become masks.
+    An image without a text file has no objects. Lines with polygon points become masks.
 
     Raises:
         UsageError: If files are missing, damaged, or contradict each other.
@@ -65,7 +65,7 @@ def recognise(root: Path, seed: int = 0) -> Found | None:
 
 
 def _pairs(root: Path) -> dict[str, tuple[Path, Path]]:
-    """Folders of images and of text files by split, '' where there are no splits."""
+    """Return the folders of images and of text files by split, '' without splits."""
     images, labels = root / 'images', root / 'labels'
     if images.is_dir() and _has_text(labels):
         inside = by_split(subfolders(images))
@@ -83,7 +83,7 @@ def _has_text(folder: Path) -> bool:
 
 
 def _classes(root: Path) -> tuple[tuple[str, ...], Path]:
-    """Names of the classes and the file that has them.
+    """Return the names of the classes, and the file that defines them.
 
     Raises:
         UsageError: If there is none, or it cannot be read.
@@ -93,7 +93,7 @@ def _classes(root: Path) -> tuple[tuple[str, ...], Path]:
             content: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             reason = ' '.join(str(error).split())
-            raise UsageError(f'{path}: is no YAML ({reason})') from error
+            raise UsageError(f'{path}: not valid YAML ({reason})') from error
         names = content.get('names') if isinstance(content, dict) else None
         if isinstance(names, dict):
             if sorted(names) != list(range(len(names))):
@@ -109,11 +109,11 @@ def _classes(root: Path) -> tuple[tuple[str, ...], Path]:
     for folder in (root, root / 'labels'):
         if given := read_class_list(folder):
             return given
-    raise UsageError(f'{root}: has no data.yaml with `names`, and no classes.txt')
+    raise UsageError(f'{root}: no data.yaml with `names`, and no classes.txt')
 
 
 def _read_line(line: str, size: Size, classes: tuple[str, ...], where: str) -> Instance:
-    """The object of a line.
+    """Parse the object in a line.
 
     Raises:
         ValueError: If the line cannot be used.
@@ -124,13 +124,13 @@ def _read_line(line: str, size: Size, classes: tuple[str, ...], where: str) -> I
     try:
         label, shares = int(words[0]), [float(word) for word in words[1:]]
     except ValueError:
-        raise ValueError(f'{line!r:.60} is not of numbers') from None
+        raise ValueError(f'{line!r:.60} is not numbers') from None
     if not all(map(isfinite, shares)):
-        raise ValueError(f'{line!r:.60} is not of numbers')
+        raise ValueError(f'{line!r:.60} is not numbers')
     if not 0 <= label < len(classes):
         raise ValueError(f'class {label}, but the {len(classes)} are 0 to {len(classes) - 1}')
     if max(shares) > 2:
-        raise ValueError(f'{line!r:.60} is in pixels, not in shares of the image')
+        raise ValueError(f'{line!r:.60} is in pixels, not relative to the image')
     width, height = size
     if len(shares) == 4:
         x, y, w, h = shares

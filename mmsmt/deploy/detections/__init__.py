@@ -1,1 +1,1 @@
-"""Detections of fixed size: post-processing of mmdet's detectors that can be exported."""
+"""Exportable post-processing of mmdet's detectors, with detections of fixed size."""

@@ -1,4 +1,4 @@
-"""Boxes and scores in tensors of fixed size. A place without a box has a score of -1."""
+"""Boxes and scores in tensors of fixed size, where unused places have a score of -1."""
 
 from math import log
 from typing import Any
@@ -8,31 +8,31 @@ import torch.nn.functional as F
 from torch import Tensor
 
 NO_BOX = -1.0
-Size = tuple[int, int]  # height and width of the images, without what a host adds to them
-MAX_RATIO = abs(log(16 / 1000))  # of the logarithms of sides, as in mmdet
+Size = tuple[int, int]  # height and width of the images, without padding
+MAX_RATIO = abs(log(16 / 1000))  # limit of log ratios of sides, as in mmdet
 
 
 def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Highest `count` of scores (B, N) and their indices, best first.
+    """Return the highest `count` scores of (B, N) and their indices, best first.
 
-    Where N is less, the rest has no box, and its indices are beyond the last.
+    If N is less, the remaining places are unused, with indices beyond the last.
     """
     return F.pad(scores, (0, count), value=NO_BOX).topk(count, 1)
 
 
 def take(x: Tensor, index: Tensor) -> Tensor:
-    """Rows (B, K, D) of (B, N, D); an index beyond the last takes the last."""
+    """Return rows (B, K, D) of (B, N, D); indices beyond the last select the last."""
     index = index.clamp(max=x.shape[1] - 1)
     return x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
 
 
 def rows(maps: Tensor, channels: int) -> Tensor:
-    """Map (B, A * C, H, W) of A anchors a pixel as rows (B, H * W * A, C)."""
+    """Reshape a map (B, A * C, H, W) with A anchors per pixel to rows (B, H * W * A, C)."""
     return maps.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, channels))
 
 
 def decode(coder: Any, priors: Tensor, deltas: Tensor, size: Size) -> Tensor:
-    """Boxes (..., 4) that a `DeltaXYWHBBoxCoder` makes of priors and deltas."""
+    """Decode boxes (..., 4) from priors and deltas like a `DeltaXYWHBBoxCoder`."""
     deltas = deltas * deltas.new_tensor(coder.stds) + deltas.new_tensor(coder.means)
     centre, sides = (priors[..., :2] + priors[..., 2:]) * 0.5, priors[..., 2:] - priors[..., :2]
     centre = centre + sides * deltas[..., :2]
@@ -42,7 +42,7 @@ def decode(coder: Any, priors: Tensor, deltas: Tensor, size: Size) -> Tensor:
 
 
 def clip(boxes: Tensor, size: Size) -> Tensor:
-    """Boxes (..., 4) inside the image."""
+    """Clip boxes (..., 4) to the image."""
     height, width = size
     x1, y1, x2, y2 = boxes.unbind(-1)
     sides = (x1.clamp(0, width), y1.clamp(0, height), x2.clamp(0, width), y2.clamp(0, height))
@@ -50,18 +50,18 @@ def clip(boxes: Tensor, size: Size) -> Tensor:
 
 
 def drop_small(boxes: Tensor, scores: Tensor, cfg: Any) -> Tensor:
-    """Scores, of which boxes no larger than `min_bbox_size` lose theirs."""
+    """Set the scores of boxes no larger than `min_bbox_size` to -1."""
     sides = boxes[..., 2:] - boxes[..., :2]
     return torch.where((sides > cfg.get('min_bbox_size', -1)).all(-1), scores, NO_BOX)
 
 
 def detections(boxes: Tensor, scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """What a file gives: nothing but 0, and the label -1, from `count` on.
+    """Return the outputs of a file: from `count` on, everything is 0, and the label -1.
 
     Args:
         boxes: (B, K, 4), x1 y1 x2 y2 in pixels of the image.
         scores: (B, K), best first.
-        labels: (B, K).
+        labels: Labels (B, K).
     """
     valid = scores > 0
     return {

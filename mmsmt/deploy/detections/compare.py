@@ -1,25 +1,26 @@
-"""By how much two sets of detections differ, box by box."""
+"""Comparison of two sets of detections, box by box."""
 
 import torch
 from torch import Tensor
 
-# Pixels for boxes; float32 leaves about 1e-4 of a pixel and 1e-5 of a score.
+# Pixels for boxes; float32 is accurate to about 1e-4 pixels and 1e-5 in a score.
 LIMITS = {'count': 0.0, 'boxes': 0.01, 'scores': 1e-4, 'masks': 1e-3}
-# Of masks of whole images, at least so many pixels are taken for all of an image's, so that one
-# whose probability is the threshold's within rounding never counts as more than is allowed.
+# Minimum number of pixels that the masks of an image count as, so that one pixel whose probability
+# equals the threshold up to rounding never exceeds the limit.
 FEWEST_PIXELS = 1000
 
 
 def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, float]:
-    """Largest differences of detections, each from the nearest one of its label.
+    """Return the largest differences of detections from the nearest one with the same label.
 
-    Of boxes with equal scores either may come first, or alone where only the best K are given:
-    boxes whose score is that of the last one within 1e-4 are left out where K is reached.
+    Boxes with equal scores may be in any order, or only some of them among the best K: boxes with
+    the score of the last one, within 1e-4, are ignored if K is reached.
 
     Returns:
-        `count`: images with another number of detections, which are not compared further;
-        `boxes` in pixels, infinite where a label has none; `scores`, and `masks` if there are any.
-        For masks of whole images, bool, that is the share of the pixels of all masks of an image.
+        `count`: number of images with another number of detections, which are not compared further;
+            `boxes` in pixels, infinite if a label has none; `scores`, and `masks` if there are any.
+            For masks of whole images, bool, that is the share of the pixels of all masks in an
+            image.
     """
     worst = {name: [torch.zeros(())] for name in LIMITS if name in expected}
     capacity = found['scores'].shape[1]
@@ -46,11 +47,11 @@ def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[s
 
 
 def _gap(found: Tensor, expected: Tensor) -> Tensor:
-    """Largest difference; of masks of whole images (N, H, W) the share of other pixels.
+    """Return the largest difference; for masks of whole images (N, H, W) the share of pixels.
 
-    The share is of the pixels that belong to a mask here or there: as a share of the image a small
-    object's wrong mask would vanish. It is one of all masks together: as a share of each, a single
-    pixel at the threshold would count as much as that.
+    The share is relative to the pixels in a mask of either set: relative to the image, a wrong mask
+    of a small object would vanish. It is one share for all masks: relative to a single mask, one
+    pixel at the threshold could count as much.
     """
     if found.shape != expected.shape:
         return torch.tensor(torch.inf)

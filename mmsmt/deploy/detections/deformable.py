@@ -1,6 +1,6 @@
-"""Deformable attention and position codes for maps whose sizes a graph does not know.
+"""Deformable attention and position encodings for maps of unknown size in a graph.
 
-mmdet keeps sizes of maps in a tensor, which fixes them in an exported graph. Here they are a list.
+mmdet keeps sizes of maps in a tensor, which an export fixes. Here they are a list.
 """
 
 from typing import Any
@@ -22,14 +22,14 @@ def attend(
     spatial_shapes: Any = (),
     **_: Any,
 ) -> Tensor:
-    """`forward` of mmcv's `MultiScaleDeformableAttention`, with `spatial_shapes` as (h, w) pairs.
+    """Compute mmcv's `MultiScaleDeformableAttention`, with `spatial_shapes` as (h, w) pairs.
 
     Args:
-        attention: The module.
-        query: (B, Q, C).
+        attention: The module of mmcv.
+        query: Queries (B, Q, C).
         key: Ignored, as in mmcv.
-        value: (B, keys, C) of the pixels of all maps; by default the query.
-        identity: Added to the result; by default the query.
+        value: Pixels of all maps (B, keys, C); the query by default.
+        identity: Added to the result; the query by default.
         query_pos: Added to the query.
         key_padding_mask: (B, keys), true for pixels that count as 0.
         reference_points: (B, Q, levels, 2 or 4), points or boxes between 0 and 1.
@@ -58,7 +58,7 @@ def attend(
 
 
 def _locations(references: Tensor, offsets: Tensor, shapes: Any, points: int) -> Tensor:
-    """Where to sample, (B, Q, heads, levels, points, 2), 0 to 1 over a map."""
+    """Return sampling locations (B, Q, heads, levels, points, 2), 0 to 1 within a map."""
     references = references[:, :, None, :, None]
     if references.shape[-1] == 2:
         one = torch.ones((), dtype=offsets.dtype, device=offsets.device)
@@ -68,7 +68,7 @@ def _locations(references: Tensor, offsets: Tensor, shapes: Any, points: int) ->
 
 
 def encode_positions(encoding: Any, inside: Tensor) -> Tensor:
-    """Codes (B, C, H, W) of mmdet's `SinePositionalEncoding`, for pixels (B, H, W) inside."""
+    """Return the codes (B, C, H, W) of mmdet's `SinePositionalEncoding`; `inside` is (B, H, W)."""
     steps = torch.arange(encoding.num_feats, dtype=torch.float32, device=inside.device)
     steps = encoding.temperature ** (2 * (steps // 2) / encoding.num_feats)
     codes = []

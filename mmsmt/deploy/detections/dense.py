@@ -20,7 +20,7 @@ from mmsmt.deploy.detections.suppression import suppress
 
 
 def require(model: Any) -> None:
-    """Raise UsageError unless `compute` gives what the host predicts."""
+    """Raise UsageError unless `compute` gives the same predictions as the host."""
     from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
     from mmdet.models.detectors import SingleStageDetector
 
@@ -29,7 +29,7 @@ def require(model: Any) -> None:
 
 
 def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
-    """Detections of normalised images (B, 3, H, W)."""
+    """Return the detections of normalised images (B, 3, H, W)."""
     head = model.bbox_head
     cfg, classes = head.test_cfg, head.num_classes
     outputs = head(model.extract_feat(x))
@@ -43,7 +43,7 @@ def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
         anchor = index // classes
         prior = prior[anchor.clamp(max=prior.shape[0] - 1)]
         boxes = decode(head.bbox_coder, prior, take(rows(deltas, 4), anchor), size)
-        for factor in factors:  # centredness
+        for factor in factors:  # centerness
             scores = scores * take(rows(factor, 1).sigmoid(), anchor)[..., 0]
         levels.append((boxes, scores, index % classes))
     boxes, scores, labels = (torch.cat(each, 1) for each in zip(*levels))
@@ -55,6 +55,6 @@ def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
 
 
 def _apart(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-    """Boxes (B, N, 4) moved by class beyond all others of the image, as mmcv does."""
+    """Shift boxes (B, N, 4) by class so that classes never overlap, as in mmcv."""
     farthest = torch.where(scores > 0, boxes.amax(2), 0.0).amax(1, keepdim=True)
     return boxes + (labels * (farthest + 1))[..., None]

@@ -1,4 +1,4 @@
-"""Detections of DINO: queries chosen among all pixels, refined by a decoder, without NMS."""
+"""Detections of DINO: queries selected from all pixels, refined by a decoder, without NMS."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from mmsmt.deploy.detections.support import refuse, require_methods, require_num
 
 
 def require(model: Any) -> None:
-    """Raise UsageError unless `compute` gives what the host predicts."""
+    """Raise UsageError unless `compute` gives the same predictions as the host."""
     from mmdet.models.dense_heads import DeformableDETRHead, DETRHead
     from mmdet.models.detectors import DINO
     from mmdet.models.layers import SinePositionalEncoding
@@ -36,19 +36,19 @@ def require(model: Any) -> None:
     require_methods(model.bbox_head, DeformableDETRHead, 'forward', 'predict', 'predict_by_feat')
     require_methods(model.bbox_head, DETRHead, '_predict_by_feat_single')
     if not model.bbox_head.loss_cls.use_sigmoid:
-        raise refuse('its scores are no sigmoids')
+        raise refuse('its scores are not sigmoids')
     require_numbers(model.bbox_head.test_cfg, 'max_per_img')
 
 
 class _Pixels(NamedTuple):
-    """Pixels of all maps in one row.
+    """The pixels of all maps in one sequence.
 
     Args:
         features, positions: (B, N, C).
-        outside: (B, N), true in what the host added to the images.
-        centres: (B, N, 2) of the pixels, 0 to 1 over the part that is inside.
-        sides: (B, N, 2) of the boxes that pixels propose.
-        ratios: (B, levels, 2), what part of a map's width and height is inside.
+        outside: (B, N), true in the padding of a host.
+        centres: (B, N, 2) centres of the pixels, 0 to 1 within the unpadded part.
+        sides: (B, N, 2) sides of the boxes that pixels propose.
+        ratios: (B, levels, 2), the unpadded share of a map's width and height.
         sizes: Height and width of each map.
     """
 
@@ -62,7 +62,7 @@ class _Pixels(NamedTuple):
 
 
 def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
-    """Detections of normalised images (B, 3, H, W)."""
+    """Return the detections of normalised images (B, 3, H, W)."""
     from mmcv.ops import MultiScaleDeformableAttention
 
     pixels = _arrange(model, model.extract_feat(x), _outside(x, size))
@@ -99,7 +99,7 @@ def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
 
 
 def _outside(x: Tensor, size: Size) -> Tensor:
-    """Map (1, 1, H, W) of padded images, 1 in what was added to images of a size."""
+    """Return a map (1, 1, H, W) of padded images with 1 in the padding."""
     below, beyond = (
         (torch.arange(padded, device=x.device) >= side).float()
         for padded, side in zip(x.shape[2:], size)
@@ -108,7 +108,7 @@ def _outside(x: Tensor, size: Size) -> Tensor:
 
 
 def _arrange(model: Any, maps: Sequence[Tensor], outside: Tensor) -> _Pixels:
-    """Pixels of a neck's maps, as `pre_transformer` arranges them."""
+    """Return the pixels of a neck's maps like mmdet's `pre_transformer`."""
     batch = maps[0].shape[0]
     levels: list[tuple[Tensor, ...]] = []
     for number, level in enumerate(maps):
@@ -116,7 +116,7 @@ def _arrange(model: Any, maps: Sequence[Tensor], outside: Tensor) -> _Pixels:
         padded = F.interpolate(outside, size=(height, width))[0] > 0.5
         inside = 1.0 - padded.float()
         code = encode_positions(model.positional_encoding, inside).flatten(2).transpose(1, 2)
-        # What is inside is the same for all images, here (columns, rows).
+        # The unpadded part is the same for all images, here (columns, rows).
         extent = torch.cat([inside[:, 0].sum(1), inside[:, :, 0].sum(1)])
         y = (torch.arange(height, device=level.device) + 0.5)[:, None].expand(height, width)
         x = (torch.arange(width, device=level.device) + 0.5).expand(height, width)
@@ -138,7 +138,7 @@ def _arrange(model: Any, maps: Sequence[Tensor], outside: Tensor) -> _Pixels:
 
 
 def _choose(model: Any, memory: Tensor, pixels: _Pixels) -> Tensor:
-    """Boxes (B, Q, 4) of the pixels with the best scores, as `pre_decoder` chooses them."""
+    """Return boxes (B, Q, 4) of the pixels with the best scores, like mmdet's `pre_decoder`."""
     proposals = torch.cat([pixels.centres, pixels.sides], -1)
     valid = ((proposals > 0.01) & (proposals < 0.99)).all(-1)  # outside, centres are beyond 1
     proposals = torch.log(proposals / (1 - proposals))
@@ -148,7 +148,7 @@ def _choose(model: Any, memory: Tensor, pixels: _Pixels) -> Tensor:
     branch, head = model.decoder.num_layers, model.bbox_head
     scores = head.cls_branches[branch](memory).amax(-1)
     boxes = head.reg_branches[branch](memory) + proposals
-    # The images of a trace may have fewer pixels than there are queries.
+    # Traced images may have fewer pixels than there are queries.
     scores = F.pad(scores, (0, model.num_queries), value=-torch.inf)
     index = scores.topk(model.num_queries, 1)[1]
     return take(boxes, index).sigmoid()

@@ -1,4 +1,4 @@
-"""Detections as the host predicts them, in the form of an exported file."""
+"""The host's own detections, in the form of an exported file."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 def predict(model: Any, images: Sequence[Tensor], pasted: bool = False) -> dict[str, Tensor]:
-    """Detections of images, in tensors as long as the longest list.
+    """Return the detections of images, in tensors as long as the longest list.
 
     Args:
-        model: Of the host.
-        images: (3, H, W) of one size, uint8 as the host reads them.
-        pasted: Give masks (B, N, H, W), bool, of whole images; by default those of regions.
+        model: A host's detector.
+        images: Images (3, H, W) of one size, uint8 as read by the host.
+        pasted: Return masks (B, N, H, W), bool, of whole images instead of those of regions.
     """
     from mmdet.structures import DetDataSample
 
@@ -38,7 +38,7 @@ def predict(model: Any, images: Sequence[Tensor], pasted: bool = False) -> dict[
     if pasted:
         named['masks'] = _stack([each.masks for each in found])
     elif getattr(model, 'with_mask', False):
-        empty = named['boxes'].new_zeros(0, 1, 1)  # the host runs no head where nothing is found
+        empty = named['boxes'].new_zeros(0, 1, 1)  # the host runs no head without detections
         named['masks'] = _stack(masks or [empty] * len(found))
     return named
 
@@ -49,7 +49,7 @@ def _stack(rows: Sequence[Tensor]) -> Tensor:
 
 @contextmanager
 def _masks_of_regions(model: Any) -> Iterator[list[Tensor]]:
-    """Take a mask head's results, each of its box's class, before they are pasted."""
+    """Collect a mask head's results, each for its box's class, before they are pasted."""
     if not getattr(model, 'with_mask', False):
         yield []
         return
@@ -70,10 +70,10 @@ def _masks_of_regions(model: Any) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def _masks_of_images() -> Iterator[list[Tensor]]:
-    """Let mmdet paste masks on a CPU as on a GPU.
+    """Make mmdet paste masks on a CPU in the same way as on a GPU.
 
-    On a CPU it cuts what it pastes off a pixel beside the box. That differs only where a
-    probability below 0.5 counts as inside.
+    On a CPU it crops what it pastes to one pixel around the box. That matters only if a probability
+    below 0.5 counts as inside.
     """
     from mmdet.models.roi_heads.mask_heads import fcn_mask_head
 

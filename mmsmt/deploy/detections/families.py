@@ -1,4 +1,4 @@
-"""Which post-processing a detector of mmdet needs."""
+"""Choice of the post-processing for a detector of mmdet."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -14,10 +14,10 @@ Compute = Callable[[Any, Tensor, Size], dict[str, Tensor]]
 
 
 def compute_of(model: Any) -> Compute:
-    """What gives a detector's `boxes`, `scores`, `labels`, `count`, and `masks` if it has them.
+    """Return the function for `boxes`, `scores`, `labels`, `count`, and `masks` if it has any.
 
     Raises:
-        UsageError: If its boxes cannot be exported.
+        UsageError: If the detector's boxes cannot be exported.
     """
     family = _family_of(model)
     family.require(model)
@@ -25,16 +25,16 @@ def compute_of(model: Any) -> Compute:
 
 
 def limit_detections(model: Any, count: int) -> None:
-    """Let a detector find at most `count` objects in an image.
+    """Limit a detector to `count` objects per image.
 
     Raises:
-        UsageError: If that is not positive, or if the model is no detector.
+        UsageError: If it is not positive, or the model is not a detector.
     """
     if count < 1:
         raise UsageError(f'--max-per-img must be positive, got {count}')
     head: Any = getattr(model, 'roi_head', None) or getattr(model, 'bbox_head', None)
     if getattr(head, 'test_cfg', None) is None:
-        raise UsageError('--max-per-img: this model is no detector with a test_cfg')
+        raise UsageError('--max-per-img: this model is not a detector with a test_cfg')
     head.test_cfg.max_per_img = count
 
 

@@ -1,4 +1,4 @@
-"""Masks of regions pasted into whole images, in plain torch and in exported files."""
+"""Pasting of region masks into whole images, in plain PyTorch and in exported files."""
 
 from typing import Any
 
@@ -10,16 +10,23 @@ from mmsmt.errors import UsageError
 
 
 def paste_masks(masks: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5) -> Tensor:
-    """Masks of whole images, as mmdet pastes them on a GPU.
+    """Paste masks into whole images, as mmdet does on a GPU.
 
     Args:
-        masks: (..., h, w), probabilities inside each box, as an exported file gives them.
+        masks: Probabilities (..., h, w) inside each box, as in an exported file.
         boxes: (..., 4), x1 y1 x2 y2 in pixels of the image.
         size: Height and width of the image, in pixels.
-        threshold: The lowest probability that counts as inside.
+        threshold: Minimum probability that counts as inside.
 
     Returns:
         (..., height, width), bool.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.deploy import paste_masks
+        >>> mask = paste_masks(torch.ones(1, 28, 28), torch.tensor([[2.0, 3.0, 6.0, 5.0]]), (8, 8))
+        >>> mask.shape, mask.sum().item()
+        (torch.Size([1, 8, 8]), 8)
     """
     x1, y1, x2, y2 = boxes.unbind(-1)
     rows = _weights(y1, y2, size[0], masks.shape[-2])
@@ -28,21 +35,21 @@ def paste_masks(masks: Tensor, boxes: Tensor, size: Size, threshold: float = 0.5
 
 
 def _weights(start: Tensor, end: Tensor, length: int, cells: int) -> Tensor:
-    """How much of each cell of a mask a line of pixels gets, (..., length, cells).
+    """Return the weight of each cell of a mask for a line of pixels, (..., length, cells).
 
-    A box's sides are parallel to the image's. Bilinear `grid_sample` with `align_corners=False`,
-    which mmdet pastes with, is then a product of these matrices. That takes half the time, and no
-    memory for a grid of two numbers a pixel.
+    A box's sides are parallel to the image's, so the bilinear `grid_sample` with
+    `align_corners=False` used by mmdet is a product of these matrices. That takes half the time,
+    and no memory for a grid of two numbers per pixel.
 
     Args:
-        start: (...), first side of boxes, in pixels.
+        start: (...), first side of the boxes, in pixels.
         end: (...), second side.
         length: Number of pixels.
         cells: Number of a mask's cells between `start` and `end`.
     """
     start, side = start[..., None], (end - start)[..., None]
     pixels = torch.arange(length, device=start.device, dtype=start.dtype) + 0.5
-    # mmdet, too, gives every pixel the middle of a mask whose box has no extent.
+    # Like mmdet, use the middle of a mask whose box is empty.
     place = torch.where(side > 0, (pixels - start) / side * 2 - 1, 0.0)
     place = ((place + 1) * cells - 1) / 2
     gap = place[..., None] - torch.arange(cells, device=start.device, dtype=start.dtype)
@@ -50,10 +57,10 @@ def _weights(start: Tensor, end: Tensor, length: int, cells: int) -> Tensor:
 
 
 def threshold_of(model: Any) -> float:
-    """Probability from which a detector's pixel belongs to an object.
+    """Return the probability above which a detector's pixel belongs to an object.
 
     Raises:
-        UsageError: If the config asks for probabilities, by a negative one.
+        UsageError: If the config asks for probabilities, with a negative value.
     """
     threshold = model.roi_head.test_cfg.mask_thr_binary
     if threshold < 0:
@@ -65,10 +72,10 @@ def threshold_of(model: Any) -> float:
 
 
 def paste_found(found: dict[str, Tensor], size: Size, threshold: float) -> dict[str, Tensor]:
-    """Detections with masks (B, K, height, width) in place of those of regions, empty from `count`.
+    """Replace masks of regions by masks (B, K, height, width), empty from `count` on.
 
     Args:
-        found: Of a detector with masks, see `mmsmt.deploy.detections.boxes.detections`.
+        found: Detections with masks, see `mmsmt.deploy.detections.boxes.detections`.
         size: Height and width of the images, in pixels.
         threshold: See `paste_masks`.
     """

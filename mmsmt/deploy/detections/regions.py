@@ -1,4 +1,4 @@
-"""Proposals of an RPN, and features of regions from the level that their size asks for."""
+"""Proposals of an RPN, and region features from the level for their size."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -12,7 +12,7 @@ from mmsmt.deploy.detections.suppression import suppress
 
 
 def propose(head: Any, maps: Sequence[Tensor], size: Size) -> tuple[Tensor, Tensor]:
-    """Proposals (B, P, 4) of an `RPNHead` and their scores (B, P)."""
+    """Return the proposals (B, P, 4) of an `RPNHead` and their scores (B, P)."""
     cfg = head.test_cfg
     logits, deltas = head(maps)
     sizes = [level.shape[-2:] for level in logits]
@@ -23,7 +23,7 @@ def propose(head: Any, maps: Sequence[Tensor], size: Size) -> tuple[Tensor, Tens
         prior = prior[index.clamp(max=prior.shape[0] - 1)]
         boxes = decode(head.bbox_coder, prior, take(rows(delta, 4), index), size)
         levels.append((boxes, drop_small(boxes, scores, cfg)))
-    # Levels are further groups, so that boxes need not be moved apart.
+    # Levels are treated as more groups, so that boxes need not be shifted.
     boxes, scores = (torch.stack(each, 1) for each in zip(*levels))
     kept = suppress(boxes.flatten(0, 1), scores.flatten(0, 1), cfg.nms.iou_threshold)
     scores = torch.where(kept.view_as(scores), scores, NO_BOX).flatten(1)
@@ -32,9 +32,9 @@ def propose(head: Any, maps: Sequence[Tensor], size: Size) -> tuple[Tensor, Tens
 
 
 def pool(extractor: Any, maps: Sequence[Tensor], boxes: Tensor) -> Tensor:
-    """Features (B * P, C, h, w) of boxes (B, P, 4), as of a `SingleRoIExtractor`.
+    """Return features (B * P, C, h, w) of boxes (B, P, 4) like a `SingleRoIExtractor`.
 
-    Every level pools all boxes; those of other levels are empty there, which costs nearly nothing.
+    Every level pools all boxes; those of other levels are made empty, at almost no cost.
     """
     batch, count = boxes.shape[:2]
     image = torch.arange(batch, device=boxes.device, dtype=boxes.dtype)

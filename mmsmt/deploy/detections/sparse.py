@@ -17,7 +17,7 @@ from mmsmt.deploy.detections.support import (
 
 
 def require(model: Any) -> None:
-    """Raise UsageError unless `compute` gives what the host predicts."""
+    """Raise UsageError unless `compute` gives the same predictions as the host."""
     from mmdet.models.dense_heads import EmbeddingRPNHead
     from mmdet.models.detectors import TwoStageDetector
     from mmdet.models.roi_heads import SparseRoIHead
@@ -36,11 +36,11 @@ def require(model: Any) -> None:
         require_methods(head, BBoxHead, 'refine_bboxes', 'regress_by_class')
         require_coder(head)
         if not (head.reg_class_agnostic and head.loss_cls.use_sigmoid):
-            raise refuse(f'{type(head).__name__} scores or places boxes in its own way')
+            raise refuse(f'{type(head).__name__} computes boxes or scores in its own way')
 
 
 def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
-    """Detections of normalised images (B, 3, H, W)."""
+    """Return the detections of normalised images (B, 3, H, W)."""
     maps = model.extract_feat(x)
     roi, learnt = model.roi_head, model.rpn_head
     batch = x.shape[0]

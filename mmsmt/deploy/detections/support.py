@@ -1,4 +1,4 @@
-"""Refuse, before any work, detectors whose boxes come about in other ways than those exported."""
+"""Checks for detectors whose boxes cannot be exported, made before any work."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ INSTEAD = '--maps exports the maps of its head or neck'
 
 
 def refuse(reason: str) -> UsageError:
-    """The error of a detector that cannot be exported."""
+    """Return the error for a detector that cannot be exported."""
     return UsageError(f'boxes of this detector cannot be exported: {reason}; {INSTEAD}')
 
 
 def require_methods(part: Any, base: type, *methods: str) -> None:
-    """Require that a part computes with the methods of one of mmdet's classes.
+    """Require that a part uses the methods of one of mmdet's classes.
 
     Raises:
-        UsageError: If it has a method of its own.
+        UsageError: If it overrides one of them.
     """
     for method in methods:
         if getattr(type(part), method, None) is not getattr(base, method):
@@ -25,43 +25,43 @@ def require_methods(part: Any, base: type, *methods: str) -> None:
 
 
 def require_coder(head: Any) -> None:
-    """Require boxes as deltas of priors."""
+    """Require boxes encoded as deltas of priors."""
     from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 
     coder = head.bbox_coder
     if type(coder) is not DeltaXYWHBBoxCoder or coder.add_ctr_clamp:
-        raise refuse(f'its coder of boxes is {type(coder).__name__}')
+        raise refuse(f'its box coder is {type(coder).__name__}')
 
 
 def require_dense(head: Any, base: type) -> None:
-    """Require a dense head that selects boxes as `base` does, by sigmoid scores."""
+    """Require a dense head that selects boxes like `base`, by sigmoid scores."""
     require_methods(
         *(head, base, 'predict', 'predict_by_feat', '_predict_by_feat_single'),
         '_bbox_post_process',
     )
     if not head.use_sigmoid_cls or getattr(head.loss_cls, 'custom_cls_channels', False):
-        raise refuse(f'scores of {type(head).__name__} are no sigmoids')
+        raise refuse(f'scores of {type(head).__name__} are not sigmoids')
     require_coder(head)
     require_numbers(head.test_cfg, 'nms_pre', 'max_per_img')
     require_nms(head.test_cfg)
 
 
 def require_nms(cfg: Any) -> None:
-    """Require plain suppression."""
+    """Require plain non-maximum suppression."""
     nms = dict(cfg.nms)
     if nms.pop('type', 'nms') != 'nms' or set(nms) != {'iou_threshold'}:
         raise refuse(f'test_cfg.nms is {dict(cfg.nms)}')
 
 
 def require_numbers(cfg: Any, *names: str) -> None:
-    """Require limits that say how long tensors are."""
+    """Require positive limits, which determine the sizes of tensors."""
     for name in names:
         if (cfg or {}).get(name, -1) < 1:
             raise refuse(f'test_cfg.{name} must be positive')
 
 
 def require_extractor(extractor: Any) -> None:
-    """Require features of regions from the level that their size asks for."""
+    """Require region features from the level for their size."""
     from mmcv.ops import RoIAlign
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 

@@ -1,7 +1,7 @@
-"""Non-maximum suppression of groups of boxes as one operator, which exporters translate.
+"""Non-maximum suppression of groups of boxes, as one operator that exporters translate.
 
-How many boxes stay depends on values. Inside the operator that is a shape, outside a mask, so that
-all shapes of a graph are fixed.
+The number of remaining boxes depends on values. Inside the operator it is a shape, outside a mask,
+so that all shapes in a graph are fixed.
 """
 
 import torch
@@ -11,12 +11,12 @@ from torchvision.ops import nms
 
 @torch.library.custom_op('mmsmt::suppress', mutates_args=())
 def suppress(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
-    """Which boxes stay.
+    """Return which boxes remain after non-maximum suppression.
 
     Args:
-        boxes: (G, N, 4) of G independent groups.
+        boxes: (G, N, 4) in G independent groups.
         scores: (G, N); only positive ones count.
-        iou: Boxes that overlap a better one by more are dropped.
+        iou: Boxes that overlap a better one by more than this are removed.
 
     Returns:
         (G, N) bool.

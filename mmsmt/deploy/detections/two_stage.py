@@ -22,7 +22,7 @@ from mmsmt.deploy.detections.suppression import suppress
 
 
 def require(model: Any) -> None:
-    """Raise UsageError unless `compute` gives what the host predicts."""
+    """Raise UsageError unless `compute` gives the same predictions as the host."""
     from mmdet.models.dense_heads import RPNHead
     from mmdet.models.detectors import TwoStageDetector
     from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
@@ -46,14 +46,14 @@ def require(model: Any) -> None:
         require_methods(head, BBoxHead, *single)
         require_coder(head)
         if head.custom_cls_channels or not (head.with_cls and head.with_reg):
-            raise refuse(f'{type(head).__name__} scores or places boxes in its own way')
+            raise refuse(f'{type(head).__name__} computes boxes or scores in its own way')
     for extractor, head in _mask_stages(roi):
         require_extractor(extractor)
         require_methods(head, FCNMaskHead, 'predict_by_feat', '_predict_by_feat_single')
 
 
 def stages(extractors: Any, heads: Any) -> list[tuple[Any, Any]]:
-    """Pairs of an extractor and a head; there is one pair unless the detector is a cascade."""
+    """Return pairs of an extractor and a head; one pair unless the detector is a cascade."""
     if isinstance(heads, nn.ModuleList):
         return list(zip(extractors, heads, strict=True))
     return [(extractors, heads)]
@@ -64,14 +64,14 @@ def _mask_stages(roi: Any) -> list[tuple[Any, Any]]:
 
 
 def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
-    """Detections of normalised images (B, 3, H, W), with `masks` where the detector has them."""
+    """Return the detections of normalised images (B, 3, H, W), with `masks` if it has any."""
     maps = model.extract_feat(x)
     proposals, valid = propose(model.rpn_head, maps, size)
     boxes, scores = _classify(model.roi_head, maps, proposals, size)
     cfg = model.roi_head.test_cfg
     passing = (scores > cfg.score_thr) & (valid > 0)[:, None]
     scores = torch.where(passing, scores, NO_BOX)
-    # Classes are further groups.
+    # Classes are treated as more groups.
     kept = suppress(boxes.flatten(0, 1), scores.flatten(0, 1), cfg.nms.iou_threshold)
     scores = torch.where(kept.view_as(scores), scores, NO_BOX)
     classes, count = scores.shape[1:]
@@ -84,7 +84,7 @@ def compute(model: Any, x: Tensor, size: Size) -> dict[str, Tensor]:
 
 
 def _classify(roi: Any, maps: Sequence[Tensor], boxes: Tensor, size: Size) -> tuple[Tensor, Tensor]:
-    """Boxes (B, C, P, 4) and scores (B, C, P) of proposals (B, P, 4), refined stage by stage."""
+    """Return boxes (B, C, P, 4) and scores (B, C, P) of proposals, refined stage by stage."""
     batch, count = boxes.shape[:2]
     pairs = stages(roi.bbox_roi_extractor, roi.bbox_head)
     each_stage = []
@@ -103,7 +103,7 @@ def _classify(roi: Any, maps: Sequence[Tensor], boxes: Tensor, size: Size) -> tu
 
 
 def _of_class(deltas: Tensor, label: Tensor | None) -> Tensor:
-    """Deltas (B, P, 4) of a class (B, P) among those of all (B, P, C, 4), or of the only one."""
+    """Select deltas (B, P, 4) of a class (B, P) from (B, P, C, 4), or the only ones."""
     if label is None:
         return deltas[:, :, 0]
     return deltas.gather(2, label[..., None, None].expand(-1, -1, 1, 4))[:, :, 0]
@@ -114,7 +114,7 @@ def _mean(each: Sequence[Tensor]) -> Tensor:
 
 
 def _masks(roi: Any, maps: Sequence[Tensor], found: dict[str, Tensor]) -> Tensor:
-    """Masks (B, K, h, w) of regions, between 0 and 1, each of its box's class."""
+    """Return masks (B, K, h, w) of regions, 0 to 1, each for its box's class."""
     valid = found['labels'] >= 0
     label = found['labels'].clamp(min=0).reshape(-1, 1, 1, 1)
     each_stage = []

@@ -1,1 +1,1 @@
-"""Export of a network with its host's results, checked on real images."""
+"""Export of a network with its host's results, verified on real images."""

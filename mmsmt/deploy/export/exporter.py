@@ -27,25 +27,25 @@ from mmsmt.hosts.model import LoadedModel, load_model
 from mmsmt.hosts.request import Request
 from mmsmt.mixers import HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention
 
-NEWEST_OPSET_OF_BOXES = 21  # ONNX Runtime lacks the RoIAlign of 22
-# Python decides here by the height and width of a map; in a graph that is decided once for all.
+NEWEST_OPSET_OF_BOXES = 21  # ONNX Runtime lacks RoIAlign of opset 22
+# Networks that branch in Python on the size of a map, which a graph fixes.
 OF_ONE_SIZE = (HybridScaleAttention, SelfGuidedAttention, ShiftedWindowAttention)
-# Of the images that a graph of any size is traced with: no side is a multiple of a stride or
-# equal to another, so that nothing looks constant that is not.
+# Size of the images for tracing a graph of any size: no side is a multiple of a stride or equal to
+# another, so that nothing looks constant by accident.
 TRACED = (2, 99, 141)
 
 
 class Exported(NamedTuple):
-    """What was written.
+    """Summary of an export.
 
     Args:
-        path: File.
-        task: What of the network it computes.
-        inputs, outputs: Name to shape, numbers or names of what varies.
-        types: Name of an output to its type, as NumPy names it.
-        checks: One for each size that was tried; empty where the runtime is not installed.
-        unit: Of their differences, in words.
-        undescribed: Why the file does not carry the config and cannot be used without it.
+        path: The file.
+        task: Name of the exported task.
+        inputs, outputs: Name to shape, of numbers and names of free axes.
+        types: Name of an output to its NumPy dtype.
+        checks: Comparisons, one per size; empty if the runtime is not installed.
+        unit: Unit of their differences.
+        undescribed: Why the file does not contain the config, and cannot be used without it.
     """
 
     path: Path
@@ -77,31 +77,31 @@ def export(
 ) -> Exported:
     """Export a config's network, with its preprocessing, to ONNX or OpenVINO.
 
-    The file takes uint8 images (B, H, W, 3), RGB. A classifier gives scores (B, classes), a
+    The file takes uint8 images (B, H, W, 3), RGB. A classifier returns scores (B, classes), a
     segmenter logits (B, classes, H, W), a backbone its maps, and a detector boxes (B, K, 4) in
-    pixels, scores (B, K), labels (B, K), count (B) and masks (B, K, h, w) of boxes if it has them.
-    Where its runtime is installed, results on real images are compared with the host's.
+    pixels, scores (B, K), labels (B, K), count (B) and, if it has masks, masks (B, K, h, w) of
+    boxes. If the runtime is installed, results on real images are compared with the host's.
 
     Args:
-        config: Of a run, or a file with a `backbone`.
+        config: A training config, or a file with a `backbone`.
         checkpoint: Weights.
-        out: File to write: `.onnx`, or `.xml` for OpenVINO, which puts the weights in a `.bin`
-            beside it.
-        to: `onnx` or `openvino`; by default what `out` ends in says.
-        backbone_only: Export the backbone alone.
-        maps: Export the maps of a detector's head or neck in place of boxes.
-        labels: Export the labels (B, H, W) of a segmenter in place of logits.
+        out: File to write: `.onnx`, or `.xml` for OpenVINO, which writes the weights to a `.bin`
+            next to it.
+        to: `onnx` or `openvino`; by default from the suffix of `out`.
+        backbone_only: Export only the backbone.
+        maps: Export the maps of a detector's head or neck instead of boxes.
+        labels: Export the labels (B, H, W) of a segmenter instead of logits.
         masks: Export masks of boxes, `regions`, or pasted into whole `images` (B, K, H, W), bool.
-        max_per_img: K, at most so many boxes an image; by default what the config says.
+        max_per_img: K, the maximum number of boxes per image; from the config by default.
         size: Height and width of all images; any size by default.
-        deployed: Export the deploy form.
-        opset: Of ONNX.
-        images: Folder of images to compare on; the digits by default.
-        limit: Compare on as many of them at most, drawn at random.
+        deployed: Whether to export the deploy form.
+        opset: ONNX opset.
+        images: Folder of images for the comparison; the digits by default.
+        limit: Maximum number of these images, drawn at random.
 
     Raises:
-        UsageError: If an argument is wrong, a package is missing, torch cannot export the network
-            or the file would differ from the host's.
+        UsageError: If an argument is wrong, a package is missing, torch cannot export the network,
+            or the results would differ from the host's.
         CheckpointError: If the checkpoint cannot be read or does not fit.
     """
     kind = _check_arguments(out, to, size, opset)
@@ -111,8 +111,8 @@ def export(
     task = task_of(loaded.model, backbone_only, maps, labels, masks)
     if task.limits and opset > NEWEST_OPSET_OF_BOXES:
         raise UsageError(
-            f'--opset {opset}: boxes need at most {NEWEST_OPSET_OF_BOXES}, as ONNX Runtime lacks '
-            'the RoIAlign of later ones'
+            f'--opset {opset}: boxes need at most {NEWEST_OPSET_OF_BOXES}, ONNX Runtime lacks '
+            'RoIAlign of later opsets'
         )
     can_check = kind == 'openvino' or find_spec('onnxruntime') is not None
     samples = read_samples(images or _digits(task), limit) if images or can_check else None
@@ -147,7 +147,7 @@ def export(
 
 
 def _describe(config: str, loaded: LoadedModel) -> tuple[str, str]:
-    """What the file says of its model, and if it cannot, why."""
+    """Return the description of the model, and if that is impossible, why."""
     try:
         return write_description(read_config(config), loaded.dataset_meta, config), ''
     except ConfigError as error:
@@ -157,7 +157,7 @@ def _describe(config: str, loaded: LoadedModel) -> tuple[str, str]:
 def _check_arguments(
     out: str | Path, to: str | None, size: tuple[int, int] | None, opset: int
 ) -> str:
-    """Name of the format to write."""
+    """Return the name of the output format."""
     kind = to or format_of(out)
     suffixes = ' or '.join(known.suffix for known in FORMATS.values())
     if kind is None:
@@ -165,7 +165,7 @@ def _check_arguments(
     if format_of(out) != kind:
         raise UsageError(f'--to {kind} --out {out}: the name must end in {FORMATS[kind].suffix}')
     if size is not None and (len(size) != 2 or min(size) < 1):
-        raise UsageError(f'--size takes H W, positive, got {" ".join(map(str, size))}')
+        raise UsageError(f'--size must be two positive numbers H W, got {" ".join(map(str, size))}')
     if opset < OLDEST_OPSET:
         raise UsageError(f'--opset must be at least {OLDEST_OPSET}, got {opset}')
     _require_packages(kind)
@@ -176,7 +176,7 @@ def _require_packages(kind: str) -> None:
     missing = [name for name in FORMATS[kind].writes if not find_spec(name)]
     if missing:
         raise UsageError(
-            f"exporting needs {' and '.join(missing)}: pip install 'mmsmt[{FORMATS[kind].extra}]', "
+            f"export needs {' and '.join(missing)}: pip install 'mmsmt[{FORMATS[kind].extra}]', "
             f'in a checkout pip install -r requirements/{FORMATS[kind].extra}.txt'
         )
 
@@ -189,22 +189,22 @@ def _deploy(model: nn.Module) -> nn.Module:
 
 
 def _check_freedom(model: nn.Module, size: tuple[int, int] | None) -> None:
-    """Refuse any size to networks that would become those of the traced size in silence."""
+    """Raise for networks whose export would silently be fixed to the traced size."""
     fixed = {type(part).__name__ for part in model.modules() if isinstance(part, OF_ONE_SIZE)}
     if fixed and size is None:
         raise UsageError(
-            f'{" and ".join(sorted(fixed))} can be exported for one size of images alone, as they '
-            'take other ways for other sizes: --size H W'
+            f'{" and ".join(sorted(fixed))} can only be exported for a fixed image size, because '
+            'they branch on it: add --size H W'
         )
 
 
 def _digits(task: Task) -> Path:
-    """Images of the kind that a task is for."""
+    """Return a folder of digit images suited to a task."""
     return data_root() / ('digits/cls/val' if task is CLASSIFIER else 'digits/scenes/images/val')
 
 
 def _translate(graph: Graph, size: tuple[int, int] | None, opset: int) -> Any:
-    """Make torch's exporter write a graph."""
+    """Run torch's exporter on a graph."""
     batch, height, width = TRACED if size is None else (TRACED[0], *size)
     example = torch.randint(256, (batch, height, width, 3), dtype=torch.uint8)
     axes = {0: 'batch'} if size else {0: 'batch', 1: 'height', 2: 'width'}

@@ -1,4 +1,4 @@
-"""Graph of an exported file: preprocessing, network, results of a task."""
+"""Exported graph: preprocessing, network, results of a task."""
 
 from copy import deepcopy
 from typing import Any
@@ -12,11 +12,11 @@ from mmsmt.hosts.model import LoadedModel
 
 
 class Graph(nn.Module):
-    """From uint8 images (B, H, W, 3), RGB, to the results of a task, in the order of `names`.
+    """Map uint8 images (B, H, W, 3), RGB, to the results of a task, in the order of `names`.
 
     Args:
-        loaded: The network, and how it wants its pixels.
-        task: What of it.
+        loaded: The network and its normalisation.
+        task: The exported task.
     """
 
     def __init__(self, loaded: LoadedModel, task: Task) -> None:
@@ -32,7 +32,7 @@ class Graph(nn.Module):
         self.filling = getattr(host, 'pad_value', 0)
 
     def named(self, images: Tensor) -> Named:
-        """Results by name."""
+        """Return the results by name."""
         x = images.permute(0, 3, 1, 2).float()
         x = ((x.flip(1) if self.bgr else x) - self.mean) / self.std
         size = (x.shape[2], x.shape[3])
@@ -42,14 +42,14 @@ class Graph(nn.Module):
         return self.task.compute(self.model, x, size)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Results in order."""
+        """Return the results in order."""
         return tuple(self.named(images).values())
 
 
 class MatrixPool(nn.Module):
-    """`nn.AdaptiveAvgPool2d` by matrices, which can be exported for any size.
+    """`nn.AdaptiveAvgPool2d` as matrix products, which can be exported for any size.
 
-    As exported by PyTorch 2.11 itself it reads beyond maps smaller than the traced one.
+    PyTorch 2.11's own export reads out of bounds for maps smaller than the traced one.
 
     Args:
         size: Rows and columns of the result.
@@ -68,14 +68,14 @@ class MatrixPool(nn.Module):
 
     @staticmethod
     def _means(length: int, parts: int) -> Tensor:
-        """Matrix (parts, length) that takes means over parts, which overlap where need be."""
+        """Return a matrix (parts, length) of means over parts, which may overlap."""
         place, part = torch.arange(length), torch.arange(parts)[:, None]
         inside = ((place + 1) * parts > part * length) & (place * parts < (part + 1) * length)
         return inside.float() / inside.float().sum(1, keepdim=True)
 
 
 def _exportable(module: nn.Module) -> nn.Module:
-    """Replace what cannot be exported for any size, in place."""
+    """Replace modules that cannot be exported for any size, in place."""
     for name, child in module.named_children():
         if isinstance(child, nn.AdaptiveAvgPool2d):
             size: Any = child.output_size

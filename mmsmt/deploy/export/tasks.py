@@ -1,4 +1,4 @@
-"""What is exported of a network, and what its host computes to compare it with."""
+"""Export tasks: the exported computation, and the host's own results for comparison."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -19,29 +19,29 @@ from mmsmt.hosts.model import LoadedModel, kind_of, logits_of, maps_of
 
 Named = dict[str, Tensor]
 Size = tuple[int, int]
-# Relative to the root mean square of a result; float32 leaves about 1e-5.
+# Relative to the RMS of a result; float32 is accurate to about 1e-5.
 LIMIT = 1e-3
 MASKS = ('regions', 'images')
 
 
 def relative_differences(found: Named, expected: Named) -> dict[str, float]:
-    """Largest difference of every result, relative to its root mean square."""
+    """Return the largest difference of every result, relative to its RMS."""
     return {name: relative_difference(value, expected[name]) for name, value in found.items()}
 
 
 class Task(NamedTuple):
-    """What a kind of network gives.
+    """The results of a kind of network.
 
     Args:
-        name: Of the kind.
-        compute: From a network, normalised images (B, 3, H, W) and their height and width before
-            they were padded, to the results by name, of operations that can be exported.
-        expect: From the untouched network and as many images of one size to the same results,
-            in the host's own way, preprocessing included.
-        pads: Whether images are filled up at the right and below as the host does.
-        differences: From found and expected results to how much they differ, by name.
-        limits: The largest difference allowed, by name; 1e-3 where a name has none.
-        unit: Of differences, in words.
+        name: Name of the kind.
+        compute: From a network, normalised images (B, 3, H, W) and their unpadded height and width,
+            to the results by name, with exportable operations.
+        expect: From the original network and images of one size to the same results, computed by
+            the host, including preprocessing.
+        pads: Whether images are padded at the right and bottom, as by the host.
+        differences: From found and expected results to their differences, by name.
+        limits: The largest allowed differences, by name; 1e-3 for other names.
+        unit: Unit of the differences.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Task(NamedTuple):
     unit: str = 'of the rms'
 
     def limit(self, name: str) -> float:
-        """The largest difference of a result that is allowed."""
+        """Return the largest allowed difference of a result."""
         return self.limits.get(name, LIMIT)
 
 
@@ -64,34 +64,34 @@ def task_of(
     labels: bool = False,
     masks: str = 'regions',
 ) -> Task:
-    """What to export of a model, by the parts that it has.
+    """Choose what to export from the parts of a model.
 
     Args:
-        model: Of a host.
-        backbone_only: The maps of its backbone.
-        maps: Of a detector what its head or neck gives, without boxes.
-        labels: Of a segmenter the label of every pixel, not logits.
-        masks: Of a detector with masks, those of `regions` or of whole `images`.
+        model: A host's model.
+        backbone_only: Export the maps of its backbone.
+        maps: Export the maps of a detector's head or neck, without boxes.
+        labels: Export a segmenter's label of every pixel, not logits.
+        masks: Export a detector's masks of `regions` or of whole `images`.
 
     Raises:
-        UsageError: If it is a detector whose boxes cannot be exported, or if it has no such labels
-            or masks.
+        UsageError: If a detector's boxes cannot be exported, or the model has no such labels or
+            masks.
     """
     if masks not in MASKS:
-        raise UsageError(f'--masks takes {" or ".join(MASKS)}, got {masks}')
+        raise UsageError(f'--masks must be {" or ".join(MASKS)}, got {masks}')
     task = _without_boxes(model, backbone_only, maps)
     name = task.name if task else 'detector'
     if labels and task is not SEGMENTER:
-        raise UsageError(f'--labels is for segmenters, this exports: {name}')
+        raise UsageError(f'--labels needs a segmenter, this exports: {name}')
     if masks == 'images' and (task or not getattr(model, 'with_mask', False)):
-        raise UsageError(f'--masks images is for detectors with masks, this exports: {name}')
+        raise UsageError(f'--masks images needs a detector with masks, this exports: {name}')
     if task is None:
         return _detector(model, masks == 'images')
     return SEGMENTER_LABELS if labels else task
 
 
 def _without_boxes(model: Any, backbone_only: bool, maps: bool) -> Task | None:
-    """What to export of a model, by the parts that it has; None stands for boxes."""
+    """Choose what to export from the parts of a model; None for boxes."""
     if backbone_only or not hasattr(model, 'data_preprocessor'):
         return BACKBONE
     kind = kind_of(model)
@@ -101,7 +101,7 @@ def _without_boxes(model: Any, backbone_only: bool, maps: bool) -> Task | None:
 
 
 def _detector(model: Any, pasted: bool) -> Task:
-    """Detections, with masks of whole images if they are to be pasted."""
+    """Return the task of detections, optionally with masks of whole images."""
     compute = compute_of(model)
     regions = Task(
         'detector',
@@ -123,12 +123,12 @@ def _detector(model: Any, pasted: bool) -> Task:
 
 
 def _normalise(model: Any, images: Sequence[Image.Image]) -> Tensor:
-    """Images as the host's own preprocessor gives them."""
+    """Preprocess images with the host's own preprocessor."""
     return model.data_preprocessor({'inputs': _read(images)})['inputs']
 
 
 def _read(images: Sequence[Image.Image]) -> list[Tensor]:
-    """Images as OpenCV reads them, which the hosts want."""
+    """Convert images to those that OpenCV, and so the hosts, would read."""
     return [TF.pil_to_tensor(image).flip(0) for image in images]
 
 
@@ -161,7 +161,7 @@ def _predicted_logits(loaded: LoadedModel, images: Sequence[Image.Image]) -> Nam
 
 
 def _labels(model: Any, x: Tensor, size: Size) -> Named:
-    """Label of every pixel (B, H, W), in the smallest type that holds the last one."""
+    """Return the label of every pixel (B, H, W), in the smallest sufficient dtype."""
     logits = _logits(model, x, size)['logits']
     classes = logits.shape[1]
     if classes == 1:
@@ -176,7 +176,7 @@ def _predicted_labels(loaded: LoadedModel, images: Sequence[Image.Image]) -> Nam
 
 
 def _other_labels(found: Named, expected: Named) -> dict[str, float]:
-    """Largest share of an image's pixels whose label is another one."""
+    """Return the largest share of an image's pixels with another label."""
     mine, other = found['labels'], expected['labels']
     if mine.shape != other.shape:
         return {'labels': float('inf')}
@@ -190,7 +190,7 @@ def _predicted_detections(
 
 
 def _raw_outputs(model: Any, x: Tensor, _: Size | None = None) -> Named:
-    """What a head of one stage gives at every level, or else the neck's maps."""
+    """Return the outputs of a one-stage head at every level, otherwise the neck's maps."""
     maps = model.extract_feat(x)
     head: Any = getattr(model, 'bbox_head', None)
     if not hasattr(head, 'prior_generator'):
@@ -210,7 +210,7 @@ BACKBONE = Task(
 )
 CLASSIFIER = Task('classifier', _scores, _predicted_scores)
 SEGMENTER = Task('segmenter', _logits, _predicted_logits)
-# At few pixels two classes are equally likely within rounding: the limit is theirs.
+# A few pixels have two equally likely classes up to rounding, hence the limit.
 SEGMENTER_LABELS = Task(
     'segmenter, labels',
     _labels,

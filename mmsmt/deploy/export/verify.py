@@ -13,19 +13,19 @@ from mmsmt.errors import UsageError
 from mmsmt.hosts.model import LoadedModel
 from mmsmt.mixers import SelfGuidedAttention
 
-BATCH = 8  # images at once
-# Rounding decides the order of nearly equal significance, by which SG-Former groups its tokens: in
-# PyTorch alone its results in float32 and float64 are ten times as far apart as SMT's.
+BATCH = 8  # images per batch
+# Rounding decides the order of nearly equal significances, by which SG-Former groups its tokens:
+# within PyTorch, its float32 and float64 results differ ten times as much as SMT's.
 SORTING = 10.0
 
 
 class Check(NamedTuple):
-    """One comparison.
+    """A comparison of results.
 
     Args:
-        images, height, width: How many there were, and their size.
-        differences: Name of a result to the largest difference, as its task measures them.
-        detections: Number of the boxes that were expected, None of what has no boxes.
+        images, height, width: Number and size of the images.
+        differences: Name of a result to its largest difference, as measured by the task.
+        detections: Number of expected boxes, or None without boxes.
     """
 
     images: int
@@ -42,22 +42,22 @@ def check(
     images: Sequence[Image.Image],
     size: tuple[int, int] | None = None,
 ) -> list[Check]:
-    """Compare what was exported with the untouched network, preprocessed by its host.
+    """Compare an exported file with the original network, preprocessed by its host.
 
     Args:
-        session: What was exported.
-        loaded: The network.
-        task: What of it was exported.
-        images: RGB; resized to one size.
-        size: The only height and width that it takes. Without, it is tried with all images
-            at the first one's size, and with one at a size that no stride divides.
+        session: The exported file.
+        loaded: The original network.
+        task: The exported task.
+        images: RGB images; resized to one size.
+        size: The fixed height and width of the file. If None, all images are compared at the first
+            one's size, and one at a size that no stride divides.
 
     Returns:
-        What was compared.
+        The comparisons.
 
     Raises:
-        UsageError: If a result differs by more than its task allows, or if the runtime cannot
-            run the network.
+        UsageError: If a result differs by more than its task allows, or the runtime cannot run the
+            network.
     """
     width, height = images[0].size
     tried: list[tuple[int, int, int]]
@@ -83,7 +83,9 @@ def _compare(
         with torch.inference_mode():
             expected = task.expect(loaded, resized)
         for name, difference in task.differences(found, expected).items():
-            differences[name] = float(np.maximum(differences.get(name, 0.0), difference))  # or NaN
+            differences[name] = float(
+                np.maximum(differences.get(name, 0.0), difference)
+            )  # keeps NaN
         if 'count' in expected:
             detections = (detections or 0) + int(expected['count'].sum())
     sorts = any(isinstance(part, SelfGuidedAttention) for part in loaded.model.modules())
@@ -91,8 +93,8 @@ def _compare(
         limit = task.limit(name) * (SORTING if sorts else 1.0)
         if not difference <= limit:
             raise UsageError(
-                f'nothing is written: for {shape[0]} images of {shape[1]} x {shape[2]} {name} in '
+                f'nothing is written: for {shape[0]} images of {shape[1]} x {shape[2]}, {name} in '
                 f'{session.runtime} differs by {difference:.1e} from PyTorch, '
-                f'allowed is {limit:.0e}'
+                f'the limit is {limit:.0e}'
             )
     return Check(*shape, differences, detections)

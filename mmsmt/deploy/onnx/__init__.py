@@ -1,1 +1,1 @@
-"""ONNX: writing a graph, and running a file in ONNX Runtime."""
+"""ONNX: export, and sessions in ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""A network in ONNX Runtime."""
+"""Session in ONNX Runtime."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from mmsmt.errors import UsageError
 
 
 class OnnxRuntimeSession:
-    """See `Session`.
+    """Session in ONNX Runtime, see `Session`.
 
     Args:
-        content: Of a file, or where it lies.
-        threads: How many are used; 0 for as many as there are cores.
+        content: Content of a file, or its path.
+        threads: Number of threads; 0 for all cores.
 
     Raises:
         UsageError: If ONNX Runtime is not installed or cannot run the file.
@@ -25,10 +25,10 @@ class OnnxRuntimeSession:
         try:
             import onnxruntime
         except ImportError as error:
-            raise UsageError("ONNX Runtime is missing: pip install 'mmsmt[onnx]'") from error
+            raise UsageError("ONNX Runtime is not installed: pip install 'mmsmt[onnx]'") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # what it has to say comes as exceptions too
+        options.log_severity_level = 4  # everything is also raised as an exception
         self._what = f'{content}: ONNX Runtime' if isinstance(content, Path) else 'ONNX Runtime'
         self._session = run_native(
             lambda: onnxruntime.InferenceSession(

@@ -9,18 +9,18 @@ import mmsmt.deploy.detections.suppression  # noqa: F401  defines its operator
 
 
 def translations() -> dict[Any, Callable[..., Any]]:
-    """Operator to what writes it, for `torch.onnx.export`."""
+    """Return the translations by operator, for `torch.onnx.export`."""
     from onnxscript import opset18
 
-    op: Any = opset18  # whose annotations hold for constants of numbers only
+    op: Any = opset18  # its annotations are valid only for numeric constants
 
     def sort(x: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
-        """SG-Former's stable sort; TopK keeps equal values in the order of their indices."""
+        """Translate SG-Former's stable sort; TopK keeps the order of equal values."""
         length = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
         return op.TopK(x, length, axis=dim, largest=int(descending), sorted=1)
 
     def suppression(boxes: Any, scores: Any, iou: float) -> Any:
-        """Groups are ONNX's batch; its one class has the boxes with a positive score."""
+        """Translate suppression: groups are ONNX's batch, with one class for positive scores."""
         picked = op.NonMaxSuppression(
             boxes,
             op.Unsqueeze(scores, op.Constant(value_ints=[1])),

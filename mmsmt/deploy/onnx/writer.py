@@ -1,4 +1,4 @@
-"""A graph as ONNX, by torch's exporter."""
+"""Conversion of a graph to ONNX by torch's exporter."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmsmt.deploy.onnx.translations import translations
 from mmsmt.errors import UsageError
 
-OLDEST_OPSET = 18  # that torch's exporter writes itself
+OLDEST_OPSET = 18  # oldest that torch's exporter writes itself
 
 
 def write_onnx(
@@ -18,20 +18,20 @@ def write_onnx(
     free: dict[int, str] | None = None,
     opset: int = OLDEST_OPSET,
 ) -> Any:
-    """The program of a module in evaluation mode, whose one input is `images`.
+    """Export a module in eval mode, with `images` as its only input.
 
     Args:
         graph: From images to a tensor or a tuple of them.
-        example: Images.
+        example: Example images.
         outputs: Names of the results.
-        free: Which axes of the images may have any length, and their names.
-        opset: Of ONNX.
+        free: Axes of the images that may have any length, and their names.
+        opset: ONNX opset.
 
     Returns:
-        What torch's exporter gives; its `model_proto` is ONNX's model.
+        The result of torch's exporter; its `model_proto` is the ONNX model.
 
     Raises:
-        UsageError: If the exporter cannot take the module.
+        UsageError: If the module cannot be exported.
     """
     from torch.onnx.errors import OnnxExporterError
 
@@ -53,9 +53,9 @@ def write_onnx(
 
 
 def _why(error: BaseException, free: dict[int, str] | None) -> str:
-    """One line of what the exporter has to say at length."""
+    """Shorten the exporter's error to one line."""
     cause = error.__cause__ or error
     reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     any_size = free and 'height' in free.values()
     what = 'this network at any size (a fixed one: --size H W)' if any_size else 'this network'
-    return f"torch's exporter cannot take {what}: {reason}"
+    return f'torch cannot export {what}: {reason}'

@@ -1,1 +1,1 @@
-"""OpenVINO: conversion, quantization, and running a file."""
+"""OpenVINO: conversion, quantization, and sessions."""

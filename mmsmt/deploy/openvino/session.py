@@ -1,4 +1,4 @@
-"""A network in OpenVINO."""
+"""Session in OpenVINO."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ PRECISIONS = {'float32': 'f32', 'bfloat16': 'bf16'}
 
 
 def require_openvino() -> Any:
-    """OpenVINO's package.
+    """Import OpenVINO.
 
     Raises:
         UsageError: If it is not installed.
@@ -20,12 +20,12 @@ def require_openvino() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise UsageError("OpenVINO is missing: pip install 'mmsmt[openvino]'") from error
+        raise UsageError("OpenVINO is not installed: pip install 'mmsmt[openvino]'") from error
     return openvino
 
 
 def read_model(content: bytes | Path) -> Any:
-    """OpenVINO's model of an ONNX file's content, or of an .xml file.
+    """Read an OpenVINO model from the content of an ONNX file, or from an .xml file.
 
     Raises:
         UsageError: If OpenVINO is not installed or cannot read it.
@@ -36,22 +36,22 @@ def read_model(content: bytes | Path) -> Any:
 
 
 def computes_in_bfloat16() -> bool:
-    """Whether OpenVINO computes in bfloat16 on this CPU."""
+    """Return whether OpenVINO computes in bfloat16 on this CPU."""
     core = require_openvino().Core()
     return 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
 
 
 class OpenVinoSession:
-    """See `Session`.
+    """Session in OpenVINO, see `Session`.
 
     Args:
-        model: OpenVINO's, of one input.
-        threads: How many are used; 0 for as many as there are cores.
-        precision: In which it computes where it can, of `PRECISIONS`.
+        model: OpenVINO model with one input.
+        threads: Number of threads; 0 for all cores.
+        precision: Precision of the computation where possible, one of `PRECISIONS`.
 
     Raises:
-        UsageError: If OpenVINO is not installed, cannot compile the model, or if the CPU does not
-            compute in the precision.
+        UsageError: If OpenVINO is not installed, cannot compile the model, or the CPU does not
+            support the precision.
     """
 
     runtime = 'OpenVINO'
@@ -59,7 +59,7 @@ class OpenVinoSession:
     def __init__(self, model: Any, threads: int = 0, precision: str = 'float32') -> None:
         core = require_openvino().Core()
         if precision == 'bfloat16' and not computes_in_bfloat16():
-            raise UsageError('this CPU does not compute in bfloat16: use float32')
+            raise UsageError('this CPU does not support bfloat16: use float32')
         options = {
             'INFERENCE_PRECISION_HINT': PRECISIONS[precision],
             'PERFORMANCE_HINT': 'LATENCY',
@@ -68,9 +68,9 @@ class OpenVinoSession:
         self._compiled = run_native(
             lambda: core.compile_model(model, 'CPU', options), 'OpenVINO cannot load the network'
         )
-        # A compiled output may have names of operators that were fused into it, too.
+        # A compiled output may also have the names of operators that were fused into it.
         self.outputs = [output.any_name for output in model.outputs]
-        places = [[DESCRIPTION], ['framework', DESCRIPTION]]  # of .xml files, and of .onnx files
+        places = [[DESCRIPTION], ['framework', DESCRIPTION]]  # in .xml files, and in .onnx files
         self.description = next(
             (model.get_rt_info(place).astype(str) for place in places if model.has_rt_info(place)),
             '',

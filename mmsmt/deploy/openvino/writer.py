@@ -1,4 +1,4 @@
-"""Files for OpenVINO."""
+"""Writer of OpenVINO files."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,9 +9,12 @@ from mmsmt.deploy.openvino.session import require_openvino
 
 
 def write_openvino(model: Any, path: Path) -> None:
-    """Write OpenVINO's model as `path`, .xml, and its weights, float32, as .bin beside it."""
+    """Write an OpenVINO model to `path`, .xml, and its float32 weights to a .bin next to it."""
     with TemporaryDirectory() as folder:
         made = Path(folder, path.name)
         require_openvino().save_model(model, made, compress_to_fp16=False)
-        for file in (made.with_suffix('.bin'), made):  # the one that names a network last
+        for file in (
+            made.with_suffix('.bin'),
+            made,
+        ):  # the .xml last, because it makes the model complete
             write_atomically(path.with_suffix(file.suffix), file.read_bytes())

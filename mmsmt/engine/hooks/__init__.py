@@ -1,4 +1,4 @@
-"""Hooks, registered as `mmsmt.<name>`; one a file."""
+"""Hooks, registered as `mmsmt.<name>`; one per file."""
 
 from mmsmt.engine.hooks.anomaly import AnomalyHook
 from mmsmt.engine.hooks.checkpoint import AtomicCheckpointHook

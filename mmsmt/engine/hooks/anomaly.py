@@ -1,4 +1,4 @@
-"""Hook that stops a training at a NaN or Inf loss."""
+"""Hook that stops training at a NaN or Inf loss."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,18 @@ from mmsmt.registry import HOOKS
 
 @HOOKS.register_module()
 class AnomalyHook(Hook):
-    """Stop a training at the first loss that is NaN or Inf.
+    """Stop training at the first NaN or Inf loss.
 
-    Looks at the losses alone, before their scaling: a step that mixed precision skips for its
-    gradients is no anomaly. Reads what mmengine has logged at every iteration anyway, so it
-    adds no synchronisation with a GPU.
+    Only unscaled losses are checked: a step that mixed precision skips because of its gradients is
+    not an anomaly. The values are those that mmengine logs at every iteration, so no
+    synchronisation with a GPU is added.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.AnomalyHook'))
     """
 
-    # After mmengine has logged the losses, before a checkpoint of this iteration is saved.
+    # After mmengine has logged the losses, before this iteration's checkpoint is saved.
     priority = 'HIGH'
 
     def after_train_iter(
@@ -30,7 +34,7 @@ class AnomalyHook(Hook):
         data_batch: Any = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Check the losses of this iteration.
+        """Check the losses of an iteration.
 
         Raises:
             AnomalyError: If one of them is NaN or Inf.
@@ -44,7 +48,7 @@ class AnomalyHook(Hook):
         }
         if bad:
             losses = ', '.join(f'{name} is {value}' for name, value in bad.items())
-            images = ', '.join(_image_names(data_batch)) or 'without names'
+            images = ', '.join(_image_names(data_batch)) or 'unnamed'
             raise AnomalyError(
                 f'iteration {runner.iter + 1} (epoch {runner.epoch + 1}): {losses}; images of '
                 f'the batch: {images}; {name_last_good(runner.work_dir)}'
@@ -52,7 +56,7 @@ class AnomalyHook(Hook):
 
 
 def _image_names(batch: Any) -> Iterator[str]:
-    """Paths of the images in a batch, as the hosts' samples carry them."""
+    """Yield the paths of the images in a batch of the hosts' samples."""
     if path := getattr(batch, 'img_path', None):
         yield from map(str, path if isinstance(path, list | tuple) else [path])
     elif isinstance(batch, Mapping):

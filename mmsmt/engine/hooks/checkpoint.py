@@ -18,15 +18,19 @@ from mmsmt.registry import HOOKS
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """mmengine's `CheckpointHook`, for which a machine may stop at any instant.
+    """mmengine's `CheckpointHook` with atomic writes, safe against a crash at any time.
 
-    Checkpoints, the best ones and `last_checkpoint` are replaced atomically, and a former
-    checkpoint goes only after the next one is on the disk. What it writes is plain, so that
-    `torch.load(weights_only=True)` and the hosts' inferencers read it. Same arguments.
+    Checkpoints, the best ones and `last_checkpoint` are replaced atomically, and an old checkpoint
+    is deleted after the new one is written. Their content is plain, so that
+    `torch.load(weights_only=True)` and the hosts' inferencers can read it. Same arguments.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.AtomicCheckpointHook', interval=1))
     """
 
     def before_train(self, runner: Any) -> None:
-        """Let mmengine write local files atomically from here on."""
+        """Make mmengine write local files atomically from now on."""
         AtomicBackend.install()
         super().before_train(runner)
         if is_main_process():
@@ -34,20 +38,20 @@ class AtomicCheckpointHook(CheckpointHook):
             remove_unfinished(runner.work_dir)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Write history and meta data as plain types, which every safe reader takes."""
+        """Convert history and metadata to plain types, which every safe reader accepts."""
         super().before_save_checkpoint(runner, checkpoint)
         checkpoint.update({k: to_plain(checkpoint[k]) for k in ENTRIES if k in checkpoint})
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Give mmengine its history back; files that hold it as it is stay as they are."""
+        """Restore mmengine's history; files with unconverted history are left alone."""
         super().after_load_checkpoint(runner, checkpoint)
         restore_history(checkpoint.get('message_hub') or {})
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
         self.last_ckpt = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        # The file names its outdated predecessor too: who resumes from it removes what a kill
-        # before the removal below has left (`CheckpointHook.before_train`).
+        # The file also lists its outdated predecessor, so that a resumed run removes it if a kill
+        # prevented the removal below (`CheckpointHook.before_train`).
         ids = self._update_ids(runner, step)
         try:
             runner.save_checkpoint(
@@ -68,7 +72,7 @@ class AtomicCheckpointHook(CheckpointHook):
         self._remove_outdated(runner, ids)
 
     def _update_ids(self, runner: Any, step: int) -> list[int]:
-        """Steps of the checkpoints that are kept and, last, of the one to come."""
+        """Return the steps of the checkpoints to keep; the last one is about to be written."""
         if self.max_keep_ckpts <= 0:
             return []
         ids = [*(i for i in self.keep_ckpt_ids if i != step), step]

@@ -1,4 +1,4 @@
-"""Hook that tests the deploy form of a model."""
+"""Hook that tests a model in deploy form."""
 
 from torch import nn
 
@@ -9,8 +9,8 @@ from mmsmt.registry import HOOKS
 
 @HOOKS.register_module()
 class DeployHook(ReplacedModelHook):
-    """Test a deploy form of the model; the model itself is back afterwards."""
+    """Test the deploy form of the model; the model itself is restored afterwards."""
 
     def replacement(self, model: nn.Module) -> nn.Module:
-        """The deploy form."""
+        """Return the deploy form."""
         return deploy(model)

@@ -1,4 +1,4 @@
-"""Early-stopping hook whose patience survives an interruption."""
+"""Early-stopping hook whose patience survives resuming."""
 
 from typing import Any
 
@@ -11,10 +11,15 @@ KEY = 'early_stopping'
 
 @HOOKS.register_module()
 class ResumableEarlyStoppingHook(EarlyStoppingHook):
-    """mmengine's `EarlyStoppingHook`, which a resumed training continues.
+    """mmengine's `EarlyStoppingHook`, which continues when training is resumed.
 
-    mmengine's starts to count anew, and takes an equal score for a better one. Same arguments;
-    `min_delta` is 1e-6 by default.
+    mmengine's hook starts counting again, and counts an equal score as an improvement. Same
+    arguments; `min_delta` is 1e-6 by default.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> kind = 'mmsmt.ResumableEarlyStoppingHook'
+        >>> hook = HOOKS.build(dict(type=kind, monitor='accuracy/top1'))
     """
 
     priority = 'LOW'  # before the checkpoint hook, whose best checkpoint holds the count
@@ -23,13 +28,13 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
         super().__init__(monitor, min_delta=min_delta, **kwargs)
 
     def before_train(self, runner: Any) -> None:
-        """Take the count of the checkpoint that a training is resumed from."""
+        """Restore the count from the checkpoint that training is resumed from."""
         state = runner.message_hub.runtime_info.get(KEY)
         if state:
             self.wait_count, self.best_score = state
             runner.train_loop.stop_training = self.wait_count >= self.patience
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
-        """Stop after `patience` validations that were no better; keep the count."""
+        """Stop after `patience` validations without improvement; save the count."""
         super().after_val_epoch(runner, metrics)
         runner.message_hub.update_info(KEY, [self.wait_count, float(self.best_score)])

@@ -1,4 +1,4 @@
-"""Hook that seeds epochs and workers, so that a resumed training draws the same numbers."""
+"""Hook that seeds every epoch and worker, for reproducible resuming."""
 
 import random
 from functools import partial
@@ -16,19 +16,23 @@ from mmsmt.registry import HOOKS
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seed Python, numpy and torch at the start of every training epoch, in workers too.
+    """Seed Python, numpy and torch at the start of every training epoch, also in workers.
 
-    The seed is a function of the run's seed, the epoch (or iteration, where a training counts
-    these) that starts, the rank and the worker. A training resumed at an epoch draws the random
-    numbers of an unbroken one: bit for bit where workers start with each epoch or there are none.
-    Persistent workers, and iterations, start once: resumed, they draw new numbers rather than those
-    of the beginning again. mmengine gives workers the same seed at every start.
+    The seed depends on the run's seed, the epoch (or iteration, in iteration-based training), the
+    rank and the worker. Training resumed at an epoch draws the same random numbers as an unbroken
+    one, bit for bit, if workers start with each epoch or there are none. Persistent workers, and
+    iteration-based training, are seeded once: resumed, they draw new numbers instead of repeating
+    those of the beginning. mmengine alone gives workers the same seed at every start.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.EpochSeedHook'))
     """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Any) -> None:
-        """Seed a training that counts iterations."""
+        """Seed iteration-based training."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._seed(runner, runner.iter)
 
@@ -46,12 +50,12 @@ class EpochSeedHook(Hook):
 
 
 def _seed_worker(entropy: list[int], worker: int) -> None:
-    torch.set_num_threads(1)  # as mmengine's own function does
+    torch.set_num_threads(1)  # as in mmengine's own function
     seed_generators([*entropy, worker])
 
 
 def seed_generators(entropy: list[int]) -> None:
-    """Seed all generators of this process by some numbers."""
+    """Seed all generators of this process with a list of numbers."""
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     random.seed(seed)
     np.random.seed(seed)

@@ -13,7 +13,7 @@ from mmsmt.registry import HOOKS
 
 @HOOKS.register_module()
 class ExportedModelHook(ReplacedModelHook):
-    """Test an exported file in the model's place; the model is back afterwards.
+    """Test an exported file in place of the model, which is restored afterwards.
 
     Args:
         path: `.onnx` or `.xml`.
@@ -24,6 +24,6 @@ class ExportedModelHook(ReplacedModelHook):
         self.path, self.precision = path, precision
 
     def replacement(self, model: nn.Module) -> nn.Module:
-        """The file in its runtime."""
+        """Return the exported file in its runtime."""
         session = open_session(self.path, torch.get_num_threads(), self.precision)
         return ExportedModel(session, model)

@@ -1,4 +1,4 @@
-"""Hook that runs a validation which an interruption skipped."""
+"""Hook that runs a validation that an interruption skipped."""
 
 from typing import Any
 
@@ -10,16 +10,20 @@ from mmsmt.registry import HOOKS
 
 @HOOKS.register_module()
 class MissedValidationHook(Hook):
-    """Validate a resumed training's checkpoint first, where that was due and is not in it.
+    """Run a validation that an interruption skipped, before resumed training continues.
 
-    mmengine saves an epoch's checkpoint before it validates, and goes on with the next epoch:
-    killed in between, or while it validates, a run would never know how good the epoch was.
+    mmengine saves an epoch's checkpoint before it validates, and resumes with the next epoch. If it
+    is killed in between, or during validation, that epoch would never be evaluated.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.MissedValidationHook'))
     """
 
-    priority = 'LOWEST'  # the checkpoint hook, which may keep the best, has to be ready
+    priority = 'LOWEST'  # after the checkpoint hook, which may save the best
 
     def before_train(self, runner: Any) -> None:
-        """Make up for a validation."""
+        """Run the skipped validation, if any."""
         loop = runner.train_loop
         if runner.val_loop is None or _position(runner) == 0:
             return
@@ -30,12 +34,12 @@ class MissedValidationHook(Hook):
             runner.val_loop.run()
 
     def before_val_epoch(self, runner: Any) -> None:
-        """Remember what is validated, for checkpoints that are saved after it."""
+        """Record the validation for checkpoints that are saved after it."""
         runner.message_hub.update_info('last_validated', _position(runner))
 
 
 def _position(runner: Any) -> int:
-    """Epochs or iterations done, whichever the training counts in."""
+    """Return the number of finished epochs, or iterations in iteration-based training."""
     return runner.epoch if isinstance(runner.train_loop, EpochBasedTrainLoop) else runner.iter
 
 

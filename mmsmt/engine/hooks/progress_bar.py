@@ -19,7 +19,7 @@ from mmsmt.registry import HOOKS
 
 
 def new_bar(console: Console) -> Progress:
-    """A progress bar with the remaining time, which disappears at its end."""
+    """Return a progress bar with the remaining time, which disappears when it is done."""
     return Progress(
         TextColumn('{task.description}'),
         BarColumn(),
@@ -33,10 +33,14 @@ def new_bar(console: Console) -> Progress:
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Show a bar with the remaining time for training, validation and test.
+    """Show a progress bar with the remaining time for training, validation and test.
 
-    Draws only in a terminal and on the main process; elsewhere the log lines of
-    `LoggerHook`, which carry an ETA too, are enough.
+    It is shown only in a terminal and by the main process; otherwise the log lines of `LoggerHook`,
+    which also have an ETA, are enough.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.ProgressBarHook'))
     """
 
     priority = 'VERY_LOW'
@@ -62,7 +66,7 @@ class ProgressBarHook(Hook):
                 self.bar.stop()
 
     def before_train(self, runner: Any) -> None:
-        """Open the bar of the whole training, from where it goes on."""
+        """Open the bar of the whole training, at the current iteration."""
         self._start('train', runner.max_iters, runner.iter)
 
     def after_train_iter(self, runner: Any, batch_idx: int, *args: Any, **kwargs: Any) -> None:
@@ -82,7 +86,7 @@ class ProgressBarHook(Hook):
         self._advance()
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
-        """Close the validation's bar."""
+        """Close the bar of a validation."""
         self._finish()
 
     def before_test_epoch(self, runner: Any) -> None:
@@ -94,5 +98,5 @@ class ProgressBarHook(Hook):
         self._advance()
 
     def after_test_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
-        """Close the test's bar."""
+        """Close the bar of a test."""
         self._finish()

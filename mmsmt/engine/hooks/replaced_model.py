@@ -1,4 +1,4 @@
-"""Hook that tests another module in the model's place."""
+"""Base class of hooks that test another module in place of the model."""
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -7,26 +7,26 @@ from torch import nn
 
 
 class ReplacedModelHook(Hook):
-    """Test what `replacement` gives; the model itself is back afterwards."""
+    """Test the result of `replacement`; the model itself is restored afterwards."""
 
-    # After EMAHook, which swaps the averaged weights in.
+    # After EMAHook, which swaps in the averaged weights.
     priority = 'LOWEST'
 
     def replacement(self, model: nn.Module) -> nn.Module:
-        """What is tested in place of a model, which is in no wrapper."""
+        """Return the module to test instead of an unwrapped model."""
         raise NotImplementedError
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Put the replacement in the model's place."""
+        """Replace the model."""
         self.model = runner.model
-        if is_model_wrapper(runner.model):  # holds a group of processes, which cannot be copied
+        if is_model_wrapper(runner.model):  # has a process group, which cannot be copied
             self.model = runner.model.module
             runner.model.module = self.replacement(self.model)
         else:
             runner.model = self.replacement(self.model)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Put the model back."""
+        """Restore the model."""
         if is_model_wrapper(runner.model):
             runner.model.module = self.model
         else:

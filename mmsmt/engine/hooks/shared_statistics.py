@@ -12,20 +12,24 @@ from mmsmt.registry import HOOKS
 
 @HOOKS.register_module()
 class SharedStatisticsHook(Hook):
-    """Average batch norms' running statistics over processes before they are saved or validated.
+    """Average running statistics of batch norms over processes before saving or validation.
 
-    Every process has statistics of its own images, and a checkpoint those of the first. So a
-    validation in training differed from one of the checkpoint, and a resumed training's from an
-    unbroken one's. SyncBN has no such differences, but it is BN where there are no GPUs. mmengine's
-    `SyncBuffersHook` averages after epochs alone, and after averages of weights have taken buffers.
+    Every process has the statistics of its own images, and a checkpoint those of the first process.
+    Without this hook a validation during training differs from one of the checkpoint, and resumed
+    training from uninterrupted training. SyncBN avoids this, but is BN without a GPU. mmengine's
+    `SyncBuffersHook` averages only after epochs, and after averages of weights have copied buffers.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.SharedStatisticsHook'))
     """
 
-    priority = 'ABOVE_NORMAL'  # before averages of weights (EMA), which copy the statistics
+    priority = 'ABOVE_NORMAL'  # before weight averaging (EMA), which copies the statistics
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Average where a checkpoint or a validation may follow."""
+        """Average the statistics where a checkpoint or a validation may follow."""
         if get_world_size() == 1 or not self._is_due(runner, batch_idx):
             return
         norms = [m for m in runner.model.modules() if isinstance(m, _BatchNorm)]

@@ -1,4 +1,4 @@
-"""Hook that counts the samples that a training skipped."""
+"""Hook that counts the samples skipped in training."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,15 +16,15 @@ JOURNAL = 'skipped_samples.txt'
 
 @HOOKS.register_module()
 class SkippedSamplesHook(Hook):
-    """Say at the end of a training how many samples were skipped, over all processes.
+    """Report at the end of training how many samples were skipped by all processes.
 
     Args:
-        journal: What `GuardedPipeline` was given.
+        journal: File in which `GuardedPipeline` lists skipped samples.
     """
 
     def __init__(self, journal: str | Path) -> None:
         self.journal = journal_of_rank(journal)
-        # A folder may hold the journal of an earlier training, or of the one that goes on here.
+        # The folder may hold the journal of an earlier training, or of the one being resumed.
         self.before = len(self._lines())
 
     def _lines(self) -> list[str]:
@@ -33,7 +33,7 @@ class SkippedSamplesHook(Hook):
         return self.journal.read_text(errors='replace').splitlines()
 
     def after_train(self, runner: Any) -> None:
-        """Count."""
+        """Report the number of skipped samples."""
         skipped = [
             line for lines in all_gather_object(self._lines()[self.before :]) for line in lines
         ]

@@ -1,4 +1,4 @@
-"""Hook that says on one screen what a run is about to do."""
+"""Hook that logs a short summary before a run starts."""
 
 import logging
 from collections.abc import Iterator
@@ -16,32 +16,36 @@ from mmsmt.registry import HOOKS
 
 
 def is_warning(record: logging.LogRecord) -> bool:
-    """Filter of a console before the start: what a run is made of is for its log file."""
+    """Filter the console before the start; details of the setup are only for the log file."""
     return record.levelno >= logging.WARNING
 
 
 @HOOKS.register_module()
 class StartSummaryHook(Hook):
-    """Say what is trained or evaluated, on what, from which weights, and where the log is.
+    """Log what is trained or tested, on which data, from which weights, and where the log is.
 
-    From here on the console shows what the log file gets: see `ToolRunner`.
+    From then on the console shows the same as the log file, see `ToolRunner`.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.StartSummaryHook'))
     """
 
-    priority = 'VERY_HIGH'  # before hooks that already work at the start
+    priority = 'VERY_HIGH'  # before hooks that act at the start
 
     def __init__(self) -> None:
         self._said = False
 
     def before_train(self, runner: Any) -> None:
-        """Say what is trained."""
+        """Log a summary of the training."""
         self._start(runner, 'train', runner.train_dataloader)
 
     def before_val(self, runner: Any) -> None:
-        """Say what is validated, where nothing is trained."""
+        """Log a summary of the validation, unless it is part of training."""
         self._start(runner, 'validate', runner.val_dataloader)
 
     def before_test(self, runner: Any) -> None:
-        """Say what is tested."""
+        """Log a summary of the test."""
         self._start(runner, 'test', runner.test_dataloader)
 
     def _start(self, runner: Any, verb: str, loader: Any) -> None:
@@ -76,7 +80,7 @@ def _millions(module: nn.Module) -> str:
 
 
 def _describe_data(loader: Any) -> str:
-    """What is known of a loader; data sets and samplers of users may lack any of it."""
+    """Describe a data loader; custom data sets and samplers may lack any attribute."""
     dataset = loader.dataset
     samples = f'{len(dataset):,} samples' if hasattr(dataset, '__len__') else 'a stream of samples'
     batch = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 'any number')
@@ -88,7 +92,7 @@ def _describe_data(loader: Any) -> str:
 
 
 def _weights(runner: Any) -> Iterator[str]:
-    """Where the weights come from: a checkpoint, or what parts of the model start with."""
+    """Yield the origins of the weights: a checkpoint, or pre-trained parts of the model."""
     if runner._load_from:
         yield f'{runner._load_from}{" (resumed)" * bool(runner._resume)}'
         return

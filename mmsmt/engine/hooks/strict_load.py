@@ -1,4 +1,4 @@
-"""Hook that lets a run start only from a checkpoint that fits."""
+"""Hook that refuses checkpoints that do not fit."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from mmsmt.registry import HOOKS
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model that is trained, inside what spreads it over processes or merges its views."""
+    """Return the model inside wrappers for distributed training or test-time augmentation."""
     inner: Any = model
     while is_model_wrapper(inner) or isinstance(inner, BaseTTAModel):
         inner = inner.module
@@ -22,15 +22,19 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Let a run start only from a checkpoint that fits the whole model.
+    """Start a run only from a checkpoint that fits the whole model.
 
-    Takes released files of this suite's backbones as well (any of their naming dialects,
-    their head as that of an mmpretrain classifier). mmengine alone loads with
-    `strict=False` and merely logs what did not fit.
+    Released files of this package's backbones are accepted too (in any naming dialect, with their
+    head as that of an mmpretrain classifier). mmengine alone loads with `strict=False` and only
+    logs what does not fit.
 
     Args:
-        allow: Entries or modules of the model that may be missing, superfluous or of
-            another shape in the file: a new head, say.
+        allow: Entries or modules of the model that may be missing, unexpected or of another shape
+            in the file, such as a new head.
+
+    Examples:
+        >>> from mmengine.registry import HOOKS
+        >>> hook = HOOKS.build(dict(type='mmsmt.StrictLoadHook', allow=['head.fc']))
     """
 
     priority = 'VERY_HIGH'
@@ -40,7 +44,7 @@ class StrictLoadHook(Hook):
         self.allow = (allow,) if isinstance(allow, str) else tuple(allow)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Replace the checkpoint's weights by translated ones that fit.
+        """Replace the checkpoint's weights by the translated entries that fit.
 
         Raises:
             CheckpointError: If anything outside `allow` does not fit, or nothing fits.

@@ -13,15 +13,24 @@ from mmsmt.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class CpuAmpOptimWrapper(OptimWrapper):
-    """Autocast to bfloat16 on the CPU; its range needs no scaling of the loss.
+    """Autocast to bfloat16 on the CPU; no loss scaling is needed.
 
     Args:
-        **kwargs: As in `OptimWrapper`.
+        **kwargs: See `OptimWrapper`.
+
+    Examples:
+        >>> import torch
+        >>> from mmsmt.engine.optim import CpuAmpOptimWrapper
+        >>> model = torch.nn.Linear(8, 2)
+        >>> wrapper = CpuAmpOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+        >>> with wrapper.optim_context(model):
+        ...     model(torch.rand(1, 8)).dtype
+        torch.bfloat16
     """
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Run the forward pass in bfloat16 where PyTorch deems it safe."""
+        """Run the forward pass in bfloat16 where autocast considers it safe."""
         autocast = torch.autocast('cpu', torch.bfloat16)
         with super().optim_context(model), autocast, _float32_regions(model):
             yield
@@ -29,7 +38,7 @@ class CpuAmpOptimWrapper(OptimWrapper):
 
 @contextmanager
 def _float32_regions(model: nn.Module) -> Iterator[None]:
-    """Propose and pool regions in float32: on CPUs mmcv's operators know no bfloat16."""
+    """Propose and pool regions in float32: mmcv's operators do not support bfloat16 on CPUs."""
     dtypes: dict[nn.Module, torch.dtype] = {}
 
     def widen(pooling: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -44,7 +53,7 @@ def _float32_regions(model: nn.Module) -> Iterator[None]:
 
     hooks = []
     for layer in model.modules():
-        # By name, since mmdet and mmcv's operators are not installed where only backbones are.
+        # By name, because mmdet and mmcv may not be installed.
         names = {kind.__name__ for kind in type(layer).__mro__}
         if 'RoIAlign' in names:
             hooks.append(layer.register_forward_pre_hook(widen))

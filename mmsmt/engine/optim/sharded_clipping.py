@@ -1,4 +1,4 @@
-"""Gradient clipping by the whole norm under FSDP."""
+"""Gradient clipping by the global norm under FSDP."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from mmsmt.registry import OPTIM_WRAPPERS
 class _ShardedClipping:
     """Clip by the norm over all processes, as FSDP computes it for every sharding strategy.
 
-    `FSDPStrategy` of mmengine 0.10.7 wraps by `FullyShardedDataParallel`; there is none for
+    `FSDPStrategy` of mmengine 0.10.7 wraps with `FullyShardedDataParallel`; it does not support
     `fully_shard` (FSDP2).
     """
 
@@ -22,7 +22,7 @@ class _ShardedClipping:
 
     @contextmanager
     def optim_context(self, model: FullyShardedDataParallel) -> Iterator[None]:
-        """Run the forward pass; remembers whose gradients will be clipped."""
+        """Run the forward pass; record the model whose gradients will be clipped."""
         self._model = model
         with super().optim_context(model):  # type: ignore[misc]
             yield

@@ -1,4 +1,4 @@
-"""Test-time augmentation models by name; the host is imported when one is built."""
+"""Test-time augmentation models by name, which import their host when they are built."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mmsmt.registry import MODELS
 
 @MODELS.register_module(name='InstanceTTAModel')
 def build_instance_tta(**kwargs: Any) -> BaseTTAModel:
-    """Build `mmsmt.engine.tta.instance.InstanceTTAModel` from the keywords of a config.
+    """Build `mmsmt.engine.tta.instance.InstanceTTAModel` from a config's keywords.
 
     Raises:
         ModuleNotFoundError: If mmdet is missing.

@@ -1,4 +1,4 @@
-"""Test-time augmentation as a config says it: its model and the views of an image."""
+"""Test-time augmentation in configs: its model and the views of an image."""
 
 from copy import deepcopy
 from math import prod
@@ -16,7 +16,7 @@ def set_tta(cfg: Config) -> list[Any]:
     """Wrap a config's model in its `tta_model`, in place.
 
     Returns:
-        The pipeline to test with.
+        The pipeline of the test.
 
     Raises:
         UsageError: If the config lacks `tta_model` or `tta_pipeline`.
@@ -24,14 +24,14 @@ def set_tta(cfg: Config) -> list[Any]:
     if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
         raise UsageError('--tta needs `tta_model` and `tta_pipeline` in the config')
     print_log(f'--tta: {describe_views(cfg.tta_pipeline)}', logger='current')
-    if 'data_preprocessor' in cfg.model:  # mmengine would replace it by the config's
+    if 'data_preprocessor' in cfg.model:  # mmengine would override it
         cfg.pop('data_preprocessor', None)
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     return deepcopy(cfg.tta_pipeline)
 
 
 def describe_views(pipeline: list[dict]) -> str:
-    """Say which views of an image a pipeline of test-time augmentation makes."""
+    """Describe the views that a test-time augmentation pipeline makes of an image."""
     augmented = next((step for step in pipeline if 'TestTimeAug' in str(step.get('type'))), None)
     choices = [
         [[step[key] for key in VIEW_KEYS if key in step] for step in steps]

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mmsmt.errors import ConfigError
 
-# Dimensions of (n, classes, height, width) that a flip turns around.
+# Dimensions of (n, classes, height, width) that a flip reverses.
 FLIPPED = {'horizontal': (3,), 'vertical': (2,), 'diagonal': (2, 3)}
-# Subclasses that find masks otherwise (HTC, PointRend, Mask Scoring) override it.
+# Subclasses that compute masks differently (HTC, PointRend, Mask Scoring) override it.
 PREDICTS_MASKS = (StandardRoIHead.predict_mask, CascadeRoIHead.predict_mask)
 
 
@@ -23,7 +23,7 @@ class View(NamedTuple):
 
     Args:
         features: Maps of the neck, each (images, channels, height, width).
-        samples: One an image, with how it was augmented, and its boxes at the original size.
+        samples: One per image, with its augmentation, and boxes at the original size.
     """
 
     features: tuple[Tensor, ...]
@@ -31,20 +31,20 @@ class View(NamedTuple):
 
 
 class InstanceTTAModel(DetTTAModel):
-    """Merge what a detector finds in several views of an image, masks included.
+    """Merge the predictions for several views of an image, including masks.
 
-    Boxes go mmdet's way: turned back, united, thinned by NMS. Then the mask head looks at every
-    merged box in every view, and the mean of its probabilities is pasted into the image.
-    mmdet 3.3.0 itself refuses masks. Detectors without masks are left to it.
+    Boxes are merged as in mmdet: mapped back, concatenated, filtered by NMS. Then the mask head
+    runs on every merged box in every view, and the mean of its probabilities is pasted into the
+    image. mmdet 3.3.0 itself does not support masks. Detectors without masks are left to it.
 
     Args:
         module: The detector, as a config or built. Masks need an RPN and the RoI head of
             Mask R-CNN or Cascade Mask R-CNN.
         tta_cfg: `nms`, a config of `mmcv.ops.batched_nms`, and `max_per_img`.
-        **kwargs: As in mmengine's `BaseTTAModel`.
+        **kwargs: See mmengine's `BaseTTAModel`.
 
     Raises:
-        ConfigError: If the detector finds masks in another way.
+        ConfigError: If the detector computes masks in another way.
     """
 
     def __init__(self, module: Any, tta_cfg: dict[str, Any], **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class InstanceTTAModel(DetTTAModel):
         return self._paste(samples, total / len(views))
 
     def _find_boxes(self, batch: dict[str, Any]) -> View:
-        """Run the detector up to its boxes and keep the features for the masks."""
+        """Run the detector up to its boxes, and keep the features for the masks."""
         detector = self.module
         batch = detector.data_preprocessor(batch, False)
         samples = batch['data_samples']
@@ -96,7 +96,7 @@ class InstanceTTAModel(DetTTAModel):
         return View(features, detector.add_pred_to_datasample(samples, found))
 
     def _find_masks(self, view: View, boxes: list[Tensor]) -> Tensor:
-        """Mask probabilities (n, classes or 1, h, w) of all images' boxes, turned back."""
+        """Return mask probabilities (n, classes or 1, h, w) of all boxes, with flips undone."""
         metas = [sample.metainfo for sample in view.samples]
         rois = bbox2roi([_to_view(found, meta) for found, meta in zip(boxes, metas)])
         head = self.module.roi_head
@@ -109,7 +109,7 @@ class InstanceTTAModel(DetTTAModel):
         return torch.cat([_turn_back(part, meta) for part, meta in zip(parts, metas)])
 
     def _paste(self, samples: list[DetDataSample], probabilities: Tensor) -> list[DetDataSample]:
-        """Threshold and paste masks at the original size, as the detector itself does."""
+        """Threshold and paste masks at the original size, like the detector itself."""
         results = [sample.pred_instances for sample in samples]
         roi_head = self.module.roi_head
         mask_head = roi_head.mask_head
@@ -127,7 +127,7 @@ class InstanceTTAModel(DetTTAModel):
 
 
 def _to_view(boxes: Tensor, meta: dict[str, Any]) -> Tensor:
-    """Boxes (n, 4) in pixels of the original image -> in pixels of the view."""
+    """Map boxes (n, 4) from pixels of the original image to pixels of the view."""
     if meta['flip']:
         boxes = bbox_flip(boxes, meta['ori_shape'], meta['flip_direction'])
     return scale_boxes(boxes, meta['scale_factor'])

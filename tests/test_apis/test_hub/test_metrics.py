@@ -31,10 +31,10 @@ def test_the_last_evaluation_of_a_training(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('text', 'why'),
     [
-        ('{"time": 1}', 'no result of an evaluation'),
-        ('[1]', 'no result of an evaluation'),
-        ('{"loss": 1, "lr": 1}', 'no result of an evaluation'),
-        ('x', 'is no JSON'),
+        ('{"time": 1}', 'no evaluation results'),
+        ('[1]', 'no evaluation results'),
+        ('{"loss": 1, "lr": 1}', 'no evaluation results'),
+        ('x', 'not valid JSON'),
         (None, 'cannot be read'),
     ],
 )

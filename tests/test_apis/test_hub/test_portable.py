@@ -80,8 +80,8 @@ def test_classes_get_their_registered_names() -> None:
     ('fields', 'why'),
     [
         (dict(a=dict(ann_file='x.pkl')), r'x\.py: a\.ann_file: .* could run code'),
-        (dict(a=dict(url='http://x/y')), r'x\.py: a\.url: .* an address'),
-        (dict(a=[len]), r'x\.py: a\[0\]: .* no plain value'),
+        (dict(a=dict(url='http://x/y')), r'x\.py: a\.url: .* a URL'),
+        (dict(a=[len]), r'x\.py: a\[0\]: .* not a plain value'),
         (dict(a=float('inf')), r'x\.py: refused'),
     ],
     ids=['pickle', 'address', 'function', 'infinity'],

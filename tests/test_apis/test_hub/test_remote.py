@@ -66,7 +66,7 @@ def test_tokens(hub: ModelHub, folder: Path, tmp_path: Path, monkeypatch) -> Non
     assert hub.repositories['me/secret'].private
     pull('me/secret', tmp_path / 'with')
     monkeypatch.setenv('HF_TOKEN', 'hf_wrong')
-    with pytest.raises(HubError, match='no such repository, or a private one; .* HF_TOKEN'):
+    with pytest.raises(HubError, match='no such repository, or it is private; .* HF_TOKEN'):
         pull('me/secret', tmp_path / 'without')
     with pytest.raises(HubError, match=r'does not allow it \(401\); .*hf auth login'):
         push(folder, 'me/secret')
@@ -116,7 +116,7 @@ def test_names_that_are_none(hub: ModelHub, folder: Path, tmp_path: Path) -> Non
 def test_what_a_repository_must_hold(published: ModelHub, tmp_path: Path) -> None:
     repository = published.repositories['me/cls']
     repository.files = {'pytorch_model.bin': b'x', 'config.json': b'{}'}
-    with pytest.raises(UsageError, match=r'me/cls: no folder of a model, model\.safetensors and'):
+    with pytest.raises(UsageError, match=r'me/cls: not a model folder: model\.safetensors and'):
         pull('me/cls', tmp_path / 'pulled')
     assert not [request for request in published.requests if 'resolve' in request]
     assert not (tmp_path / 'pulled').exists()
@@ -155,7 +155,7 @@ def test_nothing_is_replaced_and_nothing_bad_goes_up(
         pull('me/cls', folder)
     with pytest.raises(ConfigError, match='imports modules'):
         push(edit("custom_imports = {'imports': ['mine']}"), 'me/cls')
-    with pytest.raises(UsageError, match='no folder of a model'):
+    with pytest.raises(UsageError, match='not a model folder'):
         push(folder.parent, 'me/cls')
     assert not published.requests
     with pytest.raises(ConfigError):

@@ -40,7 +40,9 @@ PROGRAMS = {
 
 @pytest.mark.parametrize('code', PROGRAMS.values(), ids=PROGRAMS)
 def test_a_config_is_data(edit: Callable, code: str) -> None:
-    with pytest.raises(ConfigError, match=r'config\.py: refused, it is a program and not data'):
+    with pytest.raises(
+        ConfigError, match=r'config\.py: refused, because it is a program and not data'
+    ):
         read_folder(edit(code))
 
 
@@ -59,10 +61,10 @@ ATTACKS = {
     'the scope': ("default_scope = 'antigravity'", r'imports antigravity\.registry'),
     'imports': ("custom_imports = {'imports': ['antigravity']}", 'imports modules'),
     'another config': ("_base_ = ['x.py']", 'reads another config'),
-    'a variable': ("x = 'a {{ fileDirname }}'", 'put a variable in'),
+    'a variable': ("x = 'a {{ fileDirname }}'", 'substitute a variable'),
     'a dtype': ("x = {'dtype': 'uint8 and 1/0'}", 'evaluated as Python'),
-    'an address': ("x = {'ann_file': 'http://127.0.0.1/x.json'}", 'an address'),
-    'a bucket': ("x = {'ann_file': 's3://bucket/x.json'}", 'an address'),
+    'a URL': ("x = {'ann_file': 'http://127.0.0.1/x.json'}", 'a URL'),
+    'a bucket': ("x = {'ann_file': 's3://bucket/x.json'}", 'a URL'),
     'a path': ("x = {'out_dir': '/etc'}", 'outside'),
     'a home': ("x = {'out_dir': '~/.ssh'}", 'outside'),
     'a way up': ("x = {'out_dir': 'a/../../b'}", 'outside'),
@@ -76,7 +78,7 @@ ATTACKS = {
     'transformers': ("x = {'type': 'mmpretrain.HuggingFaceClassifier'}", 'load files'),
     'timm': ("x = {'type': 'mmpretrain.TIMMBackbone'}", 'load files'),
     'a tracker': ("vis_backends = [{'type': 'WandbVisBackend'}]", 'load files'),
-    'bytes': ("x = b'x'", 'no plain value'),
+    'bytes': ("x = b'x'", 'not a plain value'),
     'a reserved key': ("filename = 'x'", 'reserved'),
 }
 
@@ -177,8 +179,8 @@ def test_a_giant_model_takes_no_memory(edit: Callable, folder: Path) -> None:
 
 
 METADATA = {
-    'no JSON': ('{', 'is no JSON'),
-    'deep': ('[' * 100_000, 'is no JSON'),
+    'no JSON': ('{', 'not valid JSON'),
+    'deep': ('[' * 100_000, 'not valid JSON'),
     'a list': ('[]', '`classes` must be'),
     'no names': ('{"classes": [1], "palette": []}', '`classes` must be'),
     'no colour': ('{"classes": ["a"], "palette": [[1, 2, 256]]}', '`palette` must be'),
@@ -196,7 +198,7 @@ def test_metadata_are_names_and_colours(folder: Path, content: str | bytes, why:
 
 
 def test_sizes_are_bounded(edit: Callable) -> None:
-    with pytest.raises(UsageError, match=r'config\.py has [\d,]+ bytes, at most 1,048,576'):
+    with pytest.raises(UsageError, match=r'config\.py has [\d,]+ bytes, the maximum is 1,048,576'):
         read_folder(edit('# ' + 'x' * 2**20))
 
 

@@ -70,7 +70,7 @@ def test_faults_end_before_data_are_read(
     require: Require, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     name, options, says = FAULTS[fault]
-    monkeypatch.chdir(tmp_path)  # where there are no data
+    monkeypatch.chdir(tmp_path)  # without data
     with pytest.raises(UsageError, match=f'{says}.*; --no-check runs it anyway$') as caught:
         require(name, options=options)
     assert '\n' not in str(caught.value)
@@ -98,8 +98,8 @@ def test_a_batch_for_another_rate_is_a_warning(
     require: Require, capsys: pytest.CaptureFixture, launcher: str, told: dict[str, int]
 ) -> None:
     require('cls_smt_pico', launcher, **told)
-    says = 'is 64; 8 x 64 images are a batch of 512, for which lr 0.001 would be 0.008'
-    line = f'warning: auto_scale_lr.base_batch_size: {says}; --auto-scale-lr does that\n'
+    says = 'is 64; 8 x 64 images is a batch of 512, for which lr 0.001 would be 0.008'
+    line = f'warning: auto_scale_lr.base_batch_size: {says}; --auto-scale-lr does this\n'
     assert capsys.readouterr().err == line
     require('cls_smt_pico', launcher, {'auto_scale_lr.enable': True}, **told)
     assert capsys.readouterr().err == ''

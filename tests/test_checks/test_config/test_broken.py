@@ -25,7 +25,7 @@ BROKEN: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
         CLS,
         "train_dataloader = dict(dataset=dict(pipeline=[dict(type='mmsmt.SMT'), dict(size=3)]))",
         [
-            ('train_dataloader.dataset.pipeline[0].type', "'mmsmt.SMT' is no transform", 'name'),
+            ('train_dataloader.dataset.pipeline[0].type', "'mmsmt.SMT' is not a transform", 'name'),
             ('train_dataloader.dataset.pipeline[1]', 'has no `type`', 'transform'),
         ],
     ),
@@ -118,14 +118,14 @@ visualizer = dict(vis_backend=[])""",
     'out_indices': (
         CLS,
         'model = dict(backbone=dict(out_indices=(4,)))',
-        [('model.backbone.out_indices', 'must be in 0 to 3', '')],
+        [('model.backbone.out_indices', 'must be one or more of 0 to 3', '')],
     ),
     'an argument of a part without a type': (
         DINO,
         'model = dict(encoder=dict(num_layer=3))\nauto_scale_lr = dict(base_batch_size=2)',
         [('model.encoder.num_layer', 'unexpected keyword', 'DINO')],
     ),
-    'beside a norm that mmcv freezes': (
+    'next to a norm that mmcv freezes': (
         SEG,
         'model = dict(decode_head=dict(chanels=3), auxiliary_head=dict(norm_cfg=dict(epz=1)))',
         [

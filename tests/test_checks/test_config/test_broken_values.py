@@ -16,7 +16,7 @@ CLS, MASK, RETINA, SEG, DINO = (
     'digits/upernet_smt_pico.py',
     'det/dino_4scale_smt_s_12e.py',
 )
-# What is broken: the base, the text, and of every fault its key, what is wrong, what is right.
+# What is broken: the base, the string, and of every fault its key, what is wrong, what is right.
 BROKEN: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
     'channels of pyramid and heads': (
         MASK,
@@ -91,7 +91,7 @@ BROKEN: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
     'one class without a comma': (
         MASK,
         "train_dataloader = dict(dataset=dict(metainfo=dict(classes=('cat'))))",
-        [('train_dataloader.dataset.metainfo.classes', "the text 'cat'", "('cat',)")],
+        [('train_dataloader.dataset.metainfo.classes', "the string 'cat'", "('cat',)")],
     ),
     'classes of the preprocessor': (
         CLS,
@@ -101,14 +101,14 @@ BROKEN: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
     'no batch for the rate': (
         CLS,
         'auto_scale_lr = dict(_delete_=True, enable=True)',
-        [('auto_scale_lr.base_batch_size', 'is absent', 'lr 0.001 is for: 64')],
+        [('auto_scale_lr.base_batch_size', 'is missing', 'lr 0.001 is for: 64')],
     ),
     'the label 0 of the data and of the pipelines': (
         SEG,
         'train_dataloader = dict(dataset=dict(reduce_zero_label=False))\n'
         'test_dataloader = dict(dataset=dict(reduce_zero_label=False))',
         [
-            (f'{place}.reduce_zero_label', 'is True', f'must be False, as that of {data}')
+            (f'{place}.reduce_zero_label', 'is True', f'must be False, as in {data}')
             for place, data in (
                 ('train_dataloader.dataset.pipeline[1]', 'train_dataloader.dataset'),
                 ('test_dataloader.dataset.pipeline[1]', 'test_dataloader.dataset'),
@@ -132,7 +132,7 @@ BROKEN: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
     'weights of a host for a backbone of ours': (
         SEG,
         "model = dict(pretrained='open-mmlab://resnet50_v1c')",
-        [('model.pretrained', 'resnet50_v1c', 'set it to None: mmsmt.SMT takes weights by')],
+        [('model.pretrained', 'resnet50_v1c', 'set it to None: mmsmt.SMT loads weights with')],
     ),
     'another batch than that of the rate': (
         CLS,
@@ -169,7 +169,7 @@ def test_a_last_batch_of_one_image_is_a_note(notes: Callable) -> None:
 def test_a_batch_that_nothing_asks_for_is_a_note(notes: Callable, lint: Callable) -> None:
     """Most configs of mmseg have none; only `--auto-scale-lr` needs it."""
     text = 'auto_scale_lr = dict(_delete_=True, enable=False)'
-    assert notes(CLS, text) == {'auto_scale_lr.base_batch_size': 'is absent'}
+    assert notes(CLS, text) == {'auto_scale_lr.base_batch_size': 'is missing'}
     assert lint(CLS, text) == []
 
 

@@ -87,7 +87,7 @@ def test_a_class_that_is_not_registered(lint: Callable, monkeypatch: pytest.Monk
     text = "train_dataloader = dict(dataset=dict(type='CLIPTransformer'))"
     found = {f.key: f for f in lint('digits/cls_smt_pico.py', text)}
     finding = found['train_dataloader.dataset.type']
-    assert finding.needs_package and finding.right.startswith(f'{where} defines it')
+    assert finding.needs_package and finding.right.startswith(f'it is defined in {where}')
 
 
 def test_teachers_are_not_downloaded(lint: Callable) -> None:

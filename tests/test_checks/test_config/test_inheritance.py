@@ -28,11 +28,11 @@ from mmsmt.checks.config.check import OWN_CONFIGS
         (
             '_base_ = ["mmdet::_base_/models/retinanet_r50_fpn.py",'
             '"mmdet::_base_/models/mask-rcnn_r50_fpn.py"]',
-            [('model', 'retinanet_r50_fpn.py', 'one base only')],
+            [('model', 'retinanet_r50_fpn.py', 'only one base')],
         ),
         ('x = 1\nmodel = dict(', [('line 2', 'was never closed', 'valid Python')]),
         ('model = dict(a=1 / 0)', [('file', 'ZeroDivisionError', 'raises')]),
-        ('lr = 1', [('model', 'is no dictionary', '`_base_`')]),
+        ('lr = 1', [('model', 'is not a dictionary', '`_base_`')]),
         (
             "default_scope = 'mmnothing'\nmodel = dict(type='X')",
             [('default_scope', 'mmnothing', 'install')],
@@ -60,7 +60,7 @@ def test_fault_in_a_base_of_a_base(tmp_path: Path) -> None:
 def test_other_files_are_no_configs(tmp_path: Path) -> None:
     (tmp_path / 'notes.txt').write_text('x')
     (finding,) = check_config(tmp_path / 'notes.txt')
-    assert 'is no config' in finding.wrong
+    assert 'is not a config' in finding.wrong
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Which arguments a class takes, told from its source and those of its bases.
 
-The reference is Python itself: what is accepted can be passed, what is not raises TypeError.
+The reference is Python itself: accepted names can be passed, others raise TypeError.
 """
 
 from typing import Any

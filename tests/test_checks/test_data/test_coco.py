@@ -45,21 +45,21 @@ def two_hundred(**values: object) -> Damage:
 @pytest.mark.parametrize(
     ('damage', 'level', 'says'),
     [
-        (lambda r: (r / 'train.json').write_text('{"images": ['), 'error', 'is no JSON'),
+        (lambda r: (r / 'train.json').write_text('{"images": ['), 'error', 'not valid JSON'),
         (lambda r: (r / 'train.json').write_text('[]'), 'error', 'holds a list'),
         (lambda r: (r / 'train.json').write_text(''), 'error', 'train.json: is empty'),
         (change(lambda c: c.pop('categories')), 'error', 'has no list `categories`'),
         (change(lambda c: c['images'][1].pop('width')), 'error', '1 of 4 records in `images`'),
-        (many(bbox=[0.1, 0.1, 0.5, 0.5]), 'error', 'not in shares of the image'),
+        (many(bbox=[0.1, 0.1, 0.5, 0.5]), 'error', 'not relative to the image'),
         (many(bbox=[15, 5, 19, 9]), 'error', 'not two corners'),
-        (many(bbox=[2, 2, 10]), 'error', '4 of 4 boxes not of four numbers'),
-        (many(bbox=[2, 2, 'a', 5]), 'error', 'not of four numbers'),
-        (two_hundred(bbox=[2, 2, 0.5, 5]), 'warning', '1 of 201 boxes under a pixel in size'),
-        (two_hundred(area=0), 'warning', '1 of 201 boxes under a pixel in size'),
+        (many(bbox=[2, 2, 10]), 'error', '4 of 4 boxes that are not four numbers'),
+        (many(bbox=[2, 2, 'a', 5]), 'error', 'not four numbers'),
+        (two_hundred(bbox=[2, 2, 0.5, 5]), 'warning', '1 of 201 boxes smaller than a pixel'),
+        (two_hundred(area=0), 'warning', '1 of 201 boxes smaller than a pixel'),
         (two_hundred(bbox=[40, 2, 5, 5]), 'warning', 'outside the image: annotations 777'),
         (two_hundred(bbox=[15, 2, 7, 5]), 'warning', '1 of 201 boxes reach beyond the image'),
         (two_hundred(segmentation=[]), 'warning', '1 of 201 annotations without `segmentation`'),
-        (many(segmentation=[]), 'error', 'the pipeline asks for masks'),
+        (many(segmentation=[]), 'error', 'the pipeline loads masks'),
         (
             change(lambda c: c['annotations'][0].update(category_id=1)),
             'error',
@@ -73,14 +73,14 @@ def two_hundred(**values: object) -> Damage:
         (
             change(lambda c: c['annotations'][0].update(id=3)),
             'error',
-            '1 id of `annotations` given twice: 3',
+            '1 id of `annotations` used twice: 3',
         ),
-        (change(lambda c: c['annotations'].clear()), 'error', 'no annotation at all'),
+        (change(lambda c: c['annotations'].clear()), 'error', 'no annotations'),
         (lambda r: (r / 'train' / '2.png').unlink(), 'error', '1 of 4 images missing: 2.png'),
         (
             lambda r: (r / 'train' / '2.png').rename(r / 'train' / '2.PNG'),
             'error',
-            'for 2.png there is 2.PNG',
+            '2.PNG exists instead of 2.png',
         ),
         (
             lambda r: Image.new('RGB', (10, 20)).save(r / 'train' / '1.png'),
@@ -121,7 +121,7 @@ def test_good_coco_data_pass_with_counts(tmp_path: Path, found: Found, coco: Coc
     lines = found(cfg)
     assert lines['error'] == lines['warning'] == []
     assert (
-        f'note: {tmp_path}/train.json: 4 images, 3 annotations, 1 image without any'
+        f'note: {tmp_path}/train.json: 4 images, 3 annotations, 1 image without annotations'
         in (lines['note'])
     )
     assert f'note: {tmp_path}/train: 4 images, none missing' in lines['note']
@@ -133,7 +133,9 @@ def test_a_misspelt_class_is_named_with_the_nearest(
     cfg = coco(tmp_path, metainfo=dict(classes=('cat', 'Doog')))
     lines = found(cfg)
     for split in ('train', 'val'):
-        says = "has no category 'Doog', which metainfo.classes names; the nearest there is 'dog'"
+        says = (
+            "has no category 'Doog', which is in metainfo.classes; the nearest one there is 'dog'"
+        )
         assert f'error: {tmp_path}/{split}.json: {says}' in lines['error']
     assert len(lines['error']) == 2
 
@@ -152,23 +154,23 @@ def test_class_names_of_the_data_sets_class_are_checked(
 def test_one_class_without_a_comma(tmp_path: Path, found: Found, coco: Coco) -> None:
     cfg = coco(tmp_path, metainfo=dict(classes='cat'))
     assert (
-        "metainfo.classes: is the text 'cat'; write ('cat',) with the comma"
+        "metainfo.classes: is the string 'cat'; write ('cat',) with the comma"
         in (found(cfg)['error'][0])
     )
 
 
 def test_names_that_are_numbers(tmp_path: Path, found: Found, coco: Coco) -> None:
-    """`--cfg-options metainfo.classes=[0,1]` makes whole numbers of them."""
+    """`--cfg-options metainfo.classes=[0,1]` turns them into integers."""
     lines = found(coco(tmp_path, metainfo=dict(classes=[0, 1])))['error']
-    assert "error: metainfo.classes: holds 0, 1; write names as texts: '0'" in lines
+    assert "error: metainfo.classes: holds 0, 1; write names as strings: '0'" in lines
 
 
 def test_order_of_classes(tmp_path: Path, found: Found, coco: Coco) -> None:
     cfg = coco(tmp_path)
     change(lambda c: c['categories'].reverse(), 'val')(tmp_path)
     lines = found(cfg)['error']
-    assert any('other classes than in' in line and 'in another order' in line for line in lines)
-    assert any('val.json: lists the classes in another order than the config' in t for t in lines)
+    assert any('classes differ from' in line and 'in another order' in line for line in lines)
+    assert any('val.json: has the classes in another order than the config' in t for t in lines)
     assert len(lines) == 2
 
 
@@ -177,7 +179,7 @@ def test_the_evaluator_reads_the_file_of_the_data_set(
 ) -> None:
     cfg = coco(tmp_path)
     cfg.val_evaluator = [dict(type='CocoMetric', ann_file=f'{tmp_path}/./train.json')]
-    assert_named(cfg, 'error', 'val_evaluator.ann_file: is', 'name the same file')
+    assert_named(cfg, 'error', 'val_evaluator.ann_file: is', 'use the same file')
     cfg.val_evaluator[0].ann_file = f'{tmp_path}/./val.json'
     assert found(cfg)['error'] == []
 

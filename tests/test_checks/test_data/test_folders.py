@@ -52,7 +52,7 @@ def truncate(path: Path) -> None:
         (
             lambda r: (r / 'val' / 'dog').rename(r / 'val' / 'dogs'),
             'error',
-            'without dog, with dogs; labels count the classes in order',
+            'without dog, with dogs; labels are indices of the classes',
         ),
         (flatten, 'error', 'no class folders, but 4 images; expected here: CLASS/NAME.jpg'),
         (
@@ -69,7 +69,7 @@ def truncate(path: Path) -> None:
         (
             lambda r: (r / 'val' / 'cat' / '1.jpg').write_bytes(b'<html>'),
             'error',
-            'cat/1.jpg: cannot be read as a picture',
+            'cat/1.jpg: cannot be read as an image',
         ),
         (
             lambda r: write_image(r / 'val' / 'cat' / '1.jpg', (1, 1)),
@@ -123,9 +123,13 @@ def test_a_hidden_folder_counts_as_a_class(tmp_path: Path, found: Found) -> None
     ('lines', 'level', 'says'),
     [
         ('cat/0.jpg 0\ncat/9.jpg 1\n', 'error', '1 of 2 images missing: cat/9.jpg'),
-        ('cat/0.jpg 1\ndog/0.jpg 2\n', 'error', 'labels go from 1 to 2; 2 classes take 0 to 1'),
+        (
+            'cat/0.jpg 1\ndog/0.jpg 2\n',
+            'error',
+            'labels go from 1 to 2; the labels of 2 classes are 0 to 1',
+        ),
         ('cat/0.jpg 0\ndog/0.jpg dog\n', 'error', 'not of the form NAME LABEL: lines 2'),
-        ('cat/0.jpg 0\ncat/1.jpg 0\n', 'warning', '1 of 2 classes have no image: labels 1'),
+        ('cat/0.jpg 0\ncat/1.jpg 0\n', 'warning', '1 of 2 classes have no images: labels 1'),
         ('cat/0.jpg 0\ndog/0.jpg 1\n', 'note', 'train: 2 images'),
     ],
 )
@@ -163,4 +167,4 @@ def test_other_data_sets_are_checked_for_their_places(tmp_path: Path, found: Fou
     assert lines['error'] == [
         f'error: {tmp_path}/cifar: no such folder; {tmp_path} holds train, val'
     ]
-    assert 'contents of CIFAR10 not checked' in lines['warning'][0]
+    assert 'contents of CIFAR10 are not checked' in lines['warning'][0]

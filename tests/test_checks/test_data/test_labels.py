@@ -56,9 +56,12 @@ def relabel(value: int, mode: str = 'L') -> Damage:
             lambda r: Image.new('RGB', (WIDTH, HEIGHT)).save(r / 'labels' / '1.png'),
             '1.png: has 3 channels',
         ),
-        (relabel(4), 'values 4 stand for no class, in 1 file: 1.png; reduce_zero_label=True takes'),
-        (relabel(254), 'values 254 stand for no class'),
-        (relabel(257, 'I;16'), 'values 257 stand for no class'),  # 1 in the host's 8 bits
+        (
+            relabel(4),
+            'values 4 are not classes, in 1 file: 1.png; with reduce_zero_label=True classes are',
+        ),
+        (relabel(254), 'values 254 are not classes'),
+        (relabel(257, 'I;16'), 'values 257 are not classes'),  # 1 in the host's 8 bits
     ],
 )
 def test_damage_of_segmentation_data(
@@ -78,7 +81,7 @@ def test_values_that_are_right(tmp_path: Path, value: int, found: Found) -> None
 
 def test_values_without_reducing_zero(tmp_path: Path, assert_named: Named, found: Found) -> None:
     cfg = ade(tmp_path, reduce_zero_label=False)
-    assert_named(cfg, 'error', 'values 3 stand for no class, in 3 files', 'the 3 classes take 0 to')
+    assert_named(cfg, 'error', 'values 3 are not classes, in 3 files', 'the 3 classes are 0 to')
     relabels = [
         Image.new('L', (WIDTH, HEIGHT), 255).save(p) for p in (tmp_path / 'labels').iterdir()
     ]
@@ -90,7 +93,7 @@ def test_one_value_more_may_mean_unlabelled(
 ) -> None:
     cfg = ade(tmp_path, reduce_zero_label=False)
     for text in ('ignore_index=3 in model.decode_head', 'seg_pad_val=3 in data_preprocessor'):
-        assert_named(cfg, 'error', 'where 3 means unlabelled, set ', text)
+        assert_named(cfg, 'error', 'if 3 means unlabelled, set ', text)
     cfg.model.decode_head.ignore_index = 3
     assert found(cfg)['error'] == []
 
@@ -98,7 +101,7 @@ def test_one_value_more_may_mean_unlabelled(
 def test_one_value_more_where_0_means_unlabelled(tmp_path: Path, assert_named: Named) -> None:
     cfg = ade(tmp_path)
     relabel(4)(tmp_path)
-    assert_named(cfg, 'error', 'where 4 means unlabelled, write 0 in the files')
+    assert_named(cfg, 'error', 'if 4 means unlabelled, write 0 in the files')
 
 
 @pytest.mark.parametrize('reduce_zero_label', [True, False])
@@ -131,7 +134,7 @@ def test_suffixes_that_find_nothing(tmp_path: Path, found: Found) -> None:
     cfg = ade(tmp_path, img_suffix='.jpeg')
     lines = found(cfg)['error']
     assert any(
-        'no image found: holds files of the suffixes .jpg; see img_suffix' in t for t in lines
+        'no image found: it has files with the suffixes .jpg; see img_suffix' in t for t in lines
     )
 
 

@@ -36,7 +36,7 @@ def test_misplaced_folders_are_found(tmp_path: Path, found: Found, coco: Coco) -
     (tmp_path / 'images').mkdir()
     (tmp_path / 'train').rename(tmp_path / 'images' / 'train')
     lines = found(cfg)
-    says = f'no such folder; there is {tmp_path}/images/train: move it, or link it there'
+    says = f'no such folder; found {tmp_path}/images/train: move or link it there'
     assert lines['error'] == [f'error: {tmp_path}/train: {says}']
     assert any('expected here: images' in line for line in lines['note'])
 

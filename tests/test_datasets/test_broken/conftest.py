@@ -85,16 +85,16 @@ def mode(name: str, kind: str = 'PNG') -> Write:
 
 # Unusable: how it is written, and what is said of it.
 DAMAGED: dict[str, tuple[Write, str]] = {
-    'corrupt': (flipped, 'cannot be read as a picture'),
-    'noise': (lambda p: p.write_bytes(PIXELS.tobytes()), 'cannot be read as a picture'),
+    'corrupt': (flipped, 'cannot be read as an image'),
+    'noise': (lambda p: p.write_bytes(PIXELS.tobytes()), 'cannot be read as an image'),
     'truncated_jpeg': (cut('JPEG', 0.6), 'is truncated'),
     'truncated_png': (cut('PNG', 0.6), 'is truncated'),
     'truncated_at_its_end': (cut('JPEG', 0.999), 'is truncated'),
     'truncated_with_preview': (with_preview, 'is truncated'),
-    'bomb': (bomb(60_000, 60_000), 'claims more pixels than'),
+    'bomb': (bomb(60_000, 60_000), 'claims more than the maximum'),
     'bomb_below_the_limit': (bomb(6_000, 6_000), 'is truncated'),
     'zero_bytes': (lambda p: p.write_bytes(b''), 'is empty'),
-    'html': (lambda p: p.write_text('<!DOCTYPE html><p>404'), 'cannot be read as a picture'),
+    'html': (lambda p: p.write_text('<!DOCTYPE html><p>404'), 'cannot be read as an image'),
     'floats': (mode('F', 'TIFF'), 'is a TIFF in mode F, which the hosts cannot read'),
 }
 DEEP = PIXELS[:, :, 0].astype(np.uint16) * 256 + 37
@@ -130,7 +130,7 @@ ODD: dict[str, tuple[Write, str, str, np.ndarray | None]] = {
     'animated': (
         lambda p: RGB.save(p, format='GIF', save_all=True, append_images=[RGB.rotate(180)]),
         'warning',
-        'of several frames, of which the hosts read the first',
+        'of several frames; the hosts read only the first',
         np.asarray(RGB.quantize().convert('RGB')),
     ),
     'wide': (lambda p: RGB.resize((20_000, 8)).save(p, format='PNG'), '', '', None),
@@ -189,13 +189,13 @@ def write_maps(
 MAPS: dict[str, tuple[Write, str, str]] = {
     'no_class': (
         lambda p: Image.new('L', (WIDTH, HEIGHT), 4).save(p),
-        'stand for no class',
-        'has pixels of class 3; the 3 classes count from 0 to 2',
+        'are not classes',
+        'has pixels of class 3; the 3 classes are 0 to 2',
     ),
     'another_no_class': (
         palette_of_seven,
-        'reduce_zero_label=True takes 1 to 3',
-        'has pixels of class 6; the 3 classes count from 0 to 2',
+        'with reduce_zero_label=True classes are 1 to 3',
+        'has pixels of class 6; the 3 classes are 0 to 2',
     ),
     'other_size': (
         lambda p: Image.new('L', (HEIGHT, WIDTH), 1).save(p),
@@ -204,8 +204,8 @@ MAPS: dict[str, tuple[Write, str, str]] = {
     ),
     'deep': (
         lambda p: Image.new('I;16', (WIDTH, HEIGHT), 257).save(p),
-        'stand for no class',
-        'holds 257; hosts read 8 bits',
+        'are not classes',
+        'has the value 257; hosts read only 8 bits',
     ),
     'colours': (lambda p: RGB.save(p), 'has 3 channels', 'is read with the shape (24, 40, 3)'),
     'empty_map': (lambda p: p.write_bytes(b''), 'is empty', 'is empty'),

@@ -110,21 +110,21 @@ def test_label_images(corpus: SimpleNamespace, tmp_path: Path, check: Check) -> 
     assert status == 1
     for name, (_, says, _) in corpus.maps.items():
         lines = [line for line in found['error'] if f'{name}.png' in line]
-        assert lines or says == 'reduce_zero_label=True takes 1 to 3', name
-    strange = the_line(found['error'], 'stand for no class')
-    assert f'error: {root}/labels: values 4, 7, 257 stand for no class, in 3 files' in strange
-    assert 'reduce_zero_label=True takes 1 to 3' in strange
+        assert lines or says == 'with reduce_zero_label=True classes are 1 to 3', name
+    strange = the_line(found['error'], 'are not classes')
+    assert f'error: {root}/labels: values 4, 7, 257 are not classes, in 3 files' in strange
+    assert 'with reduce_zero_label=True classes are 1 to 3' in strange
     for name in ('other_size', 'colours', 'empty_map', 'cut_map'):
         the_line(found['error'], f'error: {root}/labels/{name}.png: ', corpus.maps[name][1])
 
 
 # Fields of a COCO file: list, record's changes, and what is said.
 RECORDS: dict[str, tuple[str, dict[str, Any], str]] = {
-    'nan box': ('annotations', {'bbox': [2, float('nan'), 5, 5]}, 'not of four numbers'),
-    'infinite box': ('annotations', {'bbox': [2, 2, float('inf'), 5]}, 'not of four numbers'),
+    'nan box': ('annotations', {'bbox': [2, float('nan'), 5, 5]}, 'not four numbers'),
+    'infinite box': ('annotations', {'bbox': [2, 2, float('inf'), 5]}, 'not four numbers'),
     'nan area': ('annotations', {'area': float('nan')}, '`area` of 1 of 4 records'),
-    'negative size': ('annotations', {'bbox': [2, 2, -5, 5]}, 'under a pixel in size'),
-    'no size': ('annotations', {'bbox': [2, 2, 0, 0]}, 'under a pixel in size'),
+    'negative size': ('annotations', {'bbox': [2, 2, -5, 5]}, 'smaller than a pixel'),
+    'no size': ('annotations', {'bbox': [2, 2, 0, 0]}, 'smaller than a pixel'),
     'outside': ('annotations', {'bbox': [100, 2, 5, 5]}, 'outside the image'),
     'unknown class': ('annotations', {'category_id': 7}, 'unknown category_id: 7'),
     'nan class': ('annotations', {'category_id': float('nan')}, '`category_id` of 1 of 4'),
@@ -137,7 +137,7 @@ RECORDS: dict[str, tuple[str, dict[str, Any], str]] = {
     'mask of another size': (
         'annotations',
         {'segmentation': {'size': [5, 5], 'counts': 'X1'}},
-        '1 of 4 masks not of the size of their image: annotations 0',
+        '1 of 4 masks that differ in size from their image: annotations 0',
     ),
 }
 
@@ -169,4 +169,4 @@ def test_a_bomb_takes_no_memory(corpus: SimpleNamespace, tmp_path: Path) -> None
         (fault,) = find_faults({'img_path': str(path)}, None)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    assert damage == fault.wrong == 'claims more pixels than the 178,956,970 that are read'
+    assert damage == fault.wrong == 'claims more than the maximum of 178,956,970 pixels'

@@ -73,7 +73,7 @@ def test_boxes_that_are_no_numbers_and_sizes(corpus: SimpleNamespace, tmp_path: 
     entry.pop('type')
     dataset = guarded(CocoDataset(**entry), [LoadImageFromFile(), LoadAnnotations()])
     images = tmp_path / 'data/images'
-    says = 'is [2, 2, inf, 12]: not all are numbers'
+    says = 'is [2, 2, inf, 12]: not all are finite'
     assert refused(dataset, 0) == f'{images}/good0.jpg (instances[0].bbox): {says}'
     says = 'is 20000x8 pixels, but the annotations say 40x24'
     assert refused(dataset, 4) == f'{images}/wide.jpg (height, width): {says}'
@@ -83,7 +83,7 @@ def test_boxes_that_are_no_numbers_and_sizes(corpus: SimpleNamespace, tmp_path: 
 @pytest.mark.parametrize('label', [2, -1, [0, 5], np.array([0, 7])])
 def test_labels_of_no_class(label: Any) -> None:
     pipeline = GuardedPipeline([dict], num_classes=2)
-    with pytest.raises(BadSampleError, match=r'^a.jpg \(gt_label\): is -?\d; the 2 classes count'):
+    with pytest.raises(BadSampleError, match=r'^a.jpg \(gt_label\): is -?\d; the 2 classes are'):
         pipeline({'img_path': 'a.jpg', 'gt_label': label})
     assert pipeline({'img_path': 'a.jpg', 'gt_label': 1}) == {'img_path': 'a.jpg', 'gt_label': 1}
 
@@ -100,7 +100,7 @@ def test_transforms_that_fail_are_named() -> None:
 
 
 class Drops:
-    """A transform that has no use for some samples, which is no fault of theirs."""
+    """A transform that skips some samples, although they are good."""
 
     def __call__(self, sample: dict) -> dict | None:
         return None if sample['sample_idx'] % 2 else sample
@@ -124,7 +124,7 @@ def test_skipped_samples_are_replaced_and_listed(
     assert len(names) == 3 and 'html' not in names
     lines = journal_of_rank(journal, 0).read_text().splitlines()
     assert len(lines) >= 2
-    says = f'{tmp_path}/data/cat/html.jpg (img_path): cannot be read as a picture'
+    says = f'{tmp_path}/data/cat/html.jpg (img_path): cannot be read as an image'
     assert all(line.startswith(says) for line in lines)
 
 
@@ -134,7 +134,7 @@ def test_the_message_of_a_worker_is_one_line(corpus: SimpleNamespace, tmp_path: 
     loader = DataLoader(dataset, sampler=[index_of(dataset, 'html')], num_workers=1)
     with pytest.raises(BadSampleError) as caught:
         next(iter(loader))
-    says = f'{tmp_path}/data/cat/html.jpg (img_path): cannot be read as a picture'
+    says = f'{tmp_path}/data/cat/html.jpg (img_path): cannot be read as an image'
     assert str(caught.value).startswith(says)
 
 
@@ -142,14 +142,14 @@ def test_nothing_but_failures_stops_even_a_run_that_skips(tmp_path: Path) -> Non
     options = dict(on_bad='skip', journal=tmp_path / 'skipped.txt')
     pipeline = GuardedPipeline([LoadImageFromFile()], **options)
     tries = 0
-    with pytest.raises(BadSampleError, match='no such file; so were 99 samples before it'):
+    with pytest.raises(BadSampleError, match='no such file; so were the 99 samples before it'):
         for tries in range(1, 2 * MOST_IN_A_ROW):
             assert pipeline({'img_path': f'{tries}.jpg'}) is None
     assert tries == MOST_IN_A_ROW == 100
 
 
 def test_a_fault_of_the_pipeline_blames_no_picture(tmp_path: Path) -> None:
-    """The same failure on sound files, one after the other, is no matter of the files."""
+    """The same failure on several good files in a row is not the files' fault."""
 
     def broken(sample: dict) -> dict:
         raise AssertionError('reduce_zero_label')
@@ -158,12 +158,12 @@ def test_a_fault_of_the_pipeline_blames_no_picture(tmp_path: Path) -> None:
         Image.new('RGB', (9, 9)).save(tmp_path / f'{number}.png')
     options = dict(on_bad='skip', journal=tmp_path / 'skipped.txt')
     pipeline = GuardedPipeline([broken], **options)
-    with pytest.raises(BadSampleError, match=r'can be read.*function.*: 5 samples in a row'):
+    with pytest.raises(BadSampleError, match=r'is readable.*function.*: 5 samples in a row'):
         for number in range(9):
             assert pipeline({'img_path': str(tmp_path / f'{number}.png')}) is None
     assert number == 4
     stops = GuardedPipeline([broken])
-    with pytest.raises(BadSampleError, match='can be read, so the fault may be that of func'):
+    with pytest.raises(BadSampleError, match='is readable, so func'):
         stops({'img_path': str(tmp_path / '0.png')})
 
 

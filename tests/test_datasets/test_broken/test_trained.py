@@ -126,7 +126,7 @@ def test_stops_at_a_picture(
     workers = 1 if loop is ITERATIONS else 0
     status, last, _ = train(scope, pictures, loop=loop, workers=workers)
     folder = 'cat' if scope == 'mmpretrain' else 'images'
-    says = f'error: {tmp_path}/data/{folder}/html.jpg (img_path): cannot be read as a picture'
+    says = f'error: {tmp_path}/data/{folder}/html.jpg (img_path): cannot be read as an image'
     assert status == 1
     assert last.startswith(says) and last.endswith('or train with --on-bad skip')
 
@@ -173,7 +173,7 @@ def test_labels_of_no_class_are_named_before_a_loss_meets_them(
 @pytest.mark.parametrize(
     ('scope', 'damage', 'says'),
     [
-        ('mmdet', lambda r: (r / 'boxes.json').write_text('{'), 'boxes.json: is no JSON'),
+        ('mmdet', lambda r: (r / 'boxes.json').write_text('{'), 'boxes.json: not valid JSON'),
         (
             'mmdet',
             lambda r: (r / 'boxes.json').write_text('{"images": [], "annotations": []}'),
@@ -184,7 +184,7 @@ def test_labels_of_no_class_are_named_before_a_loss_meets_them(
             lambda r: (r / 'boxes.json').write_text(
                 (r / 'boxes.json').read_text().replace('"cat"', '"cats"')
             ),
-            "has no category 'cat', which metainfo.classes names; the nearest there is 'cats'",
+            "has no category 'cat', which is in metainfo.classes; the nearest one there is 'cats'",
         ),
         (
             'mmpretrain',

@@ -226,7 +226,7 @@ def test_other_layouts_of_label_images(style: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize('task', ['cls', 'det', 'seg'])
 def test_a_folder_of_something_else_lists_the_layouts(task: str, tmp_path: Path) -> None:
     write_text(tmp_path / 'notes.txt', 'nothing\n')
-    with pytest.raises(UsageError, match=f'holds no data for {task} in a known format: .*NAME'):
+    with pytest.raises(UsageError, match=f'no {task} data in a known format: .*NAME'):
         recognise(task, tmp_path)
     with pytest.raises(UsageError, match='no such folder'):
         recognise(task, tmp_path / 'absent')

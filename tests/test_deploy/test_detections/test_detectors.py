@@ -73,7 +73,7 @@ def test_equals_the_host(detector: Detector, images: Path, family: str) -> None:
 @pytest.mark.parametrize('threshold', [0.5, 0.02])
 @pytest.mark.parametrize('family', WITH_MASKS)
 def test_masks_of_images(detector: Detector, images: Path, family: str, threshold: float) -> None:
-    """Those that `test_step` gives; below 0.5, on a CPU, it cuts them off beside their boxes."""
+    """Results of `test_step`; below 0.5, on a CPU, it crops them next to their boxes."""
     loaded = load_model(Request(family, *detector(family)))
     model: Any = loaded.model
     model.roi_head.test_cfg.mask_thr_binary = threshold
@@ -153,7 +153,7 @@ def test_number_of_boxes(detector: Detector, images: Path) -> None:
     assert found['count'].tolist() == expected['count'].tolist() == [4]
     with pytest.raises(UsageError, match='--max-per-img must be positive, got 0'):
         limit_detections(loaded.model, 0)
-    with pytest.raises(UsageError, match='this model is no detector'):
+    with pytest.raises(UsageError, match='this model is not a detector'):
         limit_detections(loaded.model.backbone, 4)
 
 

@@ -17,7 +17,7 @@ SIZE = (57, 83)  # height, width
 
 
 def regions(count: int = 40) -> tuple[Tensor, Tensor]:
-    """Masks (N, 28, 28) and boxes, some of which reach beyond the image."""
+    """Masks (N, 28, 28) and boxes, some of them reaching beyond the image."""
     torch.manual_seed(0)
     corners = torch.rand(count, 2, 2) * torch.tensor([100.0, 70.0]) - 5
     boxes = torch.cat([corners.amin(1), corners.amax(1)], 1)

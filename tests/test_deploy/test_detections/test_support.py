@@ -52,8 +52,8 @@ def highest_pixels(model: Any) -> None:
     [
         ('retinanet', soft_nms, "test_cfg.nms is {'type': 'soft_nms'"),
         ('retinanet', all_anchors, 'test_cfg.nms_pre must be positive'),
-        ('retinanet', other_coder, 'its coder of boxes is TBLRBBoxCoder'),
-        ('atss', softmax, 'scores of ATSSHead are no sigmoids'),
+        ('retinanet', other_coder, 'its box coder is TBLRBBoxCoder'),
+        ('atss', softmax, 'scores of ATSSHead are not sigmoids'),
         (
             'mask_rcnn',
             of_class('rpn_head', GARPNHead),
@@ -94,9 +94,9 @@ def test_is_refused(
 @pytest.mark.parametrize(
     ('family', 'options', 'says'),
     [
-        ('retinanet', dict(masks='images'), '--masks images is for .* with masks, .*: detector$'),
-        ('mask_rcnn', dict(masks='images', maps=True), '--masks images is for .*: detector, maps'),
-        ('mask_rcnn', dict(labels=True), '--labels is for segmenters, this exports: detector$'),
+        ('retinanet', dict(masks='images'), '--masks images needs a .* with masks, .*: detector$'),
+        ('mask_rcnn', dict(masks='images', maps=True), '--masks images needs a .*: detector, maps'),
+        ('mask_rcnn', dict(labels=True), '--labels needs a segmenter, this exports: detector$'),
     ],
 )
 def test_masks_and_labels_of_others(

@@ -107,7 +107,7 @@ def test_a_file_that_differs_is_not_left(
     out.write_bytes(b'what stood there')
     wrong = tasks.CLASSIFIER._replace(compute=lambda model, x, _: {'scores': model(x).sigmoid()})
     monkeypatch.setattr(exporter, 'task_of', lambda *_: wrong)
-    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 scores'):
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90, scores'):
         export(*network('classifier'), out, images=images)
     assert out.read_bytes() == b'what stood there'
     assert not list(tmp_path.glob('.*'))
@@ -122,7 +122,7 @@ def test_what_torch_cannot_export_is_one_line(
 
     fickle = tasks.BACKBONE._replace(compute=lambda model, x, _: Fickle()(x))
     monkeypatch.setattr(exporter, 'task_of', lambda *_: fickle)
-    with pytest.raises(UsageError, match='cannot take this network at any size .*--size H W'):
+    with pytest.raises(UsageError, match='cannot export this network at any size .*--size H W'):
         export(*network('classifier'), tmp_path / 'x.onnx', images=images)
     assert not (tmp_path / 'x.onnx').exists()
 
@@ -150,7 +150,7 @@ def test_packages(
     extra: str,
 ) -> None:
     monkeypatch.setattr(exporter, 'find_spec', lambda name: None if name == missing else True)
-    with pytest.raises(UsageError, match=rf"exporting needs {missing}: .*'mmsmt\[{extra}\]'"):
+    with pytest.raises(UsageError, match=rf"export needs {missing}: .*'mmsmt\[{extra}\]'"):
         export(*network('backbone'), tmp_path / out)
 
 
@@ -159,10 +159,10 @@ def test_packages(
     [
         (dict(out='x.pt'), 'x.pt: the name must end in .onnx or .xml'),
         (dict(to='openvino'), '--to openvino --out .*x.onnx: the name must end in .xml'),
-        (dict(size=(32, 0)), '--size takes H W, positive, got 32 0'),
-        (dict(labels=True), '--labels is for segmenters, this exports: backbone'),
-        (dict(masks='images'), '--masks images is for detectors with masks, .*: backbone'),
-        (dict(masks='all'), '--masks takes regions or images, got all'),
+        (dict(size=(32, 0)), '--size must be two positive numbers H W, got 32 0'),
+        (dict(labels=True), '--labels needs a segmenter, this exports: backbone'),
+        (dict(masks='images'), '--masks images needs a detector with masks, .*: backbone'),
+        (dict(masks='all'), '--masks must be regions or images, got all'),
         (dict(opset=17), '--opset must be at least 18, got 17'),
         (dict(images='none'), 'none: no such folder of images'),
         (dict(config='none.py'), 'none.py: no such config file'),
@@ -211,5 +211,5 @@ def test_a_network_of_others_has_no_deploy_form(tmp_path: Path, images: Path) ->
 @pytest.mark.usefixtures('as_if_installed')
 def test_networks_of_one_size(tmp_path: Path, images: Path, backbone: str, says: str) -> None:
     (tmp_path / 'x.py').write_text(f'backbone = dict({backbone})\n')
-    with pytest.raises(UsageError, match=f'{says} can be exported for one size .*--size H W'):
+    with pytest.raises(UsageError, match=f'{says} can only be exported for a fixed .*--size H W'):
         export(str(tmp_path / 'x.py'), '', tmp_path / 'x.onnx', images=images)

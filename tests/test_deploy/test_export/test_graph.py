@@ -107,14 +107,14 @@ def test_labels_beyond_uint8() -> None:
 def test_other_labels_are_refused(compare: Callable, kind: str) -> None:
     (first, _) = compare(kind, labels=True)
     assert first.differences == {'labels': 0}
-    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 labels'):
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90, labels'):
         compare(kind, lambda x: 1 - x.clamp(max=1), labels=True)
 
     def one_row(x: Tensor) -> Tensor:
         x[-1, 7] += 1
         return x
 
-    with pytest.raises(UsageError, match='differs by 1.4e-02 from PyTorch, allowed is 1e-03'):
+    with pytest.raises(UsageError, match='differs by 1.4e-02 from PyTorch, the limit is 1e-03'):
         compare(kind, one_row, labels=True)
     with pytest.raises(UsageError, match='differs by inf'):
         compare(kind, lambda x: x[:, ::2], labels=True)
@@ -130,7 +130,7 @@ def test_backbone_of_a_host(compare: Callable) -> None:
     'change', [lambda x: x * 1.01, lambda x: x.flip(0) * float('nan'), lambda x: x[:1, :, ::2]]
 )
 def test_another_result_is_refused(compare: Callable, change: Callable) -> None:
-    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 head_'):
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90, head_'):
         compare('detector', change)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: whole, complete, and the former one until the next is there."""
+"""Checkpoints of a run: atomic, complete, and the old one is kept until the new one exists."""
 
 import os
 from collections.abc import Callable
@@ -111,7 +111,7 @@ def test_the_former_checkpoint_goes_after_the_next_has_come(
     last = 0
     for what, name, there in calls:
         if name == 'last_checkpoint':
-            last += 1  # names a checkpoint that is there, the predecessors still beside it
+            last += 1  # names a checkpoint that is there, with the predecessors still next to it
             assert {f'epoch_{i}.pth' for i in range(max(1, last - kept), last + 1)} <= there
         elif what == 'remove':
             assert name == f'epoch_{last - kept}.pth'

@@ -72,7 +72,7 @@ def train(make_runner: Callable[..., Runner]) -> Callable[..., int]:
 
 @pytest.mark.parametrize(('patience', 'stops'), [(1, 3), (2, 4), (3, 8), (4, 9)])
 def test_stops(train: Callable[..., int], patience: int, stops: int) -> None:
-    """An equal score is no better one."""
+    """An equal score does not count as better."""
     assert train(patience) == stops
 
 

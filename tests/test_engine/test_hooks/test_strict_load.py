@@ -121,7 +121,9 @@ def test_new_parts_are_allowed_by_name_only(
         runner = make_runner(model=host_model(host), **options, allow=allow)
         with pytest.raises(CheckpointError) as caught:
             runner.load_or_resume()
-        accepted = ast.literal_eval(str(caught.value).split('To accept that: load_allow=')[1][:-1])
+        accepted = ast.literal_eval(
+            str(caught.value).split('To accept this, set load_allow=')[1][:-1]
+        )
         assert all(name in NEW_PARTS[host] or name.startswith(forgotten) for name in accepted)
         make_runner(model=host_model(host), **options, allow=accepted).load_or_resume()
 

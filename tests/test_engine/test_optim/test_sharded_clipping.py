@@ -25,9 +25,9 @@ def test_clipping_under_fsdp_is_exchanged_or_refused() -> None:
     cfg = config(type='OptimWrapper')
     replace_sharded_clipping(cfg)
     assert cfg.optim_wrapper.type == 'OptimWrapper'
-    with pytest.raises(ValueError, match='clipped by their 2-norm'):
+    with pytest.raises(ValueError, match='clipping only by the 2-norm'):
         replace_sharded_clipping(config(clip_grad=dict(max_norm=5.0, norm_type=1)))
-    with pytest.raises(ValueError, match='clipping needs one of'):
+    with pytest.raises(ValueError, match='clipping under FSDP needs one of'):
         replace_sharded_clipping(config(type='Other', clip_grad=dict(max_norm=5.0)))
 
 
