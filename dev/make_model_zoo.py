@@ -129,14 +129,14 @@ def _render_row(metafile: str, entry: dict[str, Any], metrics: list[str]) -> lis
         f'[{entry["Name"]}](../../{entry["Config"]})',
         ' x '.join(map(str, data['Image Size'])),
         *results,
-        _beside(data['Parameters'] / 1e6, published.get('Parameters (M)')),
-        _beside(data['FLOPs'] / 1e9, published.get('FLOPs (G)')),
-        _beside(data['Total MACs'] / 1e9, published.get('Total MACs (G)')),
+        _with_published(data['Parameters'] / 1e6, published.get('Parameters (M)')),
+        _with_published(data['FLOPs'] / 1e9, published.get('FLOPs (G)')),
+        _with_published(data['Total MACs'] / 1e9, published.get('Total MACs (G)')),
         f'[file]({entry["Weights"]})' if 'Weights' in entry else '',
     ]
 
 
-def _beside(ours: float, published: float | None) -> str:
+def _with_published(ours: float, published: float | None) -> str:
     """Format our number, and in brackets the published one and our deviation from it."""
     if published is None:
         return f'{ours:.1f}'

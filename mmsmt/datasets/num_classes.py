@@ -94,4 +94,4 @@ def _resize_weights(loss: Any, where: str, previous: int, number: int, remarks: 
         loss['class_weight'] = [classes[0]] * number + rest
     else:
         loss['class_weight'] = None
-        remarks.append(f'{where} is None: the method weights the classes of another data set')
+        remarks.append(f'{where} is set to None: the class weights are those of other data')
