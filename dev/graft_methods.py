@@ -22,7 +22,7 @@ from typing import Any
 from mmengine.utils import get_installed_path
 
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')
-DIVISORS = (4, 2)  # of image sizes and numbers of proposals; tried in this order
+DIVISORS = (4, 2, 1)  # of image sizes and numbers of proposals; tried in this order
 SECONDS = 400  # limit of CPU time per config
 # Names of RPNs alone, and of detectors that read proposals from files.
 PART = re.compile('(^|[-_])(rpn|fast-rcnn)_[rx]')
@@ -33,7 +33,7 @@ HEAD = """# Methods of mmdet and mmseg
 Every method folder of mmdet {mmdet} and mmseg {mmseg} with SMT-T in it, as
 `mmsmt new --method mmdet::FOLDER/CONFIG.py` does it: the model built, the loss of two images,
 gradients of all parameters, and a prediction, on the digits at a quarter of the config's image
-size, or at half of it where a quarter is too small for the method.
+size, or at more of it where a quarter is too small for the method.
 
 ```
 python dev/graft_methods.py --page docs/guides/methods.md

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,23 +73,24 @@ def try_config(
     with tempfile.TemporaryDirectory() as work_dir:
         cfg.work_dir = work_dir
         runner, model, wrapper = build_for_a_while(cfg)
-        batch = _first(runner, cfg.train_dataloader)
+        (batch,) = _first(runner, cfg.train_dataloader, 1)
         start = time.perf_counter()
         loss = forward_and_backward(model, wrapper, batch)
         trained = time.perf_counter()
-        batch = _first(runner, cfg.get('val_dataloader') or cfg.train_dataloader)
+        # One image at a time, which is all that some methods can predict.
+        batches = _first(runner, cfg.get('val_dataloader') or cfg.train_dataloader, 2)
         loaded = time.perf_counter()
         with torch.no_grad():
-            results = model.eval().val_step(batch)
+            results = [result for batch in batches for result in model.eval().val_step(batch)][:2]
         predicted = time.perf_counter()
     missed = tuple(n for n, p in model.named_parameters() if p.requires_grad and p.grad is None)
     return Trial(loss, trained - start, predicted - loaded, missed, results, data)
 
 
-def _first(runner: Any, loader: dict) -> Any:
-    """Return the first batch of a data loader."""
+def _first(runner: Any, loader: dict, number: int) -> list[Any]:
+    """Return the first batches of a data loader."""
     try:
-        return next(iter(runner.build_dataloader(loader, seed=0)))
+        return list(islice(runner.build_dataloader(loader, seed=0), number))
     except READ_ERRORS as error:
         reason = explain_loader(runner.cfg, loader) or f'{type(error).__name__}: {error}'
         raise BadSampleError(reason) from error

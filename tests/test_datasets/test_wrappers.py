@@ -26,3 +26,12 @@ def test_digits_in_place_of_a_repeated_data_set() -> None:
     cfg = Config(dict(default_scope='mmseg', model=model, train_dataloader=loader))
     found = put_on_digits(cfg, divisor=2).train_dataloader.dataset
     assert found.type == 'BaseSegDataset' and found.pipeline[0].scale == (32, 32)
+
+
+def test_a_trial_shrinks_what_costs_time() -> None:
+    limits = dict(rpn=dict(nms_pre=1000), rcnn=dict(max_per_img=100))
+    loaders = {f'{name}_dataloader': dict(dataset=dict(pipeline=[])) for name in ('train', 'val')}
+    model = dict(type='QueryInst', test_cfg=limits)
+    cfg = put_on_digits(Config(dict(default_scope='mmdet', model=model, **loaders)), divisor=2)
+    assert cfg.model.test_cfg == dict(rpn=dict(nms_pre=500), rcnn=dict(max_per_img=100))
+    assert cfg.train_dataloader.batch_size == 2 and cfg.val_dataloader.batch_size == 1

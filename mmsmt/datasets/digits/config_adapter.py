@@ -15,6 +15,7 @@ from mmsmt.errors import UsageError
 SIZE_KEYS = ('scale', 'scales', 'img_scale', 'crop_size', 'size')
 # Keys for numbers of proposals and samples, which decide the time of heads.
 COUNT_KEYS = ('num', 'nms_pre', 'max_per_img', 'num_points')
+MANY = 100  # QueryInst has to return as many detections as it has queries
 # Replaces mmdet's `LoadPanopticAnnotations`: the digits have masks and label maps instead.
 LOAD_PANOPTIC = (
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True, with_seg=True),
@@ -26,7 +27,7 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
     """Make a config of mmpretrain, mmdet or mmseg use the digits, in place.
 
     Data sets and numbers of classes change; pipelines stay, with smaller images if requested.
-    Pre-trained weights are removed, and the batch size is two images.
+    Pre-trained weights are removed, and batches hold two images in training.
 
     Args:
         cfg: Training config.
@@ -59,7 +60,7 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
 
 
 def make_small(cfg: Config, divisor: int = 1) -> Config:
-    """Remove pre-trained weights, set the batch size to two, and shrink images, in place.
+    """Remove pre-trained weights, set small batches, and shrink images, in place.
 
     Args:
         cfg: Training config.
@@ -74,15 +75,20 @@ def make_small(cfg: Config, divisor: int = 1) -> Config:
             return type(value)(map(shrink, value))
         return value // divisor if isinstance(value, int) else value
 
+    def shrink_many(value: Any) -> Any:
+        return shrink(value) if isinstance(value, int) and value > MANY else value
+
     cfg.model.pop('pretrained', None)
     cfg.model.get('backbone', {}).pop('init_cfg', None)
     for name in {'data_preprocessor', 'train_cfg', 'test_cfg'} & set(cfg.model):
-        keys = SIZE_KEYS if name == 'data_preprocessor' else COUNT_KEYS
-        cfg.model[name] = _change(cfg.model[name], keys, shrink)
+        sizes = name == 'data_preprocessor'
+        keys, change = (SIZE_KEYS, shrink) if sizes else (COUNT_KEYS, shrink_many)
+        cfg.model[name] = _change(cfg.model[name], keys, change)
     for name in ('train', 'val', 'test'):
         if loader := cfg.get(f'{name}_dataloader'):
             loader.dataset = _change(loader.dataset, SIZE_KEYS, shrink)
-            loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+            batch_size = 2 if name == 'train' else 1
+            loader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
     return cfg
 
 
