@@ -18,6 +18,8 @@ SIDE = 512  # of the image for which channels and strides are found; nothing is 
 # Keys of the hosts' heads for the channels of a map from the backbone.
 INPUTS = ('in_channels', 'c1_in_channels', 'input_channels', 'feature_channels')
 NECK = ('in_channels', 'in_channel')
+# Necks that make a pyramid of a plain vision transformer's equal maps; ours are one already.
+PYRAMIDS = ('Feature2Pyramid', 'MultiLevelNeck')
 HEADS = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head', 'query_head', 'keypoint_head')
 
 
@@ -72,9 +74,13 @@ def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
     neck = model.get('neck')
     if neck:
         previous = deepcopy(neck)
-        _graft_neck(neck, given, maps)
+        if isinstance(neck, dict) and str(neck.get('type')).rpartition('.')[2] in PYRAMIDS:
+            model.neck = None
+        else:
+            _graft_neck(neck, given, maps)
         # Maps that a neck only passes on have new channels after it too.
-        given, maps = _run_neck(previous, given), _run_neck(neck, maps)
+        given = _run_neck(previous, given)
+        maps = _run_neck(neck, maps) if model.neck else maps
     if len(given) == len(maps):
         _graft_heads(model, given, maps)
     return cfg

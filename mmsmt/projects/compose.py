@@ -123,8 +123,11 @@ def _top_level(plan: Plan, task: Task) -> list[str]:
 def _schedule(plan: Plan, task: Task) -> list[str]:
     """Return optimizer, schedule and length; only `epochs` sets the length."""
     write, base = _deleting(plan.method.config), plan.method.config
-    optimizer = (base.get('optim_wrapper') or {}).get('optimizer') or {}
-    if optimizer.get('type') == 'AdamW' and plan.method.base.startswith(HOSTS[plan.task]):
+    wrapper = base.get('optim_wrapper') or {}
+    adamw = (wrapper.get('optimizer') or {}).get('type') == 'AdamW'
+    # A constructor of the host's may know its own backbones only, as that of layer decay does.
+    fits = adamw and 'constructor' not in wrapper
+    if fits and plan.method.base.startswith(HOSTS[plan.task]):
         rate = 'optim_wrapper = dict(optimizer=dict(lr=learning_rate))'
     else:
         rate = write(

@@ -74,6 +74,7 @@ FITTING = [
         'auxiliary_head.in_channels',
         128,
     ),
+    ('mmseg::beit/beit-base_upernet_8xb2-160k_ade20k-640x640.py', (0, 1, 2, 3), 'neck', None),
     ('mmpretrain::resnet/resnet50_8xb32_in1k.py', (3,), 'head.in_channels', 256),
 ]
 

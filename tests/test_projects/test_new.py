@@ -112,6 +112,15 @@ def test_a_cascade_is_one_expression(tmp_path: Path) -> None:
     assert heads in ' '.join(out.read_text().split()).replace('( ', '(').replace('[ ', '[')
 
 
+def test_an_optimizer_for_other_backbones_is_replaced(tmp_path: Path) -> None:
+    """BEiT's layer decay raises NotImplementedError for other networks; ours need no neck."""
+    out = tmp_path / 'mine.py'
+    method = 'mmseg::beit/beit-base_upernet_8xb2-160k_ade20k-640x640.py'
+    new('seg', write_labels(tmp_path / 'data'), method, out)
+    cfg = Config.fromfile(out)
+    assert 'constructor' not in cfg.optim_wrapper and cfg.model.neck is None
+
+
 @pytest.mark.parametrize(
     'damage, said',
     [
