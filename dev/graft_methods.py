@@ -24,8 +24,8 @@ from mmengine.utils import get_installed_path
 BACKBONE = dict(type='mmsmt.SMT', arch='tiny')
 DIVISORS = (4, 2, 1)  # of image sizes and numbers of proposals; tried in this order
 SECONDS = 400  # limit of CPU time per config
-# Names of RPNs alone, and of detectors that read proposals from files.
-PART = re.compile('(^|[-_])(rpn|fast-rcnn)_[rx]')
+# Names of RPNs alone, detectors that read proposals from files, and comparisons of two images.
+PART = re.compile('(^|[-_])(rpn|fast-rcnn)_[rx]|levir')
 NO_METHODS = ('_base_', 'common')
 RESULTS = Path('work_dirs/methods.jsonl')
 HEAD = """# Methods of mmdet and mmseg

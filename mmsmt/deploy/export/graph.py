@@ -82,6 +82,19 @@ def _exportable(module: nn.Module) -> nn.Module:
             rows, columns = (size, size) if isinstance(size, int) else size
             if rows and columns and (rows, columns) != (1, 1):
                 setattr(module, name, MatrixPool((rows, columns)))
+        elif type(child).__name__ == 'Upsample' and not isinstance(child, nn.Upsample):
+            setattr(module, name, _by_factor(child))
         else:
             _exportable(child)
     return module
+
+
+def _by_factor(upsample: Any) -> nn.Module:
+    """Return PyTorch's own module for mmseg's `Upsample`, unless a size or fraction is given.
+
+    mmseg computes the size as `int`, which export turns into that of the traced image.
+    """
+    factor = upsample.scale_factor
+    if upsample.size or not isinstance(factor, float) or not factor.is_integer():
+        return upsample
+    return nn.Upsample(None, factor, upsample.mode, upsample.align_corners)

@@ -1,18 +1,20 @@
 """What is exported computes what the hosts predict; runs where no exporter is installed, too."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmseg.models.utils import Upsample
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmsmt.deploy.convert import deploy
 from mmsmt.deploy.export import verify
-from mmsmt.deploy.export.graph import Graph, MatrixPool
+from mmsmt.deploy.export.graph import Graph, MatrixPool, _exportable
 from mmsmt.deploy.export.tasks import BACKBONE, SEGMENTER_LABELS, task_of
 from mmsmt.deploy.export.verify import check
 from mmsmt.errors import UsageError
@@ -177,3 +179,15 @@ def test_matrix_pool_is_adaptive_pooling(size: int | tuple[int, int]) -> None:
     for height, width in [(1, 1), (2, 5), (6, 12), (7, 23), (64, 3)]:
         x = torch.randn(2, 3, height, width)
         torch.testing.assert_close(pool(x), nn.AdaptiveAvgPool2d(size)(x))
+
+
+def test_mmsegs_upsampling_is_of_any_size() -> None:
+    """Exported as it is, it would give the size of the traced image, and no error."""
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), Upsample(scale_factor=2, mode='bilinear'))
+    exported = torch.export.export(
+        _exportable(deepcopy(network)),
+        (torch.rand(1, 3, 16, 24),),
+        dynamic_shapes=({2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},),
+    )
+    x = torch.rand(1, 3, 10, 14)
+    torch.testing.assert_close(exported.module()(x), network(x))
