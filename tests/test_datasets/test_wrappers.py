@@ -35,3 +35,20 @@ def test_a_trial_shrinks_what_costs_time() -> None:
     cfg = put_on_digits(Config(dict(default_scope='mmdet', model=model, **loaders)), divisor=2)
     assert cfg.model.test_cfg == dict(rpn=dict(nms_pre=500), rcnn=dict(max_per_img=100))
     assert cfg.train_dataloader.batch_size == 2 and cfg.val_dataloader.batch_size == 1
+
+
+def test_digits_inside_a_mix_of_images() -> None:
+    """YOLOX's Mosaic asks its own data set for more images."""
+    files = dict(type='CocoDataset', pipeline=[dict(type='LoadImageFromFile')])
+    mosaic = dict(type='Mosaic', img_scale=(64, 64))
+    mix = dict(type='MultiImageMixDataset', pipeline=[mosaic], dataset=files)
+    cfg = Config(
+        dict(
+            default_scope='mmdet',
+            model=dict(type='YOLOX', bbox_head=dict(num_classes=80)),
+            train_dataloader=dict(dataset=mix),
+        )
+    )
+    found = put_on_digits(cfg, 'digits', divisor=2).train_dataloader.dataset
+    assert found.type == 'MultiImageMixDataset' and found.pipeline[0].img_scale == (32, 32)
+    assert found.dataset.data_root == 'digits/scenes/' and len(found.dataset.pipeline) == 1

@@ -52,8 +52,7 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
         if loader is None:
             continue
         dataset = _dataset(data_root, split)[scope]
-        pipeline = _from_digits(entry_with_pipeline(loader).pipeline)
-        loader.dataset = ConfigDict(dataset, pipeline=pipeline)
+        loader.dataset = _on_digits(entry_with_pipeline(loader), dataset)
         if scope == 'mmdet' and f'{name}_evaluator' in cfg:
             cfg[f'{name}_evaluator'] = _on_instances(cfg[f'{name}_evaluator'], data_root)
     return make_small(cfg, divisor)
@@ -90,6 +89,15 @@ def make_small(cfg: Config, divisor: int = 1) -> Config:
             batch_size = 2 if name == 'train' else 1
             loader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
     return cfg
+
+
+def _on_digits(entry: Any, dataset: dict[str, Any]) -> ConfigDict:
+    """A data set with the pipelines of another one, which may mix images of a data set in it."""
+    pipeline = _from_digits(entry.pipeline)
+    if isinstance(entry.get('dataset'), dict):
+        inner = _on_digits(entry_with_pipeline(entry.dataset), dataset)
+        return ConfigDict(entry, dataset=inner, pipeline=pipeline)
+    return ConfigDict(dataset, pipeline=pipeline)
 
 
 def _from_digits(pipeline: Any) -> list[Any]:
