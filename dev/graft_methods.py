@@ -99,8 +99,9 @@ def try_one(name: str, data: str) -> dict[str, Any]:
 
 
 def _sentence(error: Exception) -> str:
-    """Summarize an error in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ['no message']
+    """Summarize an error in one line, without folders of this machine."""
+    lines = [' '.join(line.split()) for line in str(error).splitlines() if line.strip()]
+    lines = [re.sub(r'/\S*/(?=configs/)', '', line) for line in lines] or ['no message']
     kind = type(error).__name__
     return lines[-1] if kind == 'UsageError' else f'{kind}: {lines[0]}'
 
