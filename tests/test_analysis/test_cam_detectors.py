@@ -70,7 +70,7 @@ def test_detectors_of_every_family(detector: Callable, family: str) -> None:
     assert {target.label[7] for target in same} == {'abc'[index]}
     best = scores[found.labels[order] == index]
     assert [f'{float(score):.2f}' for score in best[:3]] == [t.label[-4:] for t in same]
-    with pytest.raises(ConfigError, match='no box of d is found'):
+    with pytest.raises(ConfigError, match='no box of d was found'):
         find_targets(model, seen, 'abcd', 3)
     (second,) = find_targets(model, seen, 'abc', box=2)
     assert second.label == targets[1].label
