@@ -165,9 +165,13 @@ def test_a_config_without_views_is_named(run: Run, tmp_path: Path) -> None:
     assert err.splitlines()[-1] == 'error: --tta needs `tta_model` and `tta_pipeline` in the config'
 
 
-@pytest.mark.parametrize('leaf', sorted(LEAVES.values()), ids=lambda leaf: leaf.stem)
+# The host has no test-time augmentation for Mask2Former's instances.
+VIEWED = [leaf for leaf in sorted(LEAVES.values()) if 'det/mask2former' not in leaf.as_posix()]
+
+
+@pytest.mark.parametrize('leaf', VIEWED, ids=lambda leaf: leaf.stem)
 def test_every_config_has_views(leaf: Path) -> None:
-    """Digits at several sizes only, everything else mirrored too."""
+    """Digits at several sizes only, everything else mirrored too; RTMDet has its host's views."""
     cfg = Config.fromfile(leaf)
     views = cfg.tta_pipeline[-1]
     assert views.type == 'TestTimeAug' and cfg.tta_model.type
@@ -182,7 +186,8 @@ def test_every_config_has_views(leaf: Path) -> None:
         assert not flips - {0.0} and sizes == [3]
     else:
         assert flips == {0.0, 1.0}
-        assert sizes == {'cls': [], 'det': [9], 'seg': [6]}[leaf.parent.name]
+        kind = 'rtmdet' if leaf.stem.startswith('rtmdet') else leaf.parent.name
+        assert sizes == {'cls': [], 'det': [9], 'rtmdet': [3], 'seg': [6]}[kind]
 
 
 @pytest.mark.parametrize('name', ['cls_smt_pico', 'mask_rcnn_smt_pico', 'upernet_smt_pico'])
@@ -251,5 +256,5 @@ def test_a_file_of_another_task_is_refused(run: Run, home: Path, tmp_path: Path)
     export(str(config), str(home / 'mask_rcnn_smt_pico.pth'), file, maps=True, images=images)
     status, err, _ = run(config, checkpoint=str(file))
     assert status == 1
-    assert err.splitlines()[-1].startswith('error: the exported file gives feature_0, ')
-    assert err.splitlines()[-1].endswith('has to give boxes, scores, labels, count, masks too')
+    assert err.splitlines()[-1].startswith('error: the exported file has the outputs feature_0, ')
+    assert err.splitlines()[-1].endswith('it also needs boxes, scores, labels, count, masks')

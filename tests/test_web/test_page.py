@@ -204,7 +204,7 @@ def test_what_is_no_picture_is_said_in_words(
     begin = time.monotonic()
     drop(page, claiming(20_000, 20_000))
     words = said(page, 'claims_20000x20000.png')
-    assert words.endswith('has too many pixels; the page takes 50,000,000')
+    assert words.endswith('has too many pixels; the limit is 50,000,000')
     assert time.monotonic() - begin < 10
     peak = Path(f'/proc/{server.process.pid}/status').read_text()
     assert int(re.search(r'VmHWM:\s+(\d+) kB', peak)[1]) < 3e6  # decoded it has 1.2 GB

@@ -186,6 +186,6 @@ def test_a_file_with_other_boxes_is_not_written(
     from mmsmt.deploy.detections import dense
 
     monkeypatch.setattr(dense, '_apart', lambda boxes, scores, labels: boxes)
-    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90 count'):
+    with pytest.raises(UsageError, match='nothing is written: for 3 images of 70 x 90, count'):
         export(*detector('retinanet'), tmp_path / 'x.onnx', images=images)
     assert not (tmp_path / 'x.onnx').exists()
