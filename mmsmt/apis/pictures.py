@@ -14,6 +14,7 @@ from mmsmt.apis.predictor import Sample
 from mmsmt.apis.results import write_image
 from mmsmt.apis.sources import Video
 from mmsmt.checkpoints.atomic import UNFINISHED
+from mmsmt.engine.hooks.drawn_predictions import SMALLEST
 from mmsmt.errors import UsageError
 from mmsmt.text import count
 
@@ -24,7 +25,6 @@ USUAL = {
     'pred_score': 'mmpretrain.UniversalVisualizer',
 }
 CODECS = {'.mp4': 'mp4v', '.webm': 'VP80'}  # browsers play WebM
-SMALLEST = 224  # pixels; on smaller images class labels are illegible
 Draw = Callable[[Sample, Any], np.ndarray]
 
 

@@ -10,7 +10,7 @@ pytest.importorskip('starlette', reason="the page needs pip install 'mmsmt[web]'
 
 from mmsmt.web.guard import Guard
 
-FOLDER = Path('/tmp/mmsmt_serve_x')
+FOLDER = Path('mmsmt_serve_x').absolute()
 
 
 async def answers(scope: Any, receive: Any, send: Any) -> None:
@@ -33,8 +33,8 @@ def ask(path: str, host: str = '127.0.0.1:7860', **options: Any) -> tuple[int, d
 PASS = ('/', '/config', '/assets/a.js', '/gradio_api/queue/join', '/gradio_api/upload')
 STOP = (
     '/gradio_api/file=/etc/passwd',
-    '/gradio_api/file=/tmp/mmsmt_serve_x/../../etc/passwd',
-    '/gradio_api/file=/tmp/mmsmt_serve_xy/a.png',
+    f'/gradio_api/file={FOLDER}/../../etc/passwd',
+    f'/gradio_api/file={FOLDER}y/a.png',
     '/gradio_api/file=http://127.0.0.1/secret',
     '/gradio_api/proxy=http://127.0.0.1/secret',
     '/gradio_api/run/predict',

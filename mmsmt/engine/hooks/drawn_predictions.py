@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mmcv
 from mmengine.hooks import Hook
 
 from mmsmt.registry import HOOKS
@@ -34,6 +33,8 @@ class DrawnPredictionsHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] = ()
     ) -> None:
         """Draw the predictions of a batch."""
+        import mmcv  # here, so that importing the hooks does not need it
+
         for sample in outputs:
             image = mmcv.imread(sample.img_path, channel_order='rgb')
             self._draw(runner.visualizer, image, sample, str(self._file(sample.img_path)))

@@ -49,10 +49,8 @@ def segmented() -> Any:
 def test_draws_each_image_into_the_folder(config: str, predict: Any, tmp_path: Path) -> None:
     cfg = Config.fromfile(CONFIGS / config)
     folder = tmp_path / 'pictures'
-    options = Namespace(
-        checkpoint='some.pth', tta=False, deploy=False, out=None, show_dir=str(folder)
-    )
-    apply_test_options(cfg, Namespace(**vars(options), precision='float32'))
+    options = dict(checkpoint='some.pth', tta=False, deploy=False, out=None, precision='float32')
+    apply_test_options(cfg, Namespace(**options, show_dir=str(folder)))
     init_default_scope(cfg.default_scope)
     hook = HOOKS.build(cfg.custom_hooks[-1])
     visualizer = VISUALIZERS.build(dict(cfg.visualizer, vis_backends=None, name=config))
