@@ -1,7 +1,7 @@
 """Batch norms of two processes agree before they are saved or validated, and only then."""
 
 import multiprocessing
-import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,16 +28,17 @@ def runner_at(loop_type: type, iteration: int, **checkpoints: Any) -> SimpleName
     )
 
 
-def train_two(runner: SimpleNamespace, rank: int, port: int, results: Any) -> None:
+def train_two(runner: SimpleNamespace, rank: int, rendezvous: str, results: Any) -> None:
     """Run the hook in one of two processes, whose statistics are those of its rank."""
-    address = f'tcp://127.0.0.1:{port}'
-    distributed.init_process_group('gloo', init_method=address, rank=rank, world_size=2)
+    distributed.init_process_group('gloo', init_method=rendezvous, rank=rank, world_size=2)
     norm = runner.model[0]
     norm.running_mean.fill_(rank)
     norm.running_var.fill_(3 + 2 * rank)
     norm.num_batches_tracked.fill_(7)
     SharedStatisticsHook().after_train_iter(runner, runner.iter % 3)
     results.put((norm.running_mean[0].item(), norm.running_var[1].item()))
+    distributed.barrier()  # a rank that leaves early breaks the connection of the other
+    distributed.destroy_process_group()
 
 
 EPOCHS = dict(by_epoch=True, interval=1)
@@ -54,15 +55,16 @@ CASES = [
 
 
 @pytest.mark.parametrize('loop, iteration, checkpoints, due', CASES)
-def test_two_processes(loop: type, iteration: int, checkpoints: dict, due: bool) -> None:
+def test_two_processes(
+    loop: type, iteration: int, checkpoints: dict, due: bool, tmp_path: Path
+) -> None:
     context = multiprocessing.get_context('fork')
     results = context.Queue()
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
     runner = runner_at(loop, iteration, **checkpoints)
+    rendezvous = (tmp_path / 'rendezvous').as_uri()
     processes = [
-        context.Process(target=train_two, args=(runner, rank, port, results)) for rank in (0, 1)
+        context.Process(target=train_two, args=(runner, rank, rendezvous, results))
+        for rank in (0, 1)
     ]
     for process in processes:
         process.start()
