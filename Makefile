@@ -28,8 +28,8 @@ doctor: ## find out what is wrong with the environment and how to fix it
 demo: setup ## prepare data, train and evaluate all three tasks, show the results
 	@$(BIN)/mmsmt demo
 
-study: setup ## train every mixer on the digits with three seeds, and compare them on a page
-	@$(BIN)/mmsmt study
+study: setup ## train every mixer on the images in DATA (the digits), and compare them on a page (hours)
+	@$(BIN)/mmsmt study $(DATA)
 
 soak: setup ## kill trainings of all tasks 200 times each, and compare the results (hours, resumable)
 	@$(BIN)/python dev/kill_campaign.py

@@ -14,7 +14,7 @@ COMMANDS = {
     'predict': ('predict.py', 'predict images or a video, and draw the results'),
     'serve': ('serve.py', 'serve a web page to try models in a browser'),
     'demo': ('misc/demo.py', 'train and evaluate all three tasks on the embedded digits'),
-    'study': ('analysis_tools/study.py', 'train every mixer on the digits and compare them'),
+    'study': ('analysis_tools/study.py', 'train every mixer on your images and compare them'),
     'export': ('deployment/export.py', 'export a model to ONNX or OpenVINO'),
     'quantize': ('deployment/quantize.py', 'quantize an exported file to 8-bit integers'),
     'convert': ('model_converters/convert_checkpoint.py', 'convert a checkpoint for a host'),

@@ -9,7 +9,6 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from mmsmt.backbones import FourStageBackbone
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import without_files
 from mmsmt.hosts.meta_device import Weightless
@@ -31,14 +30,15 @@ class Map(NamedTuple):
 
 
 def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
-    """Replace the backbone in a config of mmpretrain, mmdet or mmseg by one of this package.
+    """Replace the backbone in a config of mmpretrain, mmdet or mmseg by one of four stages.
 
     Each output of the old backbone is replaced by the one of the same stride, or of the same stage
     in a dilated network. `in_channels` of necks and heads are updated.
 
     Args:
         cfg: Training config; it is not changed.
-        backbone: Config of the new backbone: type, arch, and optionally `init_cfg`.
+        backbone: Config of the new backbone, of this package or a host, with `out_indices` of its
+            stages: type, arch, and optionally `init_cfg`.
 
     Returns:
         A copy with the new backbone.
@@ -62,11 +62,11 @@ def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
             f'model.roi_head.shared_head is the last stage of the backbone itself, a '
             f'{shared.get("type")}: use a method with a feature pyramid'
         )
-    whole = _build(backbone)
+    stages = _maps_of({**backbone, 'out_indices': (0, 1, 2, 3)})
     given = _maps_of(old)
-    indices = _choose(given, old, whole)
+    indices = _choose(given, old, [stage.stride for stage in stages])
     new = {**deepcopy(backbone), 'out_indices': tuple(sorted(set(indices)))}
-    maps = [Map(whole.embed_dims[i], whole.strides[i]) for i in indices]
+    maps = [stages[i] for i in indices]
     if tuple(indices) != new['out_indices']:
         raise UsageError(f'{old.get("type")} returns maps of strides {_strides(given)}')
     model.pop('pretrained', None)
@@ -86,16 +86,8 @@ def graft(cfg: Config, backbone: dict[str, Any]) -> Config:
     return cfg
 
 
-def _build(config: dict[str, Any]) -> FourStageBackbone:
-    with Weightless():
-        built = MODELS.build(without_files({**config, 'out_indices': (0, 1, 2, 3)}))
-    if not isinstance(built, FourStageBackbone):
-        raise UsageError(f'{config.get("type")} is not a backbone of mmsmt')
-    return built
-
-
 def _maps_of(config: dict[str, Any]) -> list[Map]:
-    """Return the maps of a host's backbone.
+    """Return the maps of a backbone.
 
     Raises:
         UsageError: If it cannot be built, or returns no maps.
@@ -125,9 +117,9 @@ def _strides(maps: Sequence[Map]) -> str:
     return ', '.join(str(m.stride) for m in maps)
 
 
-def _choose(given: list[Map], old: dict[str, Any], new: FourStageBackbone) -> list[int]:
-    """Return the stage of the new backbone for every map of the old one."""
-    strides, ours = [m.stride for m in given], list(new.strides)
+def _choose(given: list[Map], old: dict[str, Any], ours: list[int]) -> list[int]:
+    """Return the stage, of those with strides `ours`, for every map of the old backbone."""
+    strides = [m.stride for m in given]
     kind = old.get('type')
     if len(set(strides)) == len(strides) and set(strides) <= set(ours):
         return [ours.index(stride) for stride in strides]

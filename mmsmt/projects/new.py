@@ -31,6 +31,7 @@ def new_project(
     seed: int = 0,
     unlabelled: int | None = None,
     overwrite: bool = False,
+    image_size: tuple[int, int] | None = None,
 ) -> list[str]:
     """Write a config for a data folder, and the files that the hosts need to read it.
 
@@ -46,6 +47,7 @@ def new_project(
         seed: Seed for choosing validation images, if the data have none.
         unlabelled: Value of unlabelled pixels in label images, if the data do not define it.
         overwrite: Whether `out` may be replaced.
+        image_size: Width and height to write the config for; those of the images by default.
 
     Returns:
         Lines that describe what was found and written.
@@ -64,6 +66,7 @@ def new_project(
     base, network = find_method(task, method), find_backbone(backbone)
     found = recognise(task, data, seed, unlabelled)
     found = _adapt(found, base)
+    found = found._replace(size=image_size or found.size)
     try:
         model = graft(base.config, network.config)
     except UsageError as error:

@@ -1,163 +1,193 @@
-"""Report on classifiers with identical training: scores, costs, receptive fields, invariance."""
+"""The page of a study: tables, comparisons, pictures, and the same as CSV and JSON."""
 
-import json
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from scipy.stats import spearmanr
-from torch import nn
-from torch.nn import functional as F
 
-from mmsmt.analysis.common.figures import save_figure, subplots
-from mmsmt.analysis.common.reports import write_text
+from mmsmt.analysis.common.reports import markdown_table, write_csv, write_json, write_text
 from mmsmt.analysis.complexity.config import count_config
-from mmsmt.benchmark.timing import time_in_turn
-from mmsmt.hosts.model import load_model, logits_of
-from mmsmt.hosts.request import Request
+from mmsmt.study.figures import draw_costs, draw_fields, draw_robustness, draw_scores
+from mmsmt.study.members import MAIN, Member, spread
+from mmsmt.study.networks import NETWORKS, SIDE
+from mmsmt.study.runs import KINDS, Study
+from mmsmt.study.speed import measure_speed
+from mmsmt.study.statistics import compare_neighbours, residual_deviation
+from mmsmt.study.steps import step_result
 
 # ImageNet-1K top-1 of the micro models, as published by the authors of
 # https://arxiv.org/abs/2211.05781 with their code.
 PUBLISHED = {'halo': 75.8, 'dcnv3': 75.3, 'dwconv': 75.1, 'window': 74.4, 'sra': 72.8}
-BATCH = 16
+TITLES = {
+    'mixer': 'Mixers in the unified architecture',
+    'network': 'Complete networks',
+    'stacking': 'Stackings of stage 3 in SMT',
+}
+SIGNIFICANT = 0.05
 
 
-class Member(NamedTuple):
-    """A classifier in the study: top-1 accuracies in per cent and training times, one per seed."""
-
-    label: str
-    config: str
-    scores: list[float]
-    seconds: list[float]
-
-    @property
-    def mean(self) -> float:
-        """Return the mean accuracy."""
-        return float(np.mean(self.scores))
-
-    @property
-    def deviation(self) -> float:
-        """Return the standard deviation over seeds (n - 1); 0 for a single one."""
-        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
-
-
-def measure_speed(configs: dict[str, str], size: int, rounds: int = 15) -> dict[str, Any]:
-    """Time forward passes and training steps of classifiers in turn.
+def write_page(study: Study, records: Sequence[dict[str, Any]], planned: int) -> Path:
+    """Write `report.md` from the records of the finished runs, with pictures, CSV and JSON.
 
     Args:
-        configs: Config file by label.
-        size: Side of the images.
-        rounds: Number of measurements of each.
+        study: The study.
+        records: Records of its runs.
+        planned: Number of runs when it is complete.
 
     Returns:
-        By label, the medians `forward` and `step` in milliseconds per image.
+        The page.
     """
-    images = torch.rand(BATCH, 3, size, size)
-    labels = torch.zeros(BATCH, dtype=torch.long)
-    models = {name: load_model(Request(name, config)).model for name, config in configs.items()}
-
-    @torch.no_grad()
-    def forward(model: nn.Module) -> None:
-        logits_of(model.eval(), images)
-
-    def step(model: nn.Module) -> None:
-        model.zero_grad()
-        F.cross_entropy(logits_of(model.train(), images), labels).backward()
-
-    def medians(run: Callable[[nn.Module], None]) -> dict[str, float]:
-        timed = time_in_turn({k: partial(run, model) for k, model in models.items()}, rounds)
-        return {label: 1e3 * found.median / BATCH for label, found in timed.items()}
-
-    forwards, steps = medians(forward), medians(step)
-    return {label: {'forward': forwards[label], 'step': steps[label]} for label in models}
-
-
-def _draw_scores(members: Sequence[Member], out: Path) -> None:
-    """Plot mean accuracies with standard deviations, and every seed as a point."""
-    figure, ((axis,),) = subplots(1, 1, 1.1 * len(members) + 1.5, 3)
-    places = range(len(members))
-    means, deviations = [m.mean for m in members], [m.deviation for m in members]
-    axis.errorbar(places, means, yerr=deviations, fmt='o', capsize=5)
-    for place, member in zip(places, members, strict=True):
-        axis.scatter([place + 0.15] * len(member.scores), member.scores, s=12, color='grey')
-    axis.set_xticks(list(places), [m.label for m in members])
-    axis.set_ylabel('top-1 (%)')
-    axis.grid(axis='y', alpha=0.3)
-    save_figure(figure, out)
-
-
-def write_report(out: Path, members: Sequence[Member], facts: str, size: int) -> Path:
-    """Write `report.md` from the results in a study's folder, with a plot of the scores.
-
-    Args:
-        out: Folder with `speed.json` (`measure_speed`), and the output of `mmsmt show
-            receptive-field` and `mmsmt show invariance` in `receptive_field/` and `invariance/`.
-        members: The classifiers.
-        facts: How they were trained and measured.
-        size: Side of the images, for counting complexity.
-    """
-    members = sorted(members, key=lambda m: -m.mean)
-    _draw_scores(members, out / 'scores.png')
-    speed = _read(out / 'speed.json')
-    kinds: list[str] = []
-    header = ['model', 'top-1 (%)', 'params (M)', 'MACs (M)', 'forward (ms)', 'training step (ms)']
-    rows = []
-    for member in members:
-        complexity, _ = count_config(Config.fromfile(member.config), (size, size))
-        field = _read(out / f'receptive_field/{member.label}.json')['stages'][2]
-        areas = {ratio['share']: ratio['area'] for ratio in field['ratios']}
-        equal = _equal_shares(out / f'invariance/{member.label}.json')
-        kinds = kinds or list(equal)
-        times = speed[member.label]
-        shares = [areas[0.5], areas[0.99], *(equal[kind] for kind in kinds)]
-        rows.append(
-            [
-                member.label,
-                f'{member.mean:.2f} ± {member.deviation:.2f}',
-                f'{complexity.params / 1e6:.2f}',
-                f'{complexity.macs / 1e6:.0f}',
-                *(f'{times[name]:.2f}' for name in ('forward', 'step')),
-                *(f'{share:.1%}' for share in shares),
-            ]
-        )
-    header += ['field: half', 'field: 99 %', *(f'same under {kind}' for kind in kinds)]
-    table = [f'| {" | ".join(row)} |' for row in (header, *rows)]
-    lines = ['# Study', '', facts, '', table[0], '|' + '---|' * len(header), *table[1:]]
-    lines += ['', '![scores](scores.png)', '', *_compare(members), '']
-    lines += ['![fields](receptive_field/receptive_field.png)', '']
-    lines += [f'![{m.label}](receptive_field/{m.label}.png)' for m in members]
-    lines += ['', '![invariance](invariance/invariance.png)', '']
+    out, protocol = study.out, study.protocol
+    members = read_members(out, records)
+    draw_scores(members, out / 'scores.png')
+    draw_costs(members, out / 'costs.png')
+    draw_fields(members, out / 'fields.png')
+    draw_robustness(members, out / 'robustness.png')
+    rows = [_facts(member, study.transfers) for member in members]
+    write_csv(out / 'study.csv', rows)
+    write_json(out / 'study.json', {'protocol': protocol._asdict(), 'networks': rows})
+    facts = (
+        f'{len(records)} of {planned} runs: {protocol.epochs} epochs of AdamW, learning rate '
+        f'{protocol.learning_rate:g}, batches of {protocol.batch_size} images of {SIDE} x {SIDE} '
+        f'pixels, evaluated on the {protocol.split} images. Mean ± standard deviation over seeds.'
+    )
+    lines = ['# Study', '', facts, '']
+    for group, title in TITLES.items():
+        inside = [m for m in members if group in groups_of(m.label)]
+        if inside:
+            lines += [f'## {title}', '', _costs_table(inside), '', *_compared(inside), '']
+            if group == 'mixer':
+                lines += [*_ranks(inside), '']
+    lines += ['## Robustness, receptive fields, transfer', '', _further_table(members, study), '']
+    lines += [
+        'Accuracies are means over all strengths. Fields: half, and 99 %, of the gradient of the '
+        'centre of stage 3 lie in a square of this share of the image.',
+        '',
+    ]
+    for name in ('scores', 'costs', 'fields', 'robustness'):
+        lines += [f'![{name}]({name}.png)', '']
     write_text(out / 'report.md', '\n'.join(lines))
     return out / 'report.md'
 
 
-def _compare(members: Sequence[Member]) -> list[str]:
-    """Compare the ranking with the published one, if possible."""
+def read_members(out: Path, records: Sequence[dict[str, Any]]) -> list[Member]:
+    """Return the networks with finished runs, best first; their speed is measured once."""
+    by_label: dict[str, list[dict[str, Any]]] = {}
+    for record in sorted(records, key=lambda record: record['seed']):
+        by_label.setdefault(record['network'], []).append(record)
+    configs = {
+        label: str(out / 'runs' / f'{label}_seed{found[0]["seed"]}' / 'classifier.py')
+        for label, found in by_label.items()
+    }
+    speed = step_result(out / 'speed.json', lambda: measure_speed(configs, SIDE))
+    if not configs.keys() <= speed.keys():  # more networks than last time: all anew, in turn
+        (out / 'speed.json').unlink()
+        speed = step_result(out / 'speed.json', lambda: measure_speed(configs, SIDE))
+    members = []
+    for label, found in by_label.items():
+        complexity, _ = count_config(Config.fromfile(configs[label]), (SIDE, SIDE))
+        times = speed[label]
+        member = Member(label, found, complexity.params, complexity.macs, **times)
+        members.append(member)
+    return sorted(members, key=lambda member: -member.mean)
+
+
+def groups_of(label: str) -> tuple[str, ...]:
+    """Return the tables of a network; one added by the user is a complete network."""
+    return NETWORKS[label].groups if label in NETWORKS else ('network',)
+
+
+def _facts(member: Member, transfers: Any) -> dict[str, Any]:
+    """Return everything about a network in one flat row."""
+    row: dict[str, Any] = {
+        'network': member.label,
+        'seeds': len(member.scores),
+        'top1': round(member.mean, 3),
+        'params': member.params,
+        'macs': member.macs,
+        'forward_ms': round(member.forward, 4),
+        'step_ms': round(member.step, 4),
+    }
+    row |= {f'top1_seed{i}': round(score, 3) for i, score in enumerate(member.scores)}
+    row |= {f'top1_{kind}': round(_mean(member.curve(kind)), 3) for kind in KINDS}
+    return row | {name: round(float(np.mean(member.transfer(name))), 3) for name in transfers}
+
+
+def _mean(curve: dict[float, float]) -> float:
+    return float(np.mean(list(curve.values())))
+
+
+def _costs_table(members: Sequence[Member]) -> str:
+    header = ['network', 'top-1 (%)', 'params (M)', 'MACs (M)', 'forward (ms)', 'step (ms)']
+    rows = [
+        [
+            member.label,
+            spread(member.scores),
+            f'{member.params / 1e6:.2f}',
+            f'{member.macs / 1e6:.1f}',
+            f'{member.forward:.2f}',
+            f'{member.step:.2f}',
+        ]
+        for member in members
+    ]
+    return markdown_table([header, *rows])
+
+
+def _further_table(members: Sequence[Member], study: Study) -> str:
+    names = {name: _metric(members[0], name) for name in study.transfers}
+    header = ['network', *(kind.replace('_', ' ') for kind in KINDS), 'field: half', 'field: 99 %']
+    rows = []
+    for member in members:
+        ratios = member.field['ratios'] if member.field else []
+        areas = {ratio['share']: f'{ratio["area"]:.1%}' for ratio in ratios}
+        rows.append(
+            [
+                member.label,
+                *(f'{_mean(member.curve(kind)):.1f}' for kind in KINDS),
+                areas.get(0.5, ''),
+                areas.get(0.99, ''),
+                *(spread(member.transfer(name)) for name in names),
+            ]
+        )
+    return markdown_table([[*header, *(f'{n}: {m} (%)' for n, m in names.items())], *rows])
+
+
+def _metric(member: Member, name: str) -> str:
+    result = member.records[0]['transfers'][name]
+    return next(title for key, (title, _) in MAIN.items() if key in result)
+
+
+def _compared(members: Sequence[Member]) -> list[str]:
+    """Say which neighbours in the ranking differ by more than the seeds."""
+    seeds = min(len(member.scores) for member in members)
+    if len(members) < 2 or seeds < 2:
+        return []
+    scores = {member.label: member.scores[:seeds] for member in members}
+    deviation, freedom = residual_deviation(scores)
+    rows = [
+        [c.better, c.worse, f'{c.difference:.2f}', f'{c.p:.3f}', 'yes' if c.p < SIGNIFICANT else '']
+        for c in compare_neighbours(scores)
+    ]
+    table = markdown_table([['network', 'next', 'difference', 'p', f'p < {SIGNIFICANT}'], *rows])
+    return [
+        f'Neighbours in the ranking, paired by seed over {seeds} seeds; one score has a standard '
+        f'deviation of {deviation:.2f} ({freedom} degrees of freedom), p by Holm:',
+        '',
+        table,
+    ]
+
+
+def _ranks(members: Sequence[Member]) -> list[str]:
+    """Compare the ranking of the mixers with the published one, if there are enough."""
     known = [m for m in members if m.label in PUBLISHED]
     if len(known) < 3:
         return []
     published = sorted((m.label for m in known), key=lambda label: -PUBLISHED[label])
     rho = spearmanr([m.mean for m in known], [PUBLISHED[m.label] for m in known]).statistic
-    spread = float(np.mean([m.deviation for m in known]))
-    between = max(m.mean for m in known) - min(m.mean for m in known)
     return [
         f'Order here: {", ".join(m.label for m in known)}. Published at micro scale on '
-        f"ImageNet-1K (the paper's): {', '.join(published)}. Rank correlation {rho:.2f}; best and "
-        f'worst are {between:.2f} points apart, seeds of one model deviate by {spread:.2f}.'
+        f"ImageNet-1K (the paper's): {', '.join(published)}. Rank correlation {rho:.2f}."
     ]
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def _equal_shares(path: Path) -> dict[str, float]:
-    """Return the share of unchanged predictions by kind of change, averaged over strengths."""
-    shares: dict[str, list[float]] = {}
-    for row in _read(path)['rows']:
-        shares.setdefault(row['kind'].replace('_', ' '), []).append(row['consistency'])
-    return {kind: float(np.mean(values)) for kind, values in shares.items()}

@@ -22,7 +22,11 @@ SHOWN = 30  # last lines shown of a failed step
 
 
 def run_step(
-    name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    keep: Sequence[int] = (),
 ) -> float:
     """Run a tool with its output in a log file and the latest ETA on the screen.
 
@@ -31,6 +35,7 @@ def run_step(
         arguments: Command of `mmsmt` with its arguments.
         log: File to append the output to.
         environment: Additional environment variables.
+        keep: File descriptors that stay open in the tool, such as that of a lock.
 
     Returns:
         Wall-clock seconds.
@@ -50,6 +55,7 @@ def run_step(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=keep,
         ) as process,
     ):
         assert process.stdout is not None
@@ -89,6 +95,7 @@ def train(
     log: Path,
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    keep: Sequence[int] = (),
 ) -> float:
     """Train unless already done; resume from the latest checkpoint if there is one.
 
@@ -99,6 +106,7 @@ def train(
         log: File to append the output to.
         arguments: Further arguments of `mmsmt train`.
         environment: See `run_step`.
+        keep: See `run_step`.
 
     Returns:
         Training time in seconds; after an interruption, only the time since then.
@@ -108,7 +116,7 @@ def train(
         command = ['train', config, '--work-dir', str(folder)]
         command += ['--resume'] if (folder / 'last_checkpoint').exists() else []
         name = f'training for {title}'
-        return {'seconds': round(run_step(name, [*command, *arguments], log, environment))}
+        return {'seconds': round(run_step(name, [*command, *arguments], log, environment, keep))}
 
     return step_result(folder / 'trained.json', run)['seconds']
 
@@ -120,6 +128,7 @@ def evaluate(
     log: Path,
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    keep: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Evaluate the last checkpoint of a work dir unless already done; arguments as for `train`.
 
@@ -130,7 +139,7 @@ def evaluate(
     def run() -> dict[str, Any]:
         command = ['test', config, find_latest_checkpoint(str(folder))]
         command += ['--work-dir', str(folder / 'test'), *arguments]
-        seconds = run_step(f'evaluating {title}', command, log, environment)
+        seconds = run_step(f'evaluating {title}', command, log, environment, keep)
         results = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
         return {'seconds': round(seconds), **json.loads(results.read_text())}
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from mmsmt.analysis.invariance.variants import (
     DIRECTIONS,
@@ -154,3 +155,44 @@ def test_what_is_wrong_is_named() -> None:
         make_variants(protocol=Protocol(form='x'))
     with pytest.raises(ValueError, match='from 1 to resize, got 65 of 64'):
         make_variants(protocol=Protocol(65, 64))
+
+
+def test_corruptions_start_at_none(image: Image.Image) -> None:
+    protocol = Protocol(CROP, RESIZE)
+    view = np.asarray(protocol.reference(image))
+    for kind in ('blur', 'noise'):
+        assert np.array_equal(np.asarray(at(protocol, kind, 0).apply(image, 3)), view)
+
+
+def test_blur_is_a_gaussian_of_the_size_of_the_crop(image: Image.Image) -> None:
+    protocol = Protocol(CROP, RESIZE)
+    view = np.asarray(protocol.reference(image), dtype=float)
+    blurred = np.asarray(at(protocol, 'blur', 6.0).apply(image, 0), dtype=float)
+    reference = gaussian_filter(view, (6.0 * CROP / 224,) * 2 + (0,), mode='nearest')
+    # Pillow approximates by boxes and rounds.
+    assert np.abs(blurred - reference).mean() < 1
+    assert np.abs(blurred - view).mean() > 5
+
+
+def test_noise_has_its_deviation_and_differs_between_images() -> None:
+    grey = Image.new('RGB', (RESIZE, RESIZE), (128, 128, 128))
+    noise = at(Protocol(CROP, RESIZE), 'noise', 0.12)
+    first, second = (np.asarray(noise.apply(grey, i), dtype=float) - 128 for i in (0, 1))
+    assert first.std() == pytest.approx(0.12 * 255, rel=0.03)
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
+    assert np.array_equal(np.asarray(noise.apply(grey, 0), dtype=float) - 128, first)
+
+
+def test_jpeg_loses_more_at_a_lower_quality(image: Image.Image) -> None:
+    protocol = Protocol(CROP, RESIZE)
+    view = np.asarray(protocol.reference(image), dtype=float)
+    lost = [
+        np.abs(np.asarray(at(protocol, 'jpeg', quality).apply(image, 0)) - view).mean()
+        for quality in (95.0, 50.0, 10.0)
+    ]
+    assert 0 < lost[0] < lost[1] < lost[2]
+
+
+def test_the_default_kinds_are_the_published_ones() -> None:
+    kinds = {variant.kind for variant in make_variants()}
+    assert kinds == {'translation', 'pre_rotation', 'post_rotation', 'scale'}

@@ -32,7 +32,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Replace the running of tools by a record of their arguments."""
     calls: list[list[str]] = []
 
-    def run_step(name: str, arguments: list[str], log: Path, environment: Any = None) -> float:
+    def run_step(name: str, arguments: list[str], log: Path, *_: Any) -> float:
         calls.append(arguments)
         return 1.0
 

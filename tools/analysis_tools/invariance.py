@@ -1,11 +1,11 @@
-"""Measure predictions on shifted, rotated and scaled images: CSV, JSON, curves."""
+"""Measure predictions on changed images: CSV, JSON, curves."""
 
 import argparse
 
 from mmsmt.analysis.common.arguments import read_report, report_parser
 from mmsmt.analysis.common.reports import Row
 from mmsmt.analysis.invariance.report import report_invariance
-from mmsmt.analysis.invariance.variants import CROP, FORMS, KINDS, RESIZE, Protocol
+from mmsmt.analysis.invariance.variants import CROP, FORMS, GEOMETRIC, KINDS, RESIZE, Protocol
 from mmsmt.engine.tool import quiet, run_tool
 
 
@@ -38,7 +38,13 @@ def main() -> None:
         '--resize', type=int, help='short side of resized images (size * 256 / 224)'
     )
     parser.add_argument('--form', choices=FORMS, default=FORMS[0], help='(%(default)s)')
-    parser.add_argument('--kinds', nargs='+', choices=list(KINDS), default=list(KINDS))
+    parser.add_argument(
+        '--kinds',
+        nargs='+',
+        choices=list(KINDS),
+        default=list(GEOMETRIC),
+        help=f'(default: {" ".join(GEOMETRIC)})',
+    )
     args = parser.parse_args()
     quiet()
     run_tool(lambda: measure(args), lambda rows: show(rows, args))

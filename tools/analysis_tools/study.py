@@ -1,112 +1,128 @@
-"""Train classifiers on the digits with several seeds, and compare them on one page.
+"""Train every mixer on your images with several seeds, and compare them on a page.
 
-Every step is an ordinary command; after an interruption, the same command continues.
+Every step is an ordinary command. After an interruption the same command continues, and several
+processes or machines with the same --out share the work.
 """
 
 import argparse
 import os
-import re
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mmengine.runner import find_latest_checkpoint
-
 from mmsmt.analysis.common.arguments import folder_parser
-from mmsmt.engine.tool import quiet
+from mmsmt.engine.tool import quiet, run_tool
+from mmsmt.errors import UsageError
+from mmsmt.hosts.config import read_config
 from mmsmt.paths import carried, nearby
-from mmsmt.study.page import Member, measure_speed, write_report
-from mmsmt.study.steps import evaluate, run_step, step_result, train
+from mmsmt.study.networks import NETWORKS, Network
+from mmsmt.study.page import write_page
+from mmsmt.study.protocol import Protocol, read_base, settings_of
+from mmsmt.study.runs import Run, Study, complete, copy_images, read_record
+from mmsmt.study.steps import run_step, step_result
 
-TILE = 64  # side of the digits' tiles in pixels
-SCENE = 224  # side of a scene in pixels, for receptive fields that exceed a tile
-
-
-def label_of(config: Path) -> str:
-    """Return the mixer in a config's name, or the backbone if there is none."""
-    return re.sub(r'^cls_(unified_)?|_pico$', '', config.stem)
+DIGITS = carried('configs') / 'digits/cls_smt_pico.py'
 
 
-def train_all(args: argparse.Namespace, out: Path, log: Path) -> list[Member]:
-    """Train and evaluate every config with every seed, `args.jobs` at a time."""
-    alone = {'OMP_NUM_THREADS': '1'} if args.jobs > 1 else {}
+def read_networks(args: argparse.Namespace) -> dict[str, Network]:
+    """Return the chosen networks, and those added by `--add`."""
+    unknown = [name for name in args.networks or () if name not in NETWORKS]
+    if unknown:
+        raise UsageError(f'unknown network {unknown[0]!r}; known: {", ".join(NETWORKS)}')
+    chosen = {name: NETWORKS[name] for name in args.networks or NETWORKS}
+    for addition in args.add:
+        label, _, file = addition.rpartition('=')
+        label = label or Path(file).stem
+        if label in NETWORKS or Path(label).name != label:
+            raise UsageError(f'--add {addition}: choose another LABEL')
+        backbone = read_config(file).model.backbone.to_dict()
+        chosen[label] = Network(('network',), backbone)
+    return chosen
 
-    def train_one(run: tuple[int, Path]) -> tuple[float, float]:
-        seed, config = run
-        folder = out / 'runs' / f'{label_of(config)}_seed{seed}'
-        title = folder.name.replace('_', ', ')
-        options = [f'randomness.seed={seed}', f'train_cfg.max_epochs={args.epochs}']
-        options += [f'param_scheduler.1.end={args.epochs}', 'default_hooks.checkpoint.interval=1']
-        arguments = ['--no-validate', '--cfg-options', *options]
-        seconds = train(title, str(config), folder, log, arguments, alone)
-        result = evaluate(title, str(config), folder, log, environment=alone)
-        return result['accuracy/top1'], seconds
 
+def prepare(args: argparse.Namespace) -> tuple[Study, list[Run]]:
+    """Validate the arguments, and prepare the folder of the study."""
+    if min(args.seeds, args.epochs, args.jobs, args.batch_size) < 1:
+        raise UsageError('--seeds, --epochs, --jobs and --batch-size must be at least 1')
+    networks = read_networks(args)
+    if args.data.resolve() == DIGITS:
+        run_step('data', ['prepare', 'digits'], args.out / 'study.log')
+    base = read_base(args.data)
+    protocol = Protocol(args.epochs, args.lr, args.batch_size, args.split)
+    transfers = {Path(name).stem: read_config(name) for name in args.transfer}
+    settings = settings_of(protocol, base, transfers)
+    kept = step_result(args.out / 'settings.json', lambda: settings)
+    changed = [key for key in {**kept, **settings} if kept.get(key) != settings.get(key)]
+    if changed:
+        key = changed[0]
+        raise UsageError(
+            f'{args.out} has runs with {key} {kept.get(key)}, now it is {settings.get(key)}: '
+            'choose another --out'
+        )
+    # Trainings side by side have one core each.
+    environment = {'OMP_NUM_THREADS': '1'} if args.jobs > 1 else {}
+    study = Study(args.out, base, protocol, transfers, environment)
+    copy_images(study, next(iter(networks.values())).backbone)
     # All networks with one seed before the next seed, so that a stopped study is still balanced.
-    runs = [(seed, config) for seed in range(args.seeds) for config in args.configs]
-    pool = ThreadPoolExecutor(args.jobs)
-    try:
-        results = dict(zip(runs, pool.map(train_one, runs), strict=True))
-    finally:  # after a failure or interruption, start no more
-        pool.shutdown(cancel_futures=True)
-    members = []
-    for config in args.configs:
-        scores, seconds = zip(*(results[seed, config] for seed in range(args.seeds)), strict=True)
-        members.append(Member(label_of(config), str(config), list(scores), list(seconds)))
-    return members
+    runs = [Run(*item, seed) for seed in range(args.seeds) for item in networks.items()]
+    return study, runs
+
+
+def run_all(study: Study, runs: list[Run], jobs: int, page_only: bool) -> None:
+    """Do what is left of all runs, `jobs` at a time, and write the page."""
+    if not page_only:
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            finished = list(pool.map(lambda run: complete(run, study), runs))
+        finally:  # after a failure or interruption, start no more
+            pool.shutdown(cancel_futures=True)
+        elsewhere = [run.name for run, done in zip(runs, finished, strict=True) if not done]
+        if elsewhere:
+            print(f'running elsewhere: {", ".join(elsewhere)}')
+    records = [record for run in runs if (record := read_record(study.out, run)) is not None]
+    if not records:
+        raise UsageError(f'{study.out}: no finished run yet')
+    print(write_page(study, records, len(runs)))
 
 
 def main() -> None:
-    """Run the remaining steps of the study."""
+    """Run the remaining runs of the study and write its page."""
     parser = folder_parser(__doc__, 'study')
-    parser.add_argument(
-        'configs',
-        nargs='*',
-        type=Path,
-        help='classifiers of digits (default: configs/digits/cls_unified_*_pico.py)',
-    )
     jobs = os.cpu_count() or 1
-    parser.add_argument('--seeds', type=int, default=3, help='trainings per config (3)')
-    parser.add_argument('--epochs', type=int, default=3, help='epochs per training (3)')
+    parser.add_argument(
+        'data',
+        nargs='?',
+        type=Path,
+        default=nearby(DIGITS),
+        help='folder with a folder of images per class, or the config of a classifier (the digits)',
+    )
+    parser.add_argument('--networks', nargs='+', metavar='NAME', help='some networks (all)')
+    parser.add_argument(
+        '--add', nargs='+', default=[], metavar='[LABEL=]FILE', help='configs with a `backbone`'
+    )
+    parser.add_argument(
+        '--transfer',
+        nargs='+',
+        default=[],
+        metavar='CONFIG',
+        help='detectors and segmenters to train with every network, from its classifier',
+    )
+    parser.add_argument('--seeds', type=int, default=3, help='trainings per network (%(default)s)')
+    parser.add_argument('--epochs', type=int, default=3, help='of the classifiers (%(default)s)')
+    parser.add_argument('--lr', type=float, default=2e-3, help='learning rate (%(default)s)')
+    parser.add_argument('--batch-size', type=int, default=64, help='(%(default)s)')
+    parser.add_argument(
+        '--split',
+        choices=('test', 'val'),
+        default='test',
+        help='images of the evaluation; val for choosing the options above (%(default)s)',
+    )
     parser.add_argument(
         '--jobs', type=int, default=jobs, help='parallel trainings (number of cores)'
     )
+    parser.add_argument('--page', action='store_true', help='train nothing, write the page')
     args = parser.parse_args()
-    if min(args.seeds, args.epochs, args.jobs) < 1:
-        sys.exit('error: --seeds, --epochs and --jobs must be at least 1')
-    shipped = sorted((carried('configs') / 'digits').glob('cls_unified_*_pico.py'))
-    args.configs = args.configs or [nearby(config) for config in shipped]
-    missing = [str(config) for config in args.configs if not config.is_file()]
-    if missing:
-        sys.exit(f'error: no such config: {", ".join(missing)}')
     quiet()
-    out, log = args.out, args.out / 'study.log'
-    run_step('data', ['prepare', 'digits'], log)
-    members = train_all(args, out, log)
-
-    trained = [
-        f'{m.label}={m.config},{find_latest_checkpoint(str(out / "runs" / f"{m.label}_seed0"))}'
-        for m in members
-    ]
-
-    def show(what: str, images: str, *options: object) -> None:
-        name = what.replace('-', '_')
-        fields = ['--out', out / name, '--images', f'data/digits/{images}', *options]
-        run_step(name.replace('_', ' '), ['show', what, *trained, *map(str, fields)], log)
-
-    show('receptive-field', 'scenes/images/val', '--limit', 20, '--size', SCENE)
-    # The released form also moves unshifted images.
-    show('invariance', 'cls/val', '--limit', 60, '--size', TILE, '--form', 'corrected')
-    configs = {member.label: member.config for member in members}
-    step_result(out / 'speed.json', lambda: measure_speed(configs, TILE))
-    minutes = sum(sum(member.seconds) for member in members) / 60
-    facts = (
-        f'{args.epochs} epochs on digits of {TILE} pixels, {args.seeds} seeds, 500 held-out '
-        f'digits; {minutes:.0f} minutes of training, {args.jobs} at a time. Fields: half and 99 % '
-        f'of the gradient of the centre of stage 3 lie in a square of this share of a scene of '
-        f'{SCENE} pixels. Same under: predicted as the unchanged image, mean over strengths.'
-    )
-    print(write_report(out, members, facts, TILE))
+    run_tool(lambda: prepare(args), lambda ready: run_all(*ready, args.jobs, args.page))
 
 
 if __name__ == '__main__':

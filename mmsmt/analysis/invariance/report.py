@@ -6,16 +6,24 @@ from pathlib import Path
 from mmsmt.analysis.common.figures import save_figure, subplots
 from mmsmt.analysis.common.reports import Report, Row, measure_each, progress, write_csv
 from mmsmt.analysis.invariance.metrics import measure_invariance
-from mmsmt.analysis.invariance.variants import KINDS, Protocol, make_variants
+from mmsmt.analysis.invariance.variants import GEOMETRIC, Protocol, make_variants
 from mmsmt.hosts.model import logits_of
 from mmsmt.hosts.request import Request
 
-UNITS = {'translation': 'pixels', 'pre_rotation': 'degrees', 'post_rotation': 'degrees'}
+UNITS = {
+    'translation': 'pixels',
+    'pre_rotation': 'degrees',
+    'post_rotation': 'degrees',
+    'scale': 'ratio',
+    'blur': 'sigma, pixels of 224',
+    'noise': 'standard deviation',
+    'jpeg': 'quality',
+}
 METRICS = ('top1', 'consistency', 'loss')
 
 
 def report_invariance(
-    report: Report, protocol: Protocol, kinds: Sequence[str] = tuple(KINDS)
+    report: Report, protocol: Protocol, kinds: Sequence[str] = GEOMETRIC
 ) -> list[Row]:
     """Measure predictions of models on changed images, and plot them.
 
@@ -69,6 +77,6 @@ def _draw_invariance(measured: Sequence[Row], kinds: Sequence[str], out: Path) -
         axis_row[0].set_ylabel(metric)
     for top, bottom, kind in zip(axes[0], axes[-1], kinds, strict=True):
         top.set_title(kind.replace('_', ' '), fontsize='medium')
-        bottom.set_xlabel(UNITS.get(kind, 'ratio'))
+        bottom.set_xlabel(UNITS[kind])
     axes[0, 0].legend(fontsize='x-small')
     save_figure(figure, out)

@@ -1,4 +1,4 @@
-"""Shifted, rotated and scaled images, as in the study of the unified models, or corrected.
+"""Shifted, rotated, scaled and corrupted images; the first three as in a published study.
 
 "Demystify Transformers & Convolutions in Modern Image Deep Networks",
 https://arxiv.org/abs/2211.05781, and its released code. Every image is compared with its reference:
@@ -7,15 +7,14 @@ short side resized (bicubic) to 256, centre 224 x 224 cropped.
 `form='released'` has the quirks of the released code:
 
 * A shifted crop is cut at the image's border and padded with black equally on both sides, so half
-of
-  a shift beyond the border is undone.
+  of a shift beyond the border is undone.
 * One of the eight directions is never drawn.
 * The crop without a shift may be one pixel off the reference, because of rounding.
 * Rotations after the crop have the same label as those before it.
 * The ratio of the reference is not in the list of scales.
 
 `form='corrected'` fixes them: at strength 0, at angle 0 and at the ratio of the reference a variant
-equals the reference, pixel by pixel.
+equals the reference, pixel by pixel. Corruptions have one form.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +25,14 @@ import numpy as np
 from PIL import Image
 from torchvision.transforms import functional as TF
 
+from mmsmt.analysis.invariance.corruptions import (
+    DEVIATIONS,
+    QUALITIES,
+    SIGMAS,
+    add_noise,
+    blur,
+    compress,
+)
 from mmsmt.errors import ConfigError
 from mmsmt.hosts.images import central_view
 
@@ -57,7 +64,7 @@ class Variant(NamedTuple):
 
     kind: str  # key of `KINDS`
     label: str  # label in results; two kinds share one in the released form
-    strength: float  # pixels, degrees or ratio
+    strength: float  # pixels, degrees, ratio, deviation or quality
     apply: Callable[[Image.Image, int], Image.Image]  # from an image and its index
 
 
@@ -105,6 +112,19 @@ def _scale(strength: float, protocol: Protocol, image: Image.Image, _: int) -> I
     return central_view(image, protocol.crop, side)
 
 
+def _blur(strength: float, protocol: Protocol, image: Image.Image, _: int) -> Image.Image:
+    return blur(protocol.reference(image), strength * protocol.crop / CROP)
+
+
+def _noise(strength: float, protocol: Protocol, image: Image.Image, index: int) -> Image.Image:
+    seed = [protocol.seed, round(1000 * strength), index]
+    return add_noise(protocol.reference(image), strength, seed)
+
+
+def _jpeg(strength: float, protocol: Protocol, image: Image.Image, _: int) -> Image.Image:
+    return compress(protocol.reference(image), strength)
+
+
 def _shifts(protocol: Protocol) -> Sequence[float]:
     """Return shifts in pixels, the same shares of the crop at any size, without duplicates."""
     return tuple(dict.fromkeys(round(shift * protocol.crop / CROP) for shift in SHIFTS))
@@ -115,23 +135,29 @@ def _ratios(protocol: Protocol) -> Sequence[float]:
     return tuple(sorted({*RATIOS, *own}))
 
 
+# Of the published study; they are the default.
+GEOMETRIC = ('translation', 'pre_rotation', 'post_rotation', 'scale')
 KINDS: dict[str, tuple[Callable[..., Image.Image], Callable[[Protocol], Sequence[float]]]] = {
     'translation': (_translation, _shifts),
     'pre_rotation': (_pre_rotation, lambda _: ANGLES),
     'post_rotation': (_post_rotation, lambda _: ANGLES),
     'scale': (_scale, _ratios),
+    'blur': (_blur, lambda _: SIGMAS),
+    'noise': (_noise, lambda _: DEVIATIONS),
+    'jpeg': (_jpeg, lambda _: QUALITIES),
 }
 
 
 def make_variants(
-    kinds: Sequence[str] = tuple(KINDS), protocol: Protocol | None = None
+    kinds: Sequence[str] = GEOMETRIC, protocol: Protocol | None = None
 ) -> list[Variant]:
     """Return all strengths of some kinds of change, by kind, then strength.
 
     Args:
-        kinds: One or more of `translation`, `pre_rotation`, `post_rotation`, `scale`.
+        kinds: One or more of `translation`, `pre_rotation`, `post_rotation`, `scale`, `blur`,
+            `noise`, `jpeg`.
         protocol: Sizes, form and seed; those of the released code by default. For another crop,
-            shifts are scaled and rounded to pixels; angles and ratios are unchanged.
+            shifts are scaled and rounded to pixels, blur is scaled; all else is unchanged.
 
     Raises:
         ValueError: If a kind or the form is unknown, or the crop is larger than the image.

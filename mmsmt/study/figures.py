@@ -1,0 +1,95 @@
+"""Pictures of a study: scores, costs, receptive fields, robustness."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import colormaps
+
+from mmsmt.analysis.common.figures import save_figure, subplots
+from mmsmt.analysis.invariance.report import UNITS
+from mmsmt.analysis.receptive_field.fields import square_area
+from mmsmt.study.members import Member, spread
+from mmsmt.study.runs import FIELD_SIDE, KINDS
+
+
+def _style(place: int) -> dict[str, Any]:
+    """Return colour and line of a network; the lines change when the colours are used up."""
+    colour = colormaps['tab10'](place % 10)
+    return dict(color=colour, linestyle=('-', '--', ':')[place // 10 % 3])
+
+
+def draw_scores(members: Sequence[Member], out: Path) -> None:
+    """Plot the mean accuracy of every network, and every seed as a point."""
+    figure, ((axis,),) = subplots(1, 1, 6, 0.3 * len(members) + 1)
+    for place, member in enumerate(reversed(members)):
+        axis.scatter(member.scores, [place] * len(member.scores), s=14, color='grey')
+        axis.plot(member.mean, place, 'o', color='tab:blue')
+        axis.annotate(
+            spread(member.scores),
+            (max(member.scores), place),
+            (8, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize='small',
+        )
+    axis.set_yticks(range(len(members)), [member.label for member in reversed(members)])
+    axis.set_xlabel('top-1 (%): mean, and every seed')
+    axis.margins(x=0.25)
+    axis.grid(axis='x', alpha=0.3)
+    save_figure(figure, out)
+
+
+def draw_costs(members: Sequence[Member], out: Path) -> None:
+    """Plot accuracy against measured time and against multiply-accumulates."""
+    figure, ((by_time, by_macs),) = subplots(1, 2, 10, 4.5, sharey=True)
+    for place, member in enumerate(members):
+        for axis, cost in ((by_time, member.forward), (by_macs, member.macs / 1e6)):
+            axis.plot(cost, member.mean, 'o', color=_style(place)['color'])
+            up = 5 if place % 2 else -10  # of two networks at one place both can be read
+            axis.annotate(
+                member.label,
+                (cost, member.mean),
+                (5, up),
+                textcoords='offset points',
+                fontsize='x-small',
+            )
+    by_time.set(xlabel='inference (ms per image)', ylabel='top-1 (%)')
+    by_macs.set(xlabel='multiply-accumulates (M)')
+    for axis in (by_time, by_macs):
+        axis.grid(alpha=0.3)
+        axis.margins(x=0.15)
+    save_figure(figure, out)
+
+
+def draw_fields(members: Sequence[Member], out: Path) -> None:
+    """Plot the share of the receptive field of stage 3 in growing squares."""
+    figure, ((axis,),) = subplots(1, 1, 7, 4.5)
+    for place, member in enumerate(members):
+        if member.field is not None:
+            held = member.field['held']
+            size = (FIELD_SIDE, FIELD_SIDE)
+            sides = [square_area(radius, size) ** 0.5 for radius in range(len(held))]
+            axis.plot(sides, held, label=member.label, **_style(place))
+    axis.set(xlabel='side of the square / image', ylabel='share of the receptive field in it')
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize='small', loc='center left', bbox_to_anchor=(1, 0.5))
+    save_figure(figure, out)
+
+
+def draw_robustness(members: Sequence[Member], out: Path) -> None:
+    """Plot accuracy against the strength of every change, one line per network."""
+    columns = 3
+    rows = -(-len(KINDS) // columns)
+    figure, axes = subplots(rows, columns, 11, 3 * rows, sharey=True)
+    for axis, kind in zip(axes.flat, KINDS, strict=False):
+        for place, member in enumerate(members):
+            curve = member.curve(kind)
+            axis.plot(list(curve), list(curve.values()), label=member.label, **_style(place))
+        axis.set_title(kind.replace('_', ' '), fontsize='medium')
+        axis.set_xlabel(UNITS[kind])
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel('top-1 (%)')
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize='small', loc='outside right center')
+    save_figure(figure, out)
