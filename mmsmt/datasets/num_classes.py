@@ -21,6 +21,11 @@ class Numbers(NamedTuple):
     stuff: int = 0
 
 
+def count_classes(cfg: Config) -> int | None:
+    """Return the number of classes of the main head; None if there are none, as in an RPN."""
+    return next(_values([*_main_heads(cfg.model), cfg.model], THINGS), None)
+
+
 def set_classes(cfg: Config, things: int, stuff: int = 0) -> list[str]:
     """Change the number of classes of all heads, in place.
 
@@ -39,7 +44,7 @@ def set_classes(cfg: Config, things: int, stuff: int = 0) -> list[str]:
         UsageError: If no head has a number of classes.
     """
     model = cfg.model
-    number = next(_values([*_main_heads(model), model], THINGS), None)
+    number = count_classes(cfg)
     if number is None:
         raise UsageError(f'{model.get("type")} has no head with `num_classes`')
     previous = Numbers(number, next(filter(None, _values(model, (STUFF,))), 0))

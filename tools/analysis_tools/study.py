@@ -108,7 +108,7 @@ def main() -> None:
     )
     parser.add_argument('--seeds', type=int, default=3, help='trainings per network (%(default)s)')
     parser.add_argument('--epochs', type=int, default=3, help='of the classifiers (%(default)s)')
-    parser.add_argument('--lr', type=float, default=2e-3, help='learning rate (%(default)s)')
+    parser.add_argument('--lr', type=float, default=1e-3, help='learning rate (%(default)s)')
     parser.add_argument('--batch-size', type=int, default=64, help='(%(default)s)')
     parser.add_argument(
         '--split',

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from mmsmt.errors import ConfigError
 
 MARGIN = 8
-CAPTION = 18
+CAPTION, FONT_SIZE = 36, 26  # pixels; readable at half size
 
 
 def contact_sheet(
@@ -39,7 +39,8 @@ def contact_sheet(
         # Pixels outside a crop are black: paint the new row white.
         sheet = sheet.crop((0, 0, width, top + tallest + CAPTION + MARGIN))
         sheet.paste('white', (0, top, *sheet.size))
-        ImageDraw.Draw(sheet).text((MARGIN, top + 3), caption, fill='black')
+        font = ImageFont.load_default(FONT_SIZE)
+        ImageDraw.Draw(sheet).text((MARGIN, top + 2), caption, fill='black', font=font)
         for i, picture in enumerate(pictures):
             sheet.paste(picture, (MARGIN + i * (cell + MARGIN), top + CAPTION))
     Path(out).parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,13 @@
 """Adaptation of configs for COCO, ADE20K or ImageNet to the digits, with their own pipelines."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from mmsmt.datasets.digits.source import CLASSES
-from mmsmt.datasets.num_classes import set_classes
+from mmsmt.datasets.num_classes import count_classes, set_classes
 from mmsmt.datasets.wrappers import entry_with_pipeline
-from mmsmt.errors import UsageError
 
 # Keys of the hosts' transforms and preprocessors that hold sizes in pixels.
 SIZE_KEYS = ('scale', 'scales', 'img_scale', 'crop_size', 'size')
@@ -45,7 +43,7 @@ def put_on_digits(cfg: Config, data_root: str = 'data/digits', divisor: int = 1)
     if scope not in hosts:
         raise ValueError(f'default_scope must be one of {hosts}, got {scope!r}')
     classes = len(CLASSES) + (scope == 'mmseg')  # a segmenter also has the background
-    with suppress(UsageError):  # a network without classes, such as an RPN alone
+    if count_classes(cfg) is not None:
         set_classes(cfg, classes, stuff=1)
     for name, split in (('train', 'train'), ('val', 'val'), ('test', 'val')):
         loader = cfg.get(f'{name}_dataloader')
