@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
 from own_data import write_folders
 
 from mmsmt.errors import UsageError
+from mmsmt.hosts.config import read_config
+from mmsmt.hosts.meta_device import build_on_meta
+from mmsmt.hosts.raw_outputs import run_network
 from mmsmt.study import runs
 from mmsmt.study.networks import NETWORKS
-from mmsmt.study.protocol import Protocol, read_base, settings_of
+from mmsmt.study.protocol import Protocol, read_base, settings_of, transferred
 from mmsmt.study.runs import Run, Study, claimed, complete, copy_images, read_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,3 +163,14 @@ def test_images_of_every_class_are_copied(study: Study, tmp_path: Path) -> None:
     assert {str(path.parent) for path in copied} == {'images/0000', 'images/0001'}
     for path, original in zip(copied, evaluated, strict=True):
         assert (study.out / path).read_bytes() == original.read_bytes()
+
+
+@pytest.mark.parametrize('label', ['sra', 'self_guided', 'sg_former_pico', 'swin', 'convnext'])
+@pytest.mark.parametrize('example', ['cells', 'scenes'])
+def test_networks_fit_the_examples(label: str, example: str) -> None:
+    cfg = read_config(str(ROOT / f'examples/study/{example}.py'))
+    model = build_on_meta(transferred(cfg, NETWORKS[label].backbone, 'classifier.pth'))
+    model.eval()
+    kind = type(model.backbone)
+    assert kind.__name__ == NETWORKS[label].backbone['type'].rpartition('.')[2]
+    run_network(model, torch.empty(1, 3, 64, 96, device='meta'))
