@@ -49,15 +49,15 @@ def prepare(args: argparse.Namespace) -> tuple[Study, list[Run]]:
     base = read_base(args.data)
     protocol = Protocol(args.epochs, args.lr, args.batch_size, args.split)
     transfers = {Path(name).stem: read_config(name) for name in args.transfer}
+    if len(transfers) < len(args.transfer) or 'classifier' in transfers:
+        raise UsageError('--transfer: the configs need different names, and not classifier.py')
     settings = settings_of(protocol, base, transfers)
     kept = step_result(args.out / 'settings.json', lambda: settings)
     changed = [key for key in {**kept, **settings} if kept.get(key) != settings.get(key)]
     if changed:
         key = changed[0]
-        raise UsageError(
-            f'{args.out} has runs with {key} {kept.get(key)}, now it is {settings.get(key)}: '
-            'choose another --out'
-        )
+        before = f'{key} {kept.get(key)}' if key in Protocol._fields else f'other settings of {key}'
+        raise UsageError(f'{args.out} has runs with {before}: choose another --out')
     # Trainings side by side have one core each.
     environment = {'OMP_NUM_THREADS': '1'} if args.jobs > 1 else {}
     study = Study(args.out, base, protocol, transfers, environment)
