@@ -39,7 +39,8 @@ class LoadReport:
         mismatched: Entries of another shape: name to (in the file, in the model).
         other_kind: Entries of another kind of number, such as integer instead of floating-point:
             name to (in the file, in the model).
-        left_out: Entries of the file that do not belong to the model (such as a head).
+        left_out: Entries of the file that do not belong to the model (such as a head), or repeat
+            an entry that does.
         dialect: The released naming that was translated, if any.
     """
 
@@ -58,8 +59,8 @@ class LoadReport:
         return not (self.missing or self.unexpected or self.mismatched or self.other_kind)
 
     def keep_fitting(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the entries of a state dict without those of another shape or kind."""
-        differing = self.mismatched.keys() | self.other_kind.keys()
+        """Return the entries of a state dict without those left out, of another shape or kind."""
+        differing = {*self.mismatched, *self.other_kind, *self.left_out}
         return {name: value for name, value in state.items() if name not in differing}
 
     def __str__(self) -> str:
@@ -147,7 +148,9 @@ def compare(
     """Compare a file's entries with a model's by name, shape and kind of number.
 
     All floating-point precisions fit each other. `num_batches_tracked`, a counter that files of
-    early PyTorch versions lack, is never reported as missing.
+    early PyTorch versions lack, is never reported as missing. An unexpected entry that repeats one
+    of the model's is left out: in training, mmdet's DDQ registers branches of its head a second
+    time in its decoder.
 
     Args:
         model: The model's state dict.
@@ -179,13 +182,29 @@ def compare(
         and own.is_floating_point()
         and not state[name].is_floating_point()
     }
+    unexpected = [name for name in state if name not in model]
+    repeated = _repeated(unexpected, model.keys() & state.keys(), state)
     return LoadReport(
         fitting=sum(name in state for name in model) - len(mismatched) - len(other_kind),
         total=len(model),
         missing=[n for n in model if n not in state and not n.endswith('num_batches_tracked')],
-        unexpected=[n for n in state if n not in model],
+        unexpected=[name for name in unexpected if name not in repeated],
         mismatched=mismatched,
         other_kind=other_kind,
-        left_out=list(left_out),
+        left_out=[*left_out, *repeated],
         dialect=dialect,
     )
+
+
+def _repeated(
+    unexpected: Collection[str], known: Collection[str], state: Mapping[str, Tensor]
+) -> list[str]:
+    """Return the entries equal to one that is known below another part of the model."""
+    below: dict[str, list[str]] = {}
+    for name in known if unexpected else ():
+        below.setdefault(name.partition('.')[2], []).append(name)
+    return [
+        name
+        for name in unexpected
+        if any(torch.equal(state[name], state[k]) for k in below.get(name.partition('.')[2], ()))
+    ]

@@ -96,3 +96,17 @@ def test_nothing_fits_whatever_is_allowed() -> None:
     with pytest.raises(CheckpointError, match='0 of 4 entries fit') as caught:
         report.require_fit('x.pth', allow=['a', 'x', 'head', ''])
     assert 'accept' not in str(caught.value)
+
+
+def test_a_repeated_entry_is_left_out() -> None:
+    """As of a module that training registers a second time, in another part of the model."""
+    weight = torch.randn(2, 3)
+    model = {'head.branches.0.weight': torch.zeros(2, 3)}
+    file = {'head.branches.0.weight': weight, 'decoder.branches.0.weight': weight.clone()}
+    report = compare(model, file)
+    assert report.fits and report.left_out == ['decoder.branches.0.weight']
+    assert report.keep_fitting(file) == {'head.branches.0.weight': weight}
+    file['decoder.branches.0.weight'][0, 0] += 1
+    assert compare(model, file).unexpected == ['decoder.branches.0.weight']
+    other = {'head.branches.0.weight': weight, 'decoder.branches.1.weight': weight}
+    assert compare(model, other).unexpected == ['decoder.branches.1.weight']
