@@ -44,21 +44,14 @@ def draw_costs(members: Sequence[Member], out: Path) -> None:
     """Plot accuracy against measured time and against multiply-accumulates."""
     figure, ((by_time, by_macs),) = subplots(1, 2, 10, 4.5, sharey=True)
     for place, member in enumerate(members):
-        for axis, cost in ((by_time, member.forward), (by_macs, member.macs / 1e6)):
-            axis.plot(cost, member.mean, 'o', color=_style(place)['color'])
-            up = 5 if place % 2 else -10  # of two networks at one place both can be read
-            axis.annotate(
-                member.label,
-                (cost, member.mean),
-                (5, up),
-                textcoords='offset points',
-                fontsize='x-small',
-            )
+        style = dict(color=_style(place)['color'], marker='os^'[place // 10 % 3], linestyle='')
+        by_time.plot(member.forward, member.mean, label=member.label, **style)
+        by_macs.plot(member.macs / 1e6, member.mean, **style)
     by_time.set(xlabel='inference (ms per image)', ylabel='top-1 (%)')
     by_macs.set(xlabel='multiply-accumulates (M)')
     for axis in (by_time, by_macs):
         axis.grid(alpha=0.3)
-        axis.margins(x=0.15)
+    figure.legend(fontsize='small', loc='outside right center')
     save_figure(figure, out)
 
 

@@ -168,7 +168,13 @@ def _compared(members: Sequence[Member]) -> list[str]:
     scores = {member.label: member.scores[:seeds] for member in members}
     deviation, freedom = residual_deviation(scores)
     rows = [
-        [c.better, c.worse, f'{c.difference:.2f}', f'{c.p:.3f}', 'yes' if c.p < SIGNIFICANT else '']
+        [
+            c.better,
+            c.worse,
+            f'{c.difference:.2f}',
+            f'{c.p:.3f}' if c.p >= 0.001 else '< 0.001',
+            'yes' if c.p < SIGNIFICANT else '',
+        ]
         for c in compare_neighbours(scores)
     ]
     table = markdown_table([['network', 'next', 'difference', 'p', f'p < {SIGNIFICANT}'], *rows])
