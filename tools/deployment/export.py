@@ -50,9 +50,10 @@ def show(exported: Exported) -> None:
         print(f'in       {name} {_sides(shape)}, uint8, RGB')
     for name, shape in exported.outputs.items():
         print(f'out      {name} {_sides(shape)}, {exported.types[name]}')
-    for images, height, width, differences, detections in exported.checks:
+    for images, height, width, differences, detections, agreeing in exported.checks:
         worst = _differences(differences, detections, exported.unit)
-        print(f'checked  {images} of {height} x {width}: {worst}')
+        number = f'{images}' if agreeing in (None, images) else f'{agreeing} of {images} agree,'
+        print(f'checked  {number} of {height} x {width}: {worst}')
     if exported.undescribed:
         print(f'alone    not usable without its config: {exported.undescribed}')
     if not exported.checks:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import functional as TF
 
-from mmsmt.deploy.detections import compare, expected
+from mmsmt.deploy.detections import compare, dino, expected
 from mmsmt.deploy.detections.families import compute_of
 from mmsmt.deploy.detections.paste import paste_found, threshold_of
 from mmsmt.deploy.export.difference import relative_difference
@@ -42,6 +42,7 @@ class Task(NamedTuple):
         differences: From found and expected results to their differences, by name.
         limits: The largest allowed differences, by name; 1e-3 for other names.
         unit: Unit of the differences.
+        ranks: Whether results depend on ranks of pixels, which rounding can change.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Task(NamedTuple):
     differences: Callable[[Named, Named], dict[str, float]] = relative_differences
     limits: Mapping[str, float] = MappingProxyType({})
     unit: str = 'of the rms'
+    ranks: bool = False
 
     def limit(self, name: str) -> float:
         """Return the largest allowed difference of a result."""
@@ -110,6 +112,7 @@ def _detector(model: Any, pasted: bool) -> Task:
         differences=compare.differences,
         limits=compare.LIMITS,
         unit='boxes in pixels',
+        ranks=compute is dino.compute,
     )
     if not pasted:
         return regions
