@@ -9,6 +9,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
+
 from mmsmt.analysis.common.arguments import folder_parser
 from mmsmt.engine.tool import quiet, run_tool
 from mmsmt.errors import UsageError
@@ -87,7 +89,7 @@ def run_all(study: Study, runs: list[Run], jobs: int, page_only: bool) -> None:
 def main() -> None:
     """Run the remaining runs of the study and write its page."""
     parser = folder_parser(__doc__, 'study')
-    jobs = os.cpu_count() or 1
+    jobs = 1 if torch.cuda.is_available() else os.cpu_count() or 1
     parser.add_argument(
         'data',
         nargs='?',
@@ -117,7 +119,7 @@ def main() -> None:
         help='images of the evaluation; val for choosing the options above (%(default)s)',
     )
     parser.add_argument(
-        '--jobs', type=int, default=jobs, help='parallel trainings (number of cores)'
+        '--jobs', type=int, default=jobs, help='parallel trainings (number of cores; 1 with a GPU)'
     )
     parser.add_argument('--page', action='store_true', help='train nothing, write the page')
     args = parser.parse_args()
