@@ -25,6 +25,12 @@ class Network(NamedTuple):
     backbone: dict[str, Any]
 
 
+def _within_budget(kind: str, mlp_ratios: Sequence[float], **changes: Any) -> dict[str, Any]:
+    """Return the config of a backbone of this package; the widths of its feed-forwards vary."""
+    shape = dict(embed_dims=WIDTHS, depths=DEPTHS, mlp_ratios=tuple(mlp_ratios))
+    return dict(type=kind, arch='pico', **shape, **changes)
+
+
 def _unified(
     mixers: Sequence[Any], mlp_ratios: Sequence[float], num_heads: Sequence[int] = (1, 2, 4, 8)
 ) -> Network:
@@ -33,31 +39,15 @@ def _unified(
     Windows of 4 fill the maps of 16, 8 and 4 pixels; of windows of 7 most would be padding. Without
     layer scale, as in `pico`: one of 1e-6 hardly grows in a short training.
     """
-    backbone = dict(
-        type='mmsmt.UnifiedBackbone',
-        arch='pico',
-        embed_dims=WIDTHS,
-        depths=DEPTHS,
-        num_heads=tuple(num_heads),
-        mlp_ratios=tuple(mlp_ratios),
-        window=4,
-    )
     own = len(mixers) == 1 and mixers[0] not in ('hybrid_scale', 'self_guided')
-    backbone |= dict(mixer=mixers[0]) if own else dict(mixers=(tuple(mixers),) * 4)
-    return Network(('mixer',), backbone)
+    choice = dict(mixer=mixers[0]) if own else dict(mixers=(tuple(mixers),) * 4)
+    changes = dict(num_heads=tuple(num_heads), window=4, **choice)
+    return Network(('mixer',), _within_budget('mmsmt.UnifiedBackbone', mlp_ratios, **changes))
 
 
 def _smt(groups: Sequence[str], mlp_ratios: Sequence[float], **changes: Any) -> Network:
     """Return an SMT with four blocks in stage 3, so that there is something to stack."""
-    backbone = dict(
-        type='mmsmt.SMT',
-        arch='pico',
-        embed_dims=WIDTHS,
-        depths=DEPTHS,
-        mlp_ratios=tuple(mlp_ratios),
-        **changes,
-    )
-    return Network(tuple(groups), backbone)
+    return Network(tuple(groups), _within_budget('mmsmt.SMT', mlp_ratios, **changes))
 
 
 NETWORKS: dict[str, Network] = {
