@@ -13,6 +13,7 @@ from mmsmt.analysis.complexity.config import count_config
 from mmsmt.study.figures import draw_costs, draw_fields, draw_robustness, draw_scores
 from mmsmt.study.members import MAIN, Member, spread
 from mmsmt.study.networks import NETWORKS, SIDE
+from mmsmt.study.protocol import classifier
 from mmsmt.study.runs import KINDS, Study
 from mmsmt.study.speed import measure_speed
 from mmsmt.study.statistics import compare_neighbours, residual_deviation
@@ -41,7 +42,7 @@ def write_page(study: Study, records: Sequence[dict[str, Any]], planned: int) ->
         The page.
     """
     out, protocol = study.out, study.protocol
-    members = read_members(out, records)
+    members = read_members(study, records)
     draw_scores(members, out / 'scores.png')
     draw_costs(members, out / 'costs.png')
     draw_fields(members, out / 'fields.png')
@@ -73,15 +74,19 @@ def write_page(study: Study, records: Sequence[dict[str, Any]], planned: int) ->
     return out / 'report.md'
 
 
-def read_members(out: Path, records: Sequence[dict[str, Any]]) -> list[Member]:
-    """Return the networks with finished runs, best first; their speed is measured once."""
+def read_members(study: Study, records: Sequence[dict[str, Any]]) -> list[Member]:
+    """Return the networks with finished runs, best first; their speed is measured once.
+
+    Only the records are needed: the runs may have been on other machines.
+    """
+    out = study.out
     by_label: dict[str, list[dict[str, Any]]] = {}
     for record in sorted(records, key=lambda record: record['seed']):
         by_label.setdefault(record['network'], []).append(record)
-    configs = {
-        label: str(out / 'runs' / f'{label}_seed{found[0]["seed"]}' / 'classifier.py')
-        for label, found in by_label.items()
-    }
+    configs = {label: str(out / 'configs' / f'{label}.py') for label in by_label}
+    for label, found in by_label.items():
+        cfg = classifier(study.base, found[0]['backbone'], study.protocol)
+        write_text(Path(configs[label]), cfg.pretty_text)
     speed = step_result(out / 'speed.json', lambda: measure_speed(configs, SIDE))
     if not configs.keys() <= speed.keys():  # more networks than last time: all anew, in turn
         (out / 'speed.json').unlink()
