@@ -161,13 +161,15 @@ def unified_block() -> Drawing:
 
 def code_layout() -> Drawing:
     """The packages, the way of an image and the way of a weight."""
-    d = Drawing(1000, 880)
-    d.label(20, 30, 'Packages: each row imports only rows below it', 24, 'start', bold=True)
     contract = tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']['importlinter']
     rows = [layer.split(' | ') for layer in contract['contracts'][0]['layers']]
+    first = {name: k for k, names in enumerate(rows) for name in names}
+    bottom = 55 + 50 * len(rows)
+    d = Drawing(1000, bottom + 325)
+    d.label(20, 30, 'Packages: each row imports only rows below it', 24, 'start', bold=True)
     for k, names in enumerate(rows):
         width = (960 - 12 * (len(names) - 1)) / len(names)
-        fill = GREEN if k > 5 else ORANGE if k > 3 else BLUE
+        fill = GREEN if k >= first['backbones'] else ORANGE if k >= first['engine'] else BLUE
         for i, name in enumerate(names):
             d.box(20 + i * (width + 12), 55 + 50 * k, width, 42, name, fill)
     for left, fill, text in (
@@ -175,11 +177,11 @@ def code_layout() -> Drawing:
         (330, ORANGE, 'works with the hosts'),
         (660, GREEN, 'plain PyTorch'),
     ):
-        d.box(left, 564, 26, 26, '', fill)
-        d.label(left + 38, 577, text, 20, 'start')
+        d.box(left, bottom + 9, 26, 26, '', fill)
+        d.label(left + 38, bottom + 22, text, 20, 'start')
     chain(
         d,
-        640,
+        bottom + 85,
         'The way of an image',
         [
             'host:\ndata, model',
@@ -192,7 +194,7 @@ def code_layout() -> Drawing:
     )
     chain(
         d,
-        770,
+        bottom + 215,
         'The way of a weight',
         [
             'file',
