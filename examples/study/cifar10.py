@@ -1,4 +1,4 @@
-# CIFAR-10 as image folders, written by `mmsmt new cls`, with the usual augmentation: for `mmsmt study`.
+# CIFAR-10 as image folders, from `mmsmt new cls`, with the usual augmentation; for `mmsmt study`.
 _base_ = [
     'mmsmt::_base_/backbones/smt_pico.py',
     'mmsmt::_base_/own_data/cls.py',
