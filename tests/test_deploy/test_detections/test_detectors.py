@@ -126,7 +126,8 @@ def test_file_at_any_size_and_batch(
     assert exported.inputs == {'images': ['batch', 'height', 'width', 3]}
     names = ['boxes', 'scores', 'labels', 'count']
     assert list(exported.outputs)[:4] == names
-    assert [each[:3] for each in exported.checks] == [(3, 70, 90), (1, 53, 113)]
+    few = 3 if family == 'dino' else 1  # it ranks pixels: half of several images must agree
+    assert [each[:3] for each in exported.checks] == [(3, 70, 90), (few, 53, 113)]
     assert all(each.detections for each in exported.checks)
     model = onnx.load(out)
     onnx.checker.check_model(model, full_check=True)
