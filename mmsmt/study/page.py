@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config
 from scipy.stats import spearmanr
 
 from mmsmt.analysis.common.reports import markdown_table, write_csv, write_json, write_text
@@ -84,19 +83,19 @@ def read_members(study: Study, records: Sequence[dict[str, Any]]) -> list[Member
     for record in sorted(records, key=lambda record: record['seed']):
         by_label.setdefault(record['network'], []).append(record)
     configs = {label: str(out / 'configs' / f'{label}.py') for label in by_label}
+    costs = {}
     for label, found in by_label.items():
         cfg = classifier(study.base, found[0]['backbone'], study.protocol)
         write_text(Path(configs[label]), cfg.pretty_text)
+        costs[label], _ = count_config(cfg, (SIDE, SIDE))
     speed = step_result(out / 'speed.json', lambda: measure_speed(configs, SIDE))
     if not configs.keys() <= speed.keys():  # more networks than last time: all anew, in turn
         (out / 'speed.json').unlink()
         speed = step_result(out / 'speed.json', lambda: measure_speed(configs, SIDE))
-    members = []
-    for label, found in by_label.items():
-        complexity, _ = count_config(Config.fromfile(configs[label]), (SIDE, SIDE))
-        times = speed[label]
-        member = Member(label, found, complexity.params, complexity.macs, **times)
-        members.append(member)
+    members = [
+        Member(label, found, costs[label].params, costs[label].macs, **speed[label])
+        for label, found in by_label.items()
+    ]
     return sorted(members, key=lambda member: -member.mean)
 
 

@@ -1,6 +1,7 @@
 """Whether networks of a study differ by more than their seeds."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def compare_neighbours(scores: Mapping[str, Sequence[float]]) -> list[Comparison
     means = {label: float(np.mean(values)) for label, values in scores.items()}
     ranking = sorted(means, key=lambda label: -means[label])
     seeds = len(next(iter(scores.values())))
-    pairs = list(zip(ranking, ranking[1:], strict=False))
+    pairs = list(pairwise(ranking))
     differences = [means[a] - means[b] for a, b in pairs]
     error = deviation * np.sqrt(2 / seeds)
     plain = [2 * float(stats.t.sf(d / error, freedom)) if error else 0.0 for d in differences]

@@ -63,7 +63,6 @@ def prepare(args: argparse.Namespace) -> tuple[Study, list[Run]]:
     # Trainings side by side have one core each.
     environment = {'OMP_NUM_THREADS': '1'} if args.jobs > 1 else {}
     study = Study(args.out, base, protocol, transfers, environment)
-    copy_images(study, next(iter(networks.values())).backbone)
     # All networks with one seed before the next seed, so that a stopped study is still balanced.
     runs = [Run(*item, seed) for seed in range(args.seeds) for item in networks.items()]
     return study, runs
@@ -72,6 +71,7 @@ def prepare(args: argparse.Namespace) -> tuple[Study, list[Run]]:
 def run_all(study: Study, runs: list[Run], jobs: int, page_only: bool) -> None:
     """Do what is left of all runs, `jobs` at a time, and write the page."""
     if not page_only:
+        copy_images(study, runs[0].network.backbone)
         pool = ThreadPoolExecutor(jobs)
         try:
             finished = list(pool.map(lambda run: complete(run, study), runs))
