@@ -8,9 +8,8 @@ from matplotlib import colormaps
 
 from mmsmt.analysis.common.figures import save_figure, subplots
 from mmsmt.analysis.invariance.report import UNITS
-from mmsmt.analysis.receptive_field.fields import square_area
 from mmsmt.study.members import Member, spread
-from mmsmt.study.runs import FIELD_SIDE, KINDS
+from mmsmt.study.runs import KINDS
 
 
 def _style(place: int) -> dict[str, Any]:
@@ -56,17 +55,21 @@ def draw_costs(members: Sequence[Member], out: Path) -> None:
 
 
 def draw_fields(members: Sequence[Member], out: Path) -> None:
-    """Plot the share of the receptive field of stage 3 in growing squares."""
-    figure, ((axis,),) = subplots(1, 1, 7, 4.5)
-    for place, member in enumerate(members):
-        if member.field is not None:
-            held = member.field['held']
-            size = (FIELD_SIDE, FIELD_SIDE)
-            sides = [square_area(radius, size) ** 0.5 for radius in range(len(held))]
-            axis.plot(sides, held, label=member.label, **_style(place))
-    axis.set(xlabel='side of the square / image', ylabel='share of the receptive field in it')
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize='small', loc='center left', bbox_to_anchor=(1, 0.5))
+    """Draw the receptive field of stage 3 of every network, in steps of half a decade."""
+    maps = {member.label: member.field['map'] for member in members if member.field is not None}
+    columns = 6
+    rows = max(1, -(-len(maps) // columns))
+    figure, axes = subplots(rows, columns, 1.7 * columns + 1, 1.9 * rows)
+    for axis in axes.flat:
+        axis.axis('off')
+    colours = colormaps['inferno'].resampled(10)
+    for axis, (label, digits) in zip(axes.flat, maps.items(), strict=False):
+        decades = [[(int(digit) - 9) / 2 for digit in row] for row in digits]
+        image = axis.imshow(decades, cmap=colours, vmin=-4.5, vmax=0.5)
+        axis.set_title(label, fontsize='small')
+    if maps:
+        bar = figure.colorbar(image, ax=axes, shrink=0.8)
+        bar.set_label('log10 of the share of the maximum', fontsize='small')
     save_figure(figure, out)
 
 

@@ -13,6 +13,7 @@ from mmsmt.analysis.receptive_field.fields import (
     square_area,
     to_log_scale,
 )
+from mmsmt.analysis.receptive_field.report import to_digits
 from mmsmt.backbones import SMT
 
 IMAGES = torch.rand(3, 3, 15, 15, generator=torch.Generator().manual_seed(0)) + 0.1
@@ -109,6 +110,13 @@ def test_squares() -> None:
 def test_log_scale_is_that_of_replknet() -> None:
     field = torch.tensor([[0.0, 9.0], [99.0, 999.0]])
     assert to_log_scale(field).tolist() == [[0, pytest.approx(1 / 3)], [pytest.approx(2 / 3), 1]]
+
+
+def test_digits_are_half_decades_below_the_maximum() -> None:
+    field = torch.tensor([[1.0, 0.32, 0.31], [0.101, 1.01e-4, 3e-5], [0.0, 0.0, 0.0]])
+    assert to_digits(field, 3) == ['987', '710', '000']
+    # A cell is a mean: here of two pixels in a row.
+    assert to_digits(torch.tensor([[1.0, 0, 0.4, 0.4], [0, 0, 0, 0]]), 2) == ['98', '00']
 
 
 def test_what_has_no_field_is_refused() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from mmsmt.analysis.common.figures import save_figure, subplots
 from mmsmt.analysis.common.reports import Report, Row, measure_each, progress, write_csv
@@ -22,6 +23,7 @@ from mmsmt.hosts.request import Request
 
 BATCH = 4
 FLOOR = 1e-5  # of the maximum; smaller values are drawn black
+MAP_SIDE = 56  # cells of the map in the JSON file
 
 
 def report_fields(report: Report, stages: tuple[int, ...] = (0, 1, 2, 3)) -> list[Row]:
@@ -77,7 +79,18 @@ def _describe(stage: int, field: Tensor) -> Row:
             for share in SHARES
         ],
         'held': [round(share, 6) for share in held_shares(field).tolist()],
+        'map': to_digits(field),
     }
+
+
+def to_digits(field: Tensor, side: int = MAP_SIDE) -> list[str]:
+    """Return a field (H, W) as rows of digits, one per cell of a square grid.
+
+    A cell with digit d is at least 10 ** ((d - 9) / 2) of the largest one; all below have 0.
+    """
+    cells = adaptive_avg_pool2d(field[None], side)[0]
+    levels = (9 + 2 * (cells / cells.max()).log10()).clamp(min=0)
+    return [''.join(map(str, row)) for row in levels.int().tolist()]
 
 
 def draw_fields(title: str, stages: Sequence[int], fields: Sequence[Tensor]) -> Figure:
