@@ -1,6 +1,7 @@
-"""A small set of digits where the digits configs look for it, and a runner on it."""
+"""A small set of digits where the digits configs look for it, a runner on it, and silence."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,14 @@ from mmsmt.datasets.digits import Parameters, prepare_digits
 from mmsmt.engine.runner import build_runner
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'digits'
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """mmengine logs every parameter with a rule of its own."""
+    logging.disable(logging.INFO)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope='session')

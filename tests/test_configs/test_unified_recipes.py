@@ -3,8 +3,6 @@
 The numbers are those of the released configurations of arXiv 2211.05781.
 """
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from mmsmt.checks.recipe import read_recipe
 from mmsmt.hosts.meta_device import build_on_meta
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+pytestmark = pytest.mark.usefixtures('quiet')
 SCALES = ('micro', 't', 's', 'b')
 # Drop path: of ImageNet by mixer, of detection for all.
 DROP_PATH = {
@@ -30,14 +29,6 @@ CNN = (4096, 4, 0, 4e-3, 1e-6)
 RECIPE = dict.fromkeys(('halo', 'sra', 'window'), TRANSFORMER) | dict.fromkeys(
     ('dwconv', 'dcnv3'), CNN
 )
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """mmengine logs every parameter with a rule of its own."""
-    logging.disable(logging.INFO)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def leaves(task: str) -> set[str]:
