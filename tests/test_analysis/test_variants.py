@@ -183,6 +183,13 @@ def test_noise_has_its_deviation_and_differs_between_images() -> None:
     assert np.array_equal(np.asarray(noise.apply(grey, 0), dtype=float) - 128, first)
 
 
+def test_inversion_is_the_negative(image: Image.Image) -> None:
+    protocol = Protocol(CROP, RESIZE)
+    views = [np.asarray(at(protocol, 'inversion', i).apply(image, 0)) for i in (0.0, 1.0)]
+    assert np.array_equal(views[0], protocol.reference(image))
+    assert np.array_equal(views[0] + views[1], np.full_like(views[0], 255))
+
+
 def test_jpeg_loses_more_at_a_lower_quality(image: Image.Image) -> None:
     protocol = Protocol(CROP, RESIZE)
     view = np.asarray(protocol.reference(image), dtype=float)

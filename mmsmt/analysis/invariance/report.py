@@ -18,6 +18,7 @@ UNITS = {
     'blur': 'sigma, pixels of 224',
     'noise': 'standard deviation',
     'jpeg': 'quality',
+    'inversion': 'negative',
 }
 METRICS = ('top1', 'consistency', 'loss')
 

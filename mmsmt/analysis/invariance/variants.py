@@ -125,6 +125,11 @@ def _jpeg(strength: float, protocol: Protocol, image: Image.Image, _: int) -> Im
     return compress(protocol.reference(image), strength)
 
 
+def _inversion(strength: float, protocol: Protocol, image: Image.Image, _: int) -> Image.Image:
+    view = protocol.reference(image)
+    return TF.invert(view) if strength else view
+
+
 def _shifts(protocol: Protocol) -> Sequence[float]:
     """Return shifts in pixels, the same shares of the crop at any size, without duplicates."""
     return tuple(dict.fromkeys(round(shift * protocol.crop / CROP) for shift in SHIFTS))
@@ -145,6 +150,7 @@ KINDS: dict[str, tuple[Callable[..., Image.Image], Callable[[Protocol], Sequence
     'blur': (_blur, lambda _: SIGMAS),
     'noise': (_noise, lambda _: DEVIATIONS),
     'jpeg': (_jpeg, lambda _: QUALITIES),
+    'inversion': (_inversion, lambda _: (0.0, 1.0)),
 }
 
 
@@ -155,7 +161,7 @@ def make_variants(
 
     Args:
         kinds: One or more of `translation`, `pre_rotation`, `post_rotation`, `scale`, `blur`,
-            `noise`, `jpeg`.
+            `noise`, `jpeg`, `inversion`.
         protocol: Sizes, form and seed; those of the released code by default. For another crop,
             shifts are scaled and rounded to pixels, blur is scaled; all else is unchanged.
 
