@@ -33,7 +33,7 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     unit = 'max_epochs' if by_epoch else 'max_iters'
     if unit not in cfg.train_cfg:
         raise UsageError('--epochs needs `train_cfg.max_epochs` or `max_iters` in the config')
-    length = epochs if by_epoch else epochs * _epoch_length(cfg)
+    length = epochs if by_epoch else epochs * epoch_length(cfg)
     factor = length / cfg.train_cfg[unit]
     if not by_epoch:
         checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
@@ -55,11 +55,11 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     cfg.train_cfg[unit] = length
 
 
-def _epoch_length(cfg: Config) -> int:
-    """Return the iterations per epoch of iteration-based training."""
+def epoch_length(cfg: Config) -> int:
+    """Return the iterations per epoch; the training set is built to be counted."""
     loader = cfg.train_dataloader
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    images = loader.batch_size * planned_processes(cfg.launcher)
+    images = loader.batch_size * planned_processes(cfg.get('launcher', 'none'))
     return max(1, round(len(DATASETS.build(loader.dataset)) / images))
 
 

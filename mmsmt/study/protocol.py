@@ -1,11 +1,14 @@
 """Configs of a study: every network trained in the same way, then as a detector or segmenter."""
 
+import math
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from mmsmt.engine.length import epoch_length
 from mmsmt.errors import UsageError
 from mmsmt.hosts.config import read_config
 from mmsmt.hosts.graft import graft
@@ -14,6 +17,7 @@ from mmsmt.projects import new_project
 from mmsmt.study.networks import SIDE
 
 WARM_UP = 200  # iterations
+ENOUGH = 1800  # iterations, after which seeds agree; see docs/models/study.md
 LAST = (3,)  # stage of a classifier
 
 
@@ -52,6 +56,13 @@ def read_base(data: Path) -> Config:
         size = (SIDE, SIDE)
         new_project('cls', data, 'classifier', 'smt_pico', written, image_size=size)
         return read_config(str(written))
+
+
+def enough_epochs(base: Config, batch_size: int) -> int:
+    """Return the fewest epochs whose iterations are `ENOUGH`."""
+    cfg = deepcopy(base)
+    cfg.train_dataloader.batch_size = batch_size
+    return math.ceil(ENOUGH / epoch_length(cfg))
 
 
 def classifier(base: Config, backbone: dict[str, Any], protocol: Protocol) -> Config:

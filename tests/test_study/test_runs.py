@@ -18,7 +18,13 @@ from mmsmt.hosts.meta_device import build_on_meta
 from mmsmt.hosts.raw_outputs import run_network
 from mmsmt.study import runs
 from mmsmt.study.networks import NETWORKS
-from mmsmt.study.protocol import Protocol, read_base, settings_of, transferred
+from mmsmt.study.protocol import (
+    Protocol,
+    enough_epochs,
+    read_base,
+    settings_of,
+    transferred,
+)
 from mmsmt.study.runs import Run, Study, claimed, complete, copy_images, read_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +169,17 @@ def test_images_of_every_class_are_copied(study: Study, tmp_path: Path) -> None:
     assert {str(path.parent) for path in copied} == {'images/0000', 'images/0001'}
     for path, original in zip(copied, evaluated, strict=True):
         assert (study.out / path).read_bytes() == original.read_bytes()
+
+
+def test_few_images_are_trained_longer(tmp_path: Path) -> None:
+    root = write_folders(tmp_path / 'pets')
+    images = len(list((root / 'train').glob('*/*')))
+    base = read_base(root)
+    for batch_size in (1, images // 2):
+        each = round(images / batch_size)  # iterations
+        epochs = enough_epochs(base, batch_size)
+        assert (epochs - 1) * each < 1800 <= epochs * each
+    assert base.train_dataloader.batch_size != 1  # is one of the settings
 
 
 @pytest.mark.parametrize('label', ['sra', 'self_guided', 'sg_former_pico', 'swin', 'convnext'])

@@ -5,6 +5,7 @@ processes or machines with the same --out share the work.
 """
 
 import argparse
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from mmsmt.hosts.config import read_config
 from mmsmt.paths import carried, nearby
 from mmsmt.study.networks import NETWORKS, Network
 from mmsmt.study.page import write_page
-from mmsmt.study.protocol import Protocol, read_base, settings_of
+from mmsmt.study.protocol import Protocol, enough_epochs, read_base, settings_of
 from mmsmt.study.runs import Run, Study, complete, copy_images, read_record
 from mmsmt.study.steps import run_step, step_result
 
@@ -41,15 +42,23 @@ def read_networks(args: argparse.Namespace) -> dict[str, Network]:
     return chosen
 
 
+def _saved_epochs(out: Path) -> int | None:
+    """Return the epochs of a study that is continued."""
+    path = out / 'settings.json'
+    return json.loads(path.read_text())['epochs'] if path.exists() else None
+
+
 def prepare(args: argparse.Namespace) -> tuple[Study, list[Run]]:
     """Validate the arguments, and prepare the folder of the study."""
-    if min(args.seeds, args.epochs, args.jobs, args.batch_size) < 1:
+    numbers = (args.seeds, args.epochs, args.jobs, args.batch_size)
+    if any(number is not None and number < 1 for number in numbers):
         raise UsageError('--seeds, --epochs, --jobs and --batch-size must be at least 1')
     networks = read_networks(args)
     if args.data.resolve() == DIGITS:
         run_step('data', ['prepare', 'digits'], args.out / 'study.log')
     base = read_base(args.data)
-    protocol = Protocol(args.epochs, args.lr, args.batch_size, args.split)
+    epochs = args.epochs or _saved_epochs(args.out) or enough_epochs(base, args.batch_size)
+    protocol = Protocol(epochs, args.lr, args.batch_size, args.split)
     transfers = {Path(name).stem: read_config(name) for name in args.transfer}
     if len(transfers) < len(args.transfer) or 'classifier' in transfers:
         raise UsageError('--transfer: the configs need different names, and not classifier.py')
@@ -109,7 +118,7 @@ def main() -> None:
         help='detectors and segmenters to train with every network, from its classifier',
     )
     parser.add_argument('--seeds', type=int, default=3, help='trainings per network (%(default)s)')
-    parser.add_argument('--epochs', type=int, default=3, help='of the classifiers (%(default)s)')
+    parser.add_argument('--epochs', type=int, help='of the classifiers (1,800 iterations)')
     parser.add_argument('--lr', type=float, default=1e-3, help='learning rate (%(default)s)')
     parser.add_argument('--batch-size', type=int, default=64, help='(%(default)s)')
     parser.add_argument(
