@@ -1,11 +1,16 @@
 """The study as a command: from a folder of images to the page, and what it refuses."""
 
 import json
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from own_data import write_folders
+
+from mmsmt.study import runs
 
 Run = Callable[..., tuple[object, str, str]]
 
@@ -33,6 +38,26 @@ def test_from_images_to_the_page(run_here: Run, home: Path) -> None:
     assert (home / 'work_dirs/study/report.md').read_text() == page
     _, _, err = run_here('study', 'pets', *options[:-1], '2')
     assert 'error: work_dirs/study has runs with epochs 1: choose another --out' in err
+
+
+def test_after_a_failure_no_run_is_started(
+    run_here: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, failed = list[str](), Event()
+
+    def complete(run: runs.Run, _: runs.Study) -> bool:
+        started.append(run.label)
+        if run.label == 'halo':
+            assert failed.wait(30)
+            time.sleep(0.3)  # in which the other worker could start one
+            return True
+        failed.set()
+        sys.exit('disk full')
+
+    monkeypatch.setattr(runs, 'complete', complete)
+    options = ['--networks', 'halo', 'window', 'sra', 'msa', '--epochs', '1', '--jobs', '2']
+    status, _, _ = run_here('study', 'pets', *options)
+    assert status == 'disk full' and sorted(started) == ['halo', 'window']
 
 
 @pytest.mark.parametrize(

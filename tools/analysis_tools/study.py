@@ -9,6 +9,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import torch
 
@@ -81,10 +82,20 @@ def run_all(study: Study, runs: list[Run], jobs: int, page_only: bool) -> None:
     """Do what is left of all runs, `jobs` at a time, and write the page."""
     if not page_only:
         copy_images(study, runs[0].network.backbone)
+        failed = Event()
+
+        def finish(run: Run) -> bool:
+            """Do a run, unless another one has failed."""
+            try:
+                return not failed.is_set() and complete(run, study)
+            except BaseException:
+                failed.set()
+                raise
+
         pool = ThreadPoolExecutor(jobs)
         try:
-            finished = list(pool.map(lambda run: complete(run, study), runs))
-        finally:  # after a failure or interruption, start no more
+            finished = list(pool.map(finish, runs))
+        finally:  # after an interruption, start no more
             pool.shutdown(cancel_futures=True)
         elsewhere = [run.name for run, done in zip(runs, finished, strict=True) if not done]
         if elsewhere:
