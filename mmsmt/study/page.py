@@ -61,10 +61,15 @@ def write_page(study: Study, records: Sequence[dict[str, Any]], planned: int) ->
             lines += [f'## {title}', '', _costs_table(inside), '', *_compared(inside), '']
             if group == 'mixer':
                 lines += [*_ranks(inside), '']
-    lines += ['## Robustness, receptive fields, transfer', '', _further_table(members, study), '']
+    lines += ['## Robustness', '', 'Top-1 (%), mean over all strengths.', '']
+    lines += [_robustness_table(members), '']
     lines += [
-        'Accuracies are means over all strengths. Fields: half, and 99 %, of the gradient of the '
-        'centre of stage 3 lie in a square of this share of the image.',
+        '## Receptive fields and transfer',
+        '',
+        'Fields: half, and 99 %, of the gradient of the centre of stage 3 lie in a square of this '
+        'share of the image.',
+        '',
+        _transfer_table(members, study),
         '',
     ]
     for name in ('scores', 'costs', 'fields', 'robustness'):
@@ -140,9 +145,15 @@ def _costs_table(members: Sequence[Member]) -> str:
     return markdown_table([header, *rows])
 
 
-def _further_table(members: Sequence[Member], study: Study) -> str:
+def _robustness_table(members: Sequence[Member]) -> str:
+    header = ['network', *(kind.replace('_', ' ') for kind in KINDS)]
+    rows = [[m.label, *(f'{_mean(m.curve(kind)):.1f}' for kind in KINDS)] for m in members]
+    return markdown_table([header, *rows])
+
+
+def _transfer_table(members: Sequence[Member], study: Study) -> str:
     names = {name: _metric(members[0], name) for name in study.transfers}
-    header = ['network', *(kind.replace('_', ' ') for kind in KINDS), 'field: half', 'field: 99 %']
+    header = ['network', 'field: half', 'field: 99 %']
     rows = []
     for member in members:
         ratios = member.field['ratios'] if member.field else []
@@ -150,7 +161,6 @@ def _further_table(members: Sequence[Member], study: Study) -> str:
         rows.append(
             [
                 member.label,
-                *(f'{_mean(member.curve(kind)):.1f}' for kind in KINDS),
                 areas.get(0.5, ''),
                 areas.get(0.99, ''),
                 *(spread(member.transfer(name)) for name in names),
