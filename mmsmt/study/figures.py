@@ -63,7 +63,7 @@ def draw_fields(members: Sequence[Member], out: Path) -> None:
     for axis in axes.flat:
         axis.axis('off')
     colours = colormaps['inferno'].resampled(10)
-    for axis, (label, digits) in zip(axes.flat, maps.items(), strict=False):
+    for axis, (label, digits) in zip(axes.flat[: len(maps)], maps.items(), strict=True):
         decades = [[(int(digit) - 9) / 2 for digit in row] for row in digits]
         image = axis.imshow(decades, cmap=colours, vmin=-4.5, vmax=0.5)
         axis.set_title(label, fontsize='small')
@@ -78,7 +78,7 @@ def draw_robustness(members: Sequence[Member], out: Path) -> None:
     columns = 3
     rows = -(-len(KINDS) // columns)
     figure, axes = subplots(rows, columns, 11, 3 * rows, sharey=True)
-    for axis, kind in zip(axes.flat, KINDS, strict=False):
+    for axis, kind in zip(axes.flat[: len(KINDS)], KINDS, strict=True):
         for place, member in enumerate(members):
             curve = member.curve(kind)
             axis.plot(list(curve), list(curve.values()), label=member.label, **_style(place))

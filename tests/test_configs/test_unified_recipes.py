@@ -3,15 +3,13 @@
 The numbers are those of the released configurations of arXiv 2211.05781.
 """
 
-from pathlib import Path
-
 import pytest
 from mmengine.config import Config
+from recipes import CONFIGS
 
 from mmsmt.checks.recipe import read_recipe
 from mmsmt.hosts.meta_device import build_on_meta
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 pytestmark = pytest.mark.usefixtures('quiet')
 SCALES = ('micro', 't', 's', 'b')
 # Drop path: of ImageNet by mixer, of detection for all.
