@@ -15,7 +15,7 @@ from mmsmt.study.networks import NETWORKS, SIDE
 from mmsmt.study.protocol import classifier
 from mmsmt.study.runs import KINDS, Study
 from mmsmt.study.speed import measure_speed
-from mmsmt.study.statistics import compare_neighbours, residual_deviation
+from mmsmt.study.statistics import Noise, compare_neighbours, estimate_noise
 from mmsmt.study.steps import step_result
 
 # ImageNet-1K top-1 of the micro models, as published by the authors of
@@ -54,11 +54,17 @@ def write_page(study: Study, records: Sequence[dict[str, Any]], planned: int) ->
         f'{protocol.learning_rate:g}, batches of {protocol.batch_size} images of {SIDE} x {SIDE} '
         f'pixels, evaluated on the {protocol.split} images. Mean ± standard deviation over seeds.'
     )
+    noise = _noise(members)
+    if noise:
+        facts += (
+            f' One top-1 score has a standard deviation of {noise.deviation:.2f}, estimated from '
+            f'all networks ({noise.freedom} degrees of freedom).'
+        )
     lines = ['# Study', '', facts, '']
     for group, title in TITLES.items():
         inside = [m for m in members if group in groups_of(m.label)]
         if inside:
-            lines += [f'## {title}', '', _costs_table(inside), '', *_compared(inside), '']
+            lines += [f'## {title}', '', _costs_table(inside), '', *_compared(inside, noise), '']
             if group == 'mixer':
                 lines += [*_ranks(inside), '']
     lines += ['## Robustness', '', 'Top-1 (%), mean over all strengths.', '']
@@ -174,13 +180,21 @@ def _metric(member: Member, name: str) -> str:
     return next(title for key, (title, _) in MAIN.items() if key in result)
 
 
-def _compared(members: Sequence[Member]) -> list[str]:
+def _noise(members: Sequence[Member]) -> Noise | None:
+    """Estimate the noise of a score from all networks with several seeds, if there are two."""
+    several = [member for member in members if len(member.scores) > 1]
+    if len(several) < 2:
+        return None
+    seeds = min(len(member.scores) for member in several)
+    return estimate_noise({member.label: member.scores[:seeds] for member in several})
+
+
+def _compared(members: Sequence[Member], noise: Noise | None) -> list[str]:
     """Say which neighbours in the ranking differ by more than the seeds."""
     seeds = min(len(member.scores) for member in members)
-    if len(members) < 2 or seeds < 2:
+    if noise is None or len(members) < 2 or seeds < 2:
         return []
     scores = {member.label: member.scores[:seeds] for member in members}
-    deviation, freedom = residual_deviation(scores)
     rows = [
         [
             c.better,
@@ -189,12 +203,11 @@ def _compared(members: Sequence[Member]) -> list[str]:
             f'{c.p:.3f}' if c.p >= 0.001 else '< 0.001',
             'yes' if c.p < SIGNIFICANT else '',
         ]
-        for c in compare_neighbours(scores)
+        for c in compare_neighbours(scores, noise)
     ]
     table = markdown_table([['network', 'next', 'difference', 'p', f'p < {SIGNIFICANT}'], *rows])
     return [
-        f'Neighbours in the ranking, paired by seed over {seeds} seeds; one score has a standard '
-        f'deviation of {deviation:.2f} ({freedom} degrees of freedom), p by Holm:',
+        f'Neighbours in the ranking, paired by seed over {seeds} seeds, p by Holm:',
         '',
         table,
     ]

@@ -15,6 +15,7 @@ from mmsmt.study.page import write_page
 from mmsmt.study.protocol import Protocol, read_base
 from mmsmt.study.runs import KINDS, Study
 from mmsmt.study.speed import measure_speed
+from mmsmt.study.statistics import estimate_noise
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/digits'
 SCORES = {'sra': [61.0, 62.0], 'halo': [70.0, 70.5], 'dwconv': [69.8, 70.6], 'smt': [72.0, 73.0]}
@@ -89,6 +90,9 @@ def test_neighbours_that_differ_by_less_than_the_seeds(
     study: Study, records: list[dict[str, Any]]
 ) -> None:
     text = write_page(study, records, 8).read_text()
+    # `smt` is not in the table of the mixers, but tells of the noise.
+    noise = estimate_noise(SCORES)
+    assert f'deviation of {noise.deviation:.2f}, estimated from all networks (3 degrees' in text
     compared = rows_of(text, 'Neighbours in the ranking')
     assert compared[2][:3] == ['halo', 'dwconv', '0.05'] and compared[2][4] == ''
     assert compared[3][:3] == ['dwconv', 'sra', '8.70'] and compared[3][4] == 'yes'
