@@ -34,7 +34,8 @@ def draw_scores(members: Sequence[Member], out: Path) -> None:
         )
     axis.set_yticks(range(len(members)), [member.label for member in reversed(members)])
     axis.set_xlabel('top-1 (%): mean, and every seed')
-    axis.margins(x=0.25)
+    left, right = axis.get_xlim()
+    axis.set_xlim(right=right + 0.3 * (right - left))  # room for the numbers
     axis.grid(axis='x', alpha=0.3)
     save_figure(figure, out)
 
