@@ -185,16 +185,21 @@ def _noise(members: Sequence[Member]) -> Noise | None:
     several = [member for member in members if len(member.scores) > 1]
     if len(several) < 2:
         return None
-    seeds = min(len(member.scores) for member in several)
-    return estimate_noise({member.label: member.scores[:seeds] for member in several})
+    return estimate_noise(_common_scores(several))
+
+
+def _common_scores(members: Sequence[Member]) -> dict[str, list[float]]:
+    """Return the scores of the first seeds, of which every network has one."""
+    seeds = min(len(member.scores) for member in members)
+    return {member.label: member.scores[:seeds] for member in members}
 
 
 def _compared(members: Sequence[Member], noise: Noise | None) -> list[str]:
     """Say which neighbours in the ranking differ by more than the seeds."""
-    seeds = min(len(member.scores) for member in members)
+    scores = _common_scores(members)
+    seeds = len(scores[members[0].label])
     if noise is None or len(members) < 2 or seeds < 2:
         return []
-    scores = {member.label: member.scores[:seeds] for member in members}
     rows = [
         [
             c.better,
