@@ -1,6 +1,7 @@
 """The published study: its page agrees with its runs, and the examples continue it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,14 @@ def test_page_has_the_scores_of_the_records(records: list[dict[str, Any]]) -> No
         scores.setdefault(record['network'], []).append(record['top1'])
     for label, values in scores.items():
         assert f'| {label} | {spread(values)} |' in page
+
+
+def test_findings_quote_the_page() -> None:
+    text = (ROOT / 'docs/models/study.md').read_text()
+    findings = text.partition('## Findings')[2].partition('\n## ')[0]
+    rows = json.loads((PUBLISHED / 'study.json').read_text())['networks']
+    results = {row.pop('network'): {f'{value:.1f}' for value in row.values()} for row in rows}
+    quoted = re.findall(r'`(\w+)` (\d+\.\d(?:, \d+\.\d)*)', findings)
+    assert len(quoted) >= 5
+    for label, figures in quoted:
+        assert results[label] >= set(figures.split(', ')), label
